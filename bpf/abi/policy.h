@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the sensor writes and the kernel programs read: agents, policies, automata, addresses.
+ *
+ * Plain fixed-width integers only: the BPF programs include this file and bindgen makes the Rust side from it.
+ * Any change here raises AA_ABI_VERSION, so that a new sensor never adopts pins laid out otherwise.
+ */
+#ifndef AA_ABI_POLICY_H
+#define AA_ABI_POLICY_H
+
+#include "types.h"
+
+enum aa_limits {
+	AA_ABI_VERSION = 1,
+	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
+	AA_MAX_SLOTS = 256,	 /* policies in force at once */
+	AA_MAX_POLICIES = 512,	 /* policy generations resident: in force plus being built */
+	AA_MAX_ADDRESSES = 262144, /* prefixes of all resident policies */
+	AA_MAX_PORT_RANGES = 64, /* port ranges of one prefix */
+	AA_PATH_BYTES = 4096,	 /* PATH_MAX of the kernel, with the NUL */
+	AA_PATH_DEPTH = 256,	 /* components of a path; a deeper one is unreadable, so denied */
+	AA_ARGV_BYTES = 4096,	 /* bytes of argv that are judged; a longer one is unreadable */
+	AA_ARGV_TOKENS = 128,
+};
+
+/* Verdicts: the numeric order is the order of strictness, the same as in `aa-policy`. */
+enum aa_verdict {
+	AA_UNGOVERNED = 0,
+	AA_ALLOW = 1,
+	AA_ASK = 2,
+	AA_DENY = 3,
+};
+
+/*
+ * A decision is one word: verdict in bits 0-2, bit 3 set where a written rule (not a default or a built-in) made it,
+ * the rule's id plus one from bit 8 on (0: no rule).
+ */
+enum aa_decision_bits {
+	AA_DECISION_VERDICT = 0x7,
+	AA_DECISION_EXPLICIT = 0x8,
+	AA_DECISION_RULE_SHIFT = 8,
+};
+
+enum aa_policy_flags {
+	AA_POLICY_OBSERVE = 1, /* record verdicts, let pass */
+};
+
+enum aa_agent_flags {
+	AA_AGENT_KILLED = 1, /* the kill switch: every hook denies */
+};
+
+/*
+ * The automaton pool is one array of 32-bit words. An automaton is a class table of 256 16-bit entries (128 words)
+ * followed by rows; a row is `accept` then one word per byte class holding the pool index of the next row. A class
+ * entry is the word's offset within the row. Accept: bits 0-30 index of the decision, bit 31 `guarded`.
+ * Index 0 of the pool is a dead row, so a corrupt index ends in "nothing matched", which is the section's default.
+ */
+enum aa_pool_layout {
+	AA_CLASS_WORDS = 128,
+	AA_ACCEPT_GUARDED = 0x80000000,
+};
+
+struct aa_automaton {
+	u32 classes; /* pool index of the class table */
+	u32 start;   /* pool index of the first row */
+	u32 accepts; /* pool index of the decision table: `columns` words an entry */
+	u32 columns;
+};
+
+/* Columns of the path automaton's decision table. */
+enum aa_path_column {
+	AA_COLUMN_READ = 0,
+	AA_COLUMN_WRITE = 1,
+	AA_COLUMN_EXEC = 2,
+	AA_COLUMN_LOAD = 3,
+	AA_COLUMN_UNIX = 4,
+	AA_COLUMNS = 5,
+};
+
+struct aa_policy {
+	u32 generation; /* unique for every load, never 0; the key of everything else of this policy */
+	u32 flags;
+	struct aa_automaton paths;
+	struct aa_automaton argv;
+	u32 defaults[AA_COLUMNS]; /* the section's decision when no rule matches */
+	u32 default_net;
+	u32 memfd;
+	u32 deleted;
+	u32 pool_start; /* the words of the pool that are this policy's, so that a new sensor knows what is taken */
+	u32 pool_words;
+	u32 slot;
+	u32 pad;
+};
+
+/* An agent: which policy slot governs it. One 8-byte word, so that a change is one write. */
+struct aa_agent {
+	u32 slot;
+	u32 flags;
+};
+
+/* A slot: the policy generation in force, by index into `policies`. Swapping a policy is writing this one word. */
+struct aa_slot {
+	u32 policy;
+	u32 agent; /* the agent that processes matched by this slot's selectors become; 0: none */
+};
+
+/* Longest-prefix key: the generation is matched exactly, then the canonical address (IPv4 as ::ffff:a.b.c.d). */
+struct aa_address_key {
+	u32 prefix_bits; /* 32 + length of the address prefix */
+	u32 generation;
+	u8 address[16];
+};
+
+/* Port ranges live in the pool: `count` groups of four words {from, tcp, udp, other}, sorted by `from`. */
+struct aa_address_value {
+	u32 ranges;
+	u32 count;
+};
+
+/* Who a task is: task storage, inherited in task_alloc before the child can run. */
+struct aa_identity {
+	u32 agent;
+	u32 argv_bytes; /* of argv[1..] as judged before the exec; 0: not judged */
+	u64 session;
+	u64 program;   /* inode address of the program the last exec was allowed to run */
+	u64 argv_hash; /* of those bytes, compared again in the new address space */
+	u64 address;   /* scratch of address_of() in lib/subject.bpf.h */
+};
+
+/* One cached verdict per column for an inode; see lib/cache.bpf.h for the packing. */
+enum aa_cache_columns {
+	AA_CACHED_COLUMNS = 4,
+};
+
+struct aa_inode_cache {
+	u64 cells[AA_CACHED_COLUMNS];
+};
+
+/* Who opened a socket: where a hook has no task storage (cgroup hooks before 6.18) the socket tells. */
+struct aa_socket_owner {
+	u32 agent;
+	u32 pad;
+	u64 session;
+};
+
+/* One governed task, as the task iterator lists it. */
+struct aa_task_row {
+	u32 agent;
+	u32 pid;
+	u32 tid;
+	u32 parent_pid;
+	u32 uid;
+	u32 pad;
+	u64 session;
+	u64 start_ns;
+	u8 command[16];
+};
+
+/*
+ * What the sensor tells the programs at run time and remembers for its successor: one record, written by it alone. The selectors automaton has one column: the slot whose
+ * policy governs a program of that path, plus one.
+ */
+struct aa_settings {
+	u32 record_activity; /* 1: allowed actions are recorded too */
+	u32 fault;	     /* enum aa_fault: only ever set by the fault-injection tests */
+	u32 fault_agent;     /* the fault strikes this agent only */
+	u32 selectors_words; /* pool words from selectors.classes on */
+	struct aa_automaton selectors; /* start 0: no selectors by path */
+	u32 generations; /* last policy generation given out */
+	u32 pad;
+	u64 sessions;	 /* last session number given out by the sensor: even ones */
+};
+
+/* What the programs keep for themselves: one record. */
+struct aa_world {
+	u32 epoch; /* raised when a directory moves or a mount changes: every cached verdict is void */
+	u32 pad;
+	u64 sessions; /* twice the sessions begun in the kernel: their numbers are odd */
+};
+
+/* Faults the tests inject to prove that a read that fails denies. */
+enum aa_fault {
+	AA_FAULT_NONE = 0,
+	AA_FAULT_PATH = 1,
+	AA_FAULT_ADDRESS = 2,
+	AA_FAULT_ARGV = 3,
+	AA_FAULT_POLICY = 4,
+	AA_FAULT_RECORD = 5,
+	AA_FAULT_SCRATCH = 6,
+};
+
+/* Mount points by device: the name an object has outside every bind mount. Sensor writes, path walk reads. */
+enum aa_mount_limits {
+	AA_MOUNT_PREFIX_BYTES = 256,
+};
+
+struct aa_mount {
+	u32 length; /* 0: mounted at / */
+	u8 prefix[AA_MOUNT_PREFIX_BYTES];
+	u32 pad;
+};
+
+_Static_assert(sizeof(struct aa_automaton) == 16, "aa_automaton");
+_Static_assert(sizeof(struct aa_policy) == 88, "aa_policy");
+_Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
+_Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
+_Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");
+_Static_assert(sizeof(struct aa_identity) == 40, "aa_identity");
+_Static_assert(sizeof(struct aa_inode_cache) == 32, "aa_inode_cache");
+_Static_assert(sizeof(struct aa_socket_owner) == 16, "aa_socket_owner");
+_Static_assert(sizeof(struct aa_task_row) == 56, "aa_task_row");
+_Static_assert(sizeof(struct aa_settings) == 48, "aa_settings");
+_Static_assert(sizeof(struct aa_world) == 16, "aa_world");
+_Static_assert(sizeof(struct aa_mount) == 264, "aa_mount");
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One line per action and per reason: the C enums, the Rust names, the docs and `aasm` follow from these lists.
+ * Append only: the numbers are in records on disk.
+ */
+#ifndef AA_ABI_REASONS_H
+#define AA_ABI_REASONS_H
+
+/* X(NAME, number, "name in records", "what was attempted") */
+#define AA_ACTIONS(X) \
+	X(OPEN_READ, 1, "open-read", "open for reading") \
+	X(OPEN_WRITE, 2, "open-write", "open for writing") \
+	X(CREATE, 3, "create", "create a file") \
+	X(UNLINK, 4, "unlink", "remove a file") \
+	X(RENAME, 5, "rename", "rename") \
+	X(LINK, 6, "link", "make a hard link") \
+	X(SYMLINK, 7, "symlink", "make a symbolic link") \
+	X(TRUNCATE, 8, "truncate", "truncate a file") \
+	X(MKDIR, 9, "mkdir", "make a directory") \
+	X(RMDIR, 10, "rmdir", "remove a directory") \
+	X(CHMOD, 11, "chmod", "change permissions") \
+	X(CHOWN, 12, "chown", "change the owner") \
+	X(MKNOD, 13, "mknod", "make a special file") \
+	X(EXEC, 20, "exec", "run a program") \
+	X(LOAD, 21, "load", "map a file as code") \
+	X(ARGV, 22, "exec-argv", "run a program with these arguments") \
+	X(CONNECT, 30, "connect", "connect") \
+	X(SEND, 31, "send", "send to an address") \
+	X(BIND, 32, "bind", "bind a local address") \
+	X(LISTEN, 33, "listen", "listen for connections") \
+	X(SOCKET, 34, "socket", "open a socket of this family and type") \
+	X(UNIX_CONNECT, 35, "unix-connect", "connect to a unix socket") \
+	X(UNIX_SEND, 36, "unix-send", "send to a unix socket") \
+	X(RECEIVE_FD, 37, "receive-socket", "receive a socket from another process") \
+	X(FORK, 40, "fork", "start a process") \
+	X(EXIT, 41, "exit", "end") \
+	X(GOVERN, 42, "govern", "become governed") \
+	X(SIGNAL, 43, "signal", "signal a process of somebody else") \
+	X(PTRACE, 44, "ptrace", "inspect a process of somebody else") \
+	X(USERNS, 45, "user-namespace", "create a user namespace") \
+	X(MOUNT, 46, "mount", "change mounts") \
+	X(BPF, 47, "bpf", "use the bpf system call") \
+	X(IO_URING, 48, "io-uring", "set up an io_uring") \
+	X(KERNEL, 49, "kernel", "change the kernel")
+
+/* X(NAME, number, "name in records", "sentence for a person") */
+#define AA_REASONS(X) \
+	X(RULE, 1, "rule", "a rule of the policy decides this") \
+	X(DEFAULT, 2, "default", "no rule of the section matches, and its default is to deny") \
+	X(KILLED, 3, "killed", "the kill switch is thrown for this agent") \
+	X(UNREADABLE_PATH, 4, "unreadable-path", "the path could not be read in the kernel") \
+	X(UNREADABLE_ADDRESS, 5, "unreadable-address", "the address could not be read in the kernel") \
+	X(UNREADABLE_ARGV, 6, "unreadable-argv", "the arguments could not be read in the kernel") \
+	X(NO_POLICY, 7, "no-policy", "the agent has no policy in force") \
+	X(NO_RECORD, 8, "no-record", "the action could not be recorded") \
+	X(NO_SCRATCH, 9, "no-scratch", "no working memory was free in the kernel") \
+	X(NO_IDENTITY, 10, "no-identity", "the child's identity could not be stored") \
+	X(FAMILY, 11, "socket-family", "governed processes may not open sockets of this family or type") \
+	X(CONTAINMENT, 12, "containment", "governed processes may not do this at all") \
+	X(GUARDED_TREE, 13, "guarded-directory", "the directory holds names that rules protect") \
+	X(FOREIGN_SOCKET, 14, "foreign-socket", "the passed socket leads where this agent may not go") \
+	X(ALIAS, 15, "alias", "another name of the same object is denied") \
+	X(ARGV_CHANGED, 16, "argv-changed", "the arguments were changed while the program was being started")
+
+/* X(NAME, number, "name in metrics", "what was lost") */
+#define AA_LOSSES(X) \
+	X(DECISIONS_RING, 0, "decisions-ring-full", "records of denials, because the gateway did not drain the ring") \
+	X(ACTIVITY_RING, 1, "activity-ring-full", "records of allowed actions, because the gateway did not drain the ring") \
+	X(SCRATCH, 2, "scratch-busy", "actions denied because no working memory was free") \
+	X(IDENTITY, 3, "identity-failed", "forks refused because the identity could not be stored") \
+	X(PATH, 4, "path-unreadable", "actions denied because a path could not be read") \
+	X(ADDRESS, 5, "address-unreadable", "actions denied because an address could not be read") \
+	X(ARGV, 6, "argv-unreadable", "executions denied because the arguments could not be read") \
+	X(INODE_CACHE, 7, "inode-cache-failed", "verdicts that could not be cached (slower, not weaker)")
+
+#define AA_ENUM_ACTION(name, number, text, help) AA_ACTION_##name = number,
+#define AA_ENUM_REASON(name, number, text, help) AA_REASON_##name = number,
+#define AA_ENUM_LOSS(name, number, text, help) AA_LOSS_##name = number,
+
+enum aa_action { AA_ACTIONS(AA_ENUM_ACTION) };
+enum aa_reason { AA_REASONS(AA_ENUM_REASON) };
+enum aa_loss { AA_LOSSES(AA_ENUM_LOSS) AA_LOSS_COUNT };
+
+#endif

@@ -1,0 +1,101 @@
+//! Builds the seam: `abi/*.h` through bindgen, one object per `progs/*.bpf.c`, and the names of actions, reasons and
+//! losses from the lists in `abi/reasons.h`.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
+use libbpf_cargo::SkeletonBuilder;
+
+const OBJECTS: [&str; 3] = ["process", "file", "net"];
+const TABLES: [(&str, &str); 3] = [("AA_ACTIONS", "ACTIONS"), ("AA_REASONS", "REASONS"), ("AA_LOSSES", "LOSSES")];
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    for watched in ["abi", "lib", "progs"] {
+        println!("cargo:rerun-if-changed={watched}");
+    }
+    bind_abi(&out)?;
+    write_tables(&out)?;
+    for object in OBJECTS {
+        SkeletonBuilder::new()
+            .source(format!("progs/{object}.bpf.c"))
+            .clang_args(clang_args()?)
+            .obj(out.join(format!("{object}.bpf.o")))
+            .build()?;
+    }
+    Ok(())
+}
+
+/// Warnings are errors; the source path is kept out of BTF so that builds in two places are the same bytes.
+fn clang_args() -> Result<Vec<OsString>, Failure> {
+    let root = env::var("CARGO_MANIFEST_DIR")?;
+    let mut args: Vec<OsString> = ["-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unused-function"]
+        .map(OsString::from)
+        .into();
+    args.push(format!("-ffile-prefix-map={root}=/bpf").into());
+    if let Some(include) = multiarch_include() {
+        args.push("-I".into());
+        args.push(include.into());
+    }
+    Ok(args)
+}
+
+/// Debian keeps `asm/types.h` in a folder named for the architecture, which clang's BPF target does not search.
+fn multiarch_include() -> Option<PathBuf> {
+    let output = Command::new("gcc").arg("-print-multiarch").output().ok()?;
+    let path = Path::new("/usr/include").join(String::from_utf8(output.stdout).ok()?.trim());
+    path.join("asm/types.h").exists().then_some(path)
+}
+
+#[derive(Debug)]
+struct ZerocopyDerives;
+
+impl ParseCallbacks for ZerocopyDerives {
+    fn add_derives(&self, info: &DeriveInfo<'_>) -> Vec<String> {
+        if info.kind == TypeKind::Struct {
+            ["FromBytes", "IntoBytes", "Immutable", "KnownLayout"].map(|derive| format!("zerocopy::{derive}")).into()
+        } else {
+            vec![]
+        }
+    }
+}
+
+fn bind_abi(out: &Path) -> Result<(), Failure> {
+    bindgen::Builder::default()
+        .header("abi/policy.h")
+        .header("abi/event.h")
+        .allowlist_item("(aa|AA)_.*")
+        .default_enum_style(bindgen::EnumVariation::Consts)
+        .prepend_enum_name(false)
+        .derive_default(true)
+        .layout_tests(true)
+        .parse_callbacks(Box::new(ZerocopyDerives))
+        .generate()?
+        .write_to_file(out.join("abi.rs"))?;
+    Ok(())
+}
+
+/// Turns the X-lists of `abi/reasons.h` into tables of (number, name, sentence).
+fn write_tables(out: &Path) -> Result<(), Failure> {
+    let text = fs::read_to_string("abi/reasons.h")?;
+    let mut generated = String::new();
+    for (list, name) in TABLES {
+        let start = text.find(&format!("#define {list}(X)")).ok_or_else(|| format!("no list `{list}` in abi/reasons.h"))?;
+        writeln!(generated, "pub(crate) const {name}: &[(u32, &str, &str)] = &[")?;
+        for line in text[start..].lines().skip(1).map_while(|line| line.trim().strip_prefix("X(")) {
+            let row = line.trim_end_matches('\\').trim().trim_end_matches(')');
+            let (_, rest) = row.split_once(',').ok_or("a row has a name")?;
+            let (number, texts) = rest.split_once(',').ok_or("a row has a number")?;
+            writeln!(generated, "    ({}, {}),", number.trim(), texts.trim())?;
+        }
+        writeln!(generated, "];")?;
+    }
+    fs::write(out.join("tables.rs"), generated)?;
+    Ok(())
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Arguments of a program about to run.
+ *
+ * The kernel has copied them into an address space that is not yet current, so bprm_check_security can only read the
+ * caller's copy, which another thread may change in between. Two stages close that: the caller's arguments are judged
+ * and hashed before the exec (the denial is a plain -EPERM), and bprm_committed_creds hashes what the new program
+ * really got; if they differ the process is killed before its first instruction.
+ *
+ * Only programs whose name some rule mentions pay for this: if the automaton is dead after the name, nothing is read.
+ */
+#ifndef AA_ARGV_BPF_H
+#define AA_ARGV_BPF_H
+
+#include "judge.bpf.h"
+
+/* Registers of the system call, x86-64: field names of struct pt_regs. */
+struct pt_regs___x86 {
+	unsigned long orig_ax, cx, dx, si, sp;
+} __attribute__((preserve_access_index));
+
+enum aa_exec_calls {
+	AA_EXECVE = 59,
+	AA_EXECVEAT = 322,
+	AA_X32_BIT = 0x40000000,
+	AA_X32_EXECVE = 520,
+	AA_X32_EXECVEAT = 545,
+	AA_IA32_EXECVE = 11,
+	AA_IA32_EXECVEAT = 358,
+	AA_TS_COMPAT = 2,
+};
+
+struct argv_pointer {
+	u64 address;
+	u32 width; /* bytes of a pointer: 8, or 4 for the compat calls */
+};
+
+/* Where the caller's argv lies. -1 for a call we do not know: unreadable, so denied. */
+static __always_inline int find_argv(struct argv_pointer *argv)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs___x86 *regs = (void *)bpf_task_pt_regs(task);
+	u64 call = BPF_CORE_READ(regs, orig_ax);
+
+	argv->width = 8;
+	if (BPF_CORE_READ(task, thread_info.status) & AA_TS_COMPAT) {
+		argv->width = 4;
+		if (call == AA_IA32_EXECVE)
+			argv->address = (u32)BPF_CORE_READ(regs, cx);
+		else if (call == AA_IA32_EXECVEAT)
+			argv->address = (u32)BPF_CORE_READ(regs, dx);
+		else
+			return -1;
+		return 0;
+	}
+	if (call & AA_X32_BIT)
+		argv->width = 4;
+	call &= ~(u64)AA_X32_BIT;
+	if (call == AA_EXECVE || call == AA_X32_EXECVE)
+		argv->address = BPF_CORE_READ(regs, si);
+	else if (call == AA_EXECVEAT || call == AA_X32_EXECVEAT)
+		argv->address = BPF_CORE_READ(regs, dx);
+	else
+		return -1;
+	return 0;
+}
+
+/* Appends the string at `address`, with its NUL, in pieces. -1 if it cannot be read whole into what room is left. */
+static __always_inline int append_token(struct aa_text *text, u64 address)
+{
+	for (u32 piece = 0; piece < AA_ARGV_BYTES / (AA_NAME_ROOM - 1); piece++) {
+		/* The position is kept in memory for the verifier's sake, as in read_path(). */
+		u32 at = text->length;
+		long bytes;
+
+		if (at >= AA_ARGV_BYTES - 1)
+			return -1;
+		bytes = bpf_probe_read_user_str(&text->bytes[at & (AA_ARGV_BYTES - 1)], AA_NAME_ROOM, (void *)address);
+		if (bytes <= 0)
+			return -1;
+		/* A full piece may be cut: its last byte is the NUL the helper put there. Read on from that byte. */
+		if (bytes < AA_NAME_ROOM) {
+			text->length = at + bytes;
+			return 0;
+		}
+		text->length = at + AA_NAME_ROOM - 1;
+		address += AA_NAME_ROOM - 1;
+	}
+	return -1;
+}
+
+/*
+ * Reads argv[1..], each with its NUL, into `text`. Returns 0, or -1 if it cannot be read whole within AA_ARGV_BYTES
+ * and AA_ARGV_TOKENS.
+ */
+__noinline int read_argv(struct aa_text *text)
+{
+	struct argv_pointer argv = {};
+
+	if (!text || find_argv(&argv))
+		return -1;
+	text->start = 0;
+	text->length = 0;
+	if (!argv.address)
+		return 0;
+	for (u32 i = 0; i < AA_ARGV_TOKENS; i++) {
+		u64 token = 0;
+
+		if (bpf_probe_read_user(&token, argv.width == 4 ? 4 : 8, (void *)(argv.address + i * argv.width)))
+			return -1;
+		if (!token)
+			return 0;
+		if (i > 0 && append_token(text, token))
+			return -1;
+	}
+	return -1;
+}
+
+/* FNV-1a over at most AA_PIECE bytes of the text, from its byte `from` on. */
+__noinline u64 hash_piece(struct aa_text *text, u64 hash, u32 from)
+{
+	if (!text)
+		return 1;
+
+	u32 length = text->length - from;
+	u32 start = text->start + from;
+
+	for (u32 i = 0; i < AA_PIECE; i++) {
+		if (i >= length)
+			break;
+		hash = (hash ^ text->bytes[(start + i) & (AA_PATH_BYTES - 1)]) * 0x100000001b3ULL;
+	}
+	return hash;
+}
+
+/* FNV-1a over the text; never 0. */
+__noinline u64 hash_text(struct aa_text *text)
+{
+	u64 hash = 0xcbf29ce484222325ULL;
+
+	if (!text)
+		return 1;
+	for (u32 from = 0; from < AA_PATH_BYTES; from += AA_PIECE) {
+		if (from >= text->length)
+			break;
+		hash = hash_piece(text, hash, from);
+	}
+	return hash | 1;
+}
+
+/* The offset behind the last slash within at most AA_PIECE bytes from `from` on, or `best`. */
+__noinline u32 slash_piece(struct aa_text *text, u32 from, u32 best)
+{
+	if (!text)
+		return 0;
+
+	u32 length = text->length - from;
+	u32 start = text->start + from;
+
+	for (u32 i = 0; i < AA_PIECE; i++) {
+		if (i >= length)
+			break;
+		if (text->bytes[(start + i) & (AA_PATH_BYTES - 1)] == '/')
+			best = from + i + 1;
+	}
+	return best;
+}
+
+/* The last component of a path, with a NUL: the first token of the argv automaton. */
+__noinline int take_file_name(struct aa_text *name, struct aa_text *path)
+{
+	u32 from = 0;
+
+	if (!name || !path)
+		return -1;
+	for (u32 at = 0; at < AA_PATH_BYTES; at += AA_PIECE) {
+		if (at >= path->length)
+			break;
+		from = slash_piece(path, at, from);
+	}
+
+	u32 length = path->length - from;
+
+	if (length > AA_NAME_MAX)
+		return -1;
+	if (bpf_probe_read_kernel(name->bytes, length & AA_NAME_MAX,
+				  &path->bytes[(path->start + from) & (AA_PATH_BYTES - 1)]))
+		return -1;
+	name->bytes[length & AA_NAME_MAX] = 0;
+	name->start = 0;
+	name->length = length + 1;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Verdicts cached in inode storage, so that a path is walked once and an open then costs a lookup.
+ *
+ * A cell is one 64-bit word, so that no reader ever sees half of it:
+ *
+ *   bits 0-2 verdict, 3 explicit, 4-19 rule + 1, 20-35 policy generation, 36-63 epoch
+ *
+ * and is stored xored with a mix of the mount it was reached through: the same inode behind another mount has another
+ * name, and there the cell does not decode. The epoch rises when any directory moves or any mount changes. A regular
+ * file with several hard links has several names and is never cached; rename and link empty the cells.
+ */
+#ifndef AA_CACHE_BPF_H
+#define AA_CACHE_BPF_H
+
+#include "maps.bpf.h"
+
+enum aa_cell_layout {
+	AA_CELL_RULES = 0xffff,
+	AA_CELL_GENERATIONS = 0xffff,
+	AA_CELL_EPOCHS = 0xfffffff,
+};
+
+static __always_inline u64 mix_mount(u64 vfsmount)
+{
+	return (vfsmount >> 4) * 0x9e3779b97f4a7c15ULL;
+}
+
+static __always_inline u64 cell_tag(u32 generation, u32 epoch)
+{
+	return ((u64)epoch << 36) | ((u64)generation << 20);
+}
+
+/* 0 if a verdict of this generation cannot be cached now. */
+static __always_inline u64 current_tag(u32 generation)
+{
+	u32 zero = 0;
+	struct aa_world *w = bpf_map_lookup_elem(&world, &zero);
+
+	if (!w || w->epoch >= AA_CELL_EPOCHS || generation > AA_CELL_GENERATIONS)
+		return 0;
+	return cell_tag(generation, w->epoch);
+}
+
+/* The cached decision, or -1. */
+static __always_inline s64 decode_cell(u64 cell, u64 tag, u64 vfsmount)
+{
+	u64 plain = cell ^ mix_mount(vfsmount);
+
+	if (!cell || (plain & ~0xfffffULL) != tag)
+		return -1;
+	return (plain & 0xf) | ((plain >> 4 & AA_CELL_RULES) << AA_DECISION_RULE_SHIFT);
+}
+
+static __always_inline u64 encode_cell(u32 decision, u64 tag, u64 vfsmount)
+{
+	u32 rule = decision >> AA_DECISION_RULE_SHIFT;
+
+	if (rule > AA_CELL_RULES)
+		return 0;
+	return (tag | (decision & 0xf) | (u64)rule << 4) ^ mix_mount(vfsmount);
+}
+
+static __always_inline void raise_epoch(void)
+{
+	u32 zero = 0;
+	struct aa_world *w = bpf_map_lookup_elem(&world, &zero);
+
+	/* It stays at its end: then nothing is cached any more, which is slower and not weaker. */
+	if (w && w->epoch < AA_CELL_EPOCHS)
+		__sync_fetch_and_add(&w->epoch, 1);
+}
+
+#endif

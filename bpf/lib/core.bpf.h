@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The few kernel types we read, each with only the fields we read. CO-RE relocates every access to the running
+ * kernel's layout, so that one object serves all of them; no generated vmlinux.h is needed.
+ */
+#ifndef AA_CORE_BPF_H
+#define AA_CORE_BPF_H
+
+#include <linux/bpf.h>
+
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __u64 u64;
+typedef __s16 s16;
+typedef __s32 s32;
+typedef __s64 s64;
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+
+#include "../abi/policy.h"
+#include "../abi/event.h"
+
+#define AA_LICENSE char LICENSE[] SEC("license") = "Dual BSD/GPL"
+
+enum aa_errno {
+	AA_EPERM = 1,
+};
+
+enum aa_kernel_constants {
+	AA_FMODE_READ = 0x1,
+	AA_FMODE_WRITE = 0x2,
+	AA_FMODE_EXEC = 0x20, /* in f_flags; user space cannot set it (fs/open.c strips it) */
+	AA_PROT_EXEC = 0x4,
+	AA_S_IFMT = 0170000,
+	AA_S_IFDIR = 0040000,
+	AA_S_IFREG = 0100000,
+	AA_S_IFSOCK = 0140000,
+	AA_AF_UNSPEC = 0,
+	AA_AF_UNIX = 1,
+	AA_AF_INET = 2,
+	AA_AF_INET6 = 10,
+	AA_AF_NETLINK = 16,
+	AA_SOCK_STREAM = 1,
+	AA_SOCK_DGRAM = 2,
+	AA_SOCK_SEQPACKET = 5,
+	AA_IPPROTO_IP = 0,
+	AA_IPPROTO_ICMP = 1,
+	AA_IPPROTO_TCP = 6,
+	AA_IPPROTO_UDP = 17,
+	AA_IPPROTO_ICMPV6 = 58,
+	AA_IPPROTO_MPTCP = 262,
+	AA_NETLINK_ROUTE = 0,
+	AA_SIGKILL = 9,
+	AA_PTRACE_MODE_ATTACH = 0x02,
+	AA_NAME_MAX = 255,
+	AA_RENAME_EXCHANGE = 2,
+};
+
+/* SB_NOUSER: a superblock no mount of user space can show (pipefs, sockfs, anon_inodefs, memfd's tmpfs). */
+#define AA_SB_NOUSER (1UL << 31)
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct qstr {
+	u32 len;
+	const unsigned char *name;
+};
+
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+
+struct super_block {
+	u32 s_dev;
+	unsigned long s_flags;
+	unsigned long s_magic;
+	struct dentry *s_root;
+};
+
+struct inode {
+	u16 i_mode;
+	u32 i_nlink;
+	struct super_block *i_sb;
+	unsigned long i_ino;
+};
+
+struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+};
+
+struct vfsmount {
+	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
+};
+
+struct mnt_namespace;
+
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+	struct mnt_namespace *mnt_ns;
+};
+
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	u32 f_mode;
+	u32 f_flags;
+	void *private_data;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
+};
+
+typedef struct {
+	u32 val;
+} kuid_t;
+
+struct cred {
+	kuid_t uid;
+	kuid_t euid;
+};
+
+struct mm_struct {
+	unsigned long arg_start;
+	unsigned long arg_end;
+	struct file *exe_file;
+};
+
+struct thread_info {
+	u32 status;
+};
+
+struct kernfs_node {
+	u64 id;
+};
+
+struct cgroup_subsys_state {
+	struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+	struct cgroup_subsys_state self;
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
+struct task_struct {
+	struct css_set *cgroups;
+	struct thread_info thread_info;
+	s32 pid;
+	s32 tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	u64 start_boottime;
+	const struct cred *cred;
+	struct mm_struct *mm;
+	struct nsproxy *nsproxy;
+	char comm[16];
+};
+
+struct linux_binprm {
+	struct file *file;
+	const char *filename;
+	const char *interp;
+	char buf[256];
+};
+
+struct vm_area_struct {
+	struct file *vm_file;
+};
+
+struct in6_addr {
+	union {
+		u8 u6_addr8[16];
+	} in6_u;
+};
+
+struct sock_common {
+	u16 skc_family;
+	u16 skc_dport;
+	u16 skc_num;
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	u16 sk_type;
+	u16 sk_protocol;
+};
+
+struct socket {
+	s16 type;
+	struct sock *sk;
+};
+
+struct sockaddr {
+	u16 sa_family;
+};
+
+struct sockaddr_un {
+	u16 sun_family;
+};
+
+struct unix_address {
+	s32 len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct path path;
+	struct sock *peer;
+};
+
+struct msghdr {
+	void *msg_name;
+	s32 msg_namelen;
+};
+
+struct renamedata {
+	struct dentry *old_dentry;
+	struct dentry *new_dentry;
+};
+
+#pragma clang attribute pop
+
+/* Layouts of user space's ABI: fixed, not relocated. */
+struct aa_sockaddr_in {
+	u16 family;
+	u16 port; /* network order */
+	u32 address;
+};
+
+struct aa_sockaddr_in6 {
+	u16 family;
+	u16 port; /* network order */
+	u32 flowinfo;
+	u8 address[16];
+	u32 scope_id;
+};
+
+struct seq_file;
+struct bpf_iter_meta {
+	struct seq_file *seq;
+	u64 session_id;
+	u64 seq_num;
+} __attribute__((preserve_access_index));
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+} __attribute__((preserve_access_index));
+
+#endif

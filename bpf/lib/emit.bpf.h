@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Records: filled in scratch memory, sent by their exact size. What cannot be sent is counted and leaves a hole. */
+#ifndef AA_EMIT_BPF_H
+#define AA_EMIT_BPF_H
+
+#include "path.bpf.h"
+#include "subject.bpf.h"
+#include "verdict.bpf.h"
+
+enum aa_ring {
+	AA_RING_DECISIONS = 0,
+	AA_RING_ACTIVITY = 1,
+};
+
+static __always_inline u64 next_sequence(u32 ring)
+{
+	u64 *sequence = bpf_map_lookup_elem(&sequences, &ring);
+
+	return sequence ? __sync_fetch_and_add(sequence, 1) + 1 : 0;
+}
+
+static __always_inline void fill_head(struct aa_event_head *head, u16 kind, u32 agent, u64 session)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	u64 pid_tgid = bpf_get_current_pid_tgid();
+
+	head->version = AA_EVENT_VERSION;
+	head->kind = kind;
+	head->ktime_ns = bpf_ktime_get_boot_ns();
+	head->cpu = bpf_get_smp_processor_id();
+	head->agent = agent;
+	head->session = session;
+	head->cgroup = bpf_get_current_cgroup_id();
+	head->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	head->pid = pid_tgid >> 32;
+	head->tid = (u32)pid_tgid;
+	head->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
+	head->uid = (u32)bpf_get_current_uid_gid();
+}
+
+/* Copies `text` behind what is in the record's data; returns the new end, or the old one if it could not be read. */
+static __always_inline u32 append_text(struct aa_scratch *s, u32 end, struct aa_text *text, u32 *bytes)
+{
+	u32 length = text->length;
+
+	*bytes = 0;
+	if (length == 0 || length > AA_PATH_BYTES - 1 || end > AA_EVENT_DATA_BYTES - AA_PATH_BYTES)
+		return end;
+	if (bpf_probe_read_kernel(&s->data[end & (16384 - 1)], length & (AA_PATH_BYTES - 1),
+				  &text->bytes[text->start & (AA_PATH_BYTES - 1)]))
+		return end;
+	*bytes = length;
+	return end + length;
+}
+
+/* The program the task runs, into s->executable. */
+static __always_inline void read_executable(struct aa_scratch *s)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+
+	s->executable.length = 0;
+	if (!exe)
+		return;
+	read_path(&s->executable, (u64)BPF_CORE_READ(exe, f_path.dentry), (u64)BPF_CORE_READ(exe, f_path.mnt));
+}
+
+/*
+ * Sends s->event with the texts. Returns 0, or -1 if the ring was full: the loss is counted, and the sequence number
+ * is spent, so that the reader sees the hole.
+ */
+__noinline int send_event(struct aa_scratch *s, u32 ring)
+{
+	if (!s)
+		return -1;
+
+	struct aa_event *event = &s->event;
+	u32 end = 0;
+
+	read_executable(s);
+	end = append_text(s, end, &s->executable, &event->executable_bytes);
+	end = append_text(s, end, &s->object, &event->object_bytes);
+	end = append_text(s, end, &s->second, &event->second_bytes);
+	if (end > AA_EVENT_DATA_BYTES)
+		return -1;
+
+	u32 size = sizeof(struct aa_event) + end;
+
+	event->head.size = size;
+	event->head.sequence = next_sequence(ring);
+	/* event and data are adjacent in the scratch: one record. */
+	if (size > sizeof(struct aa_event) + AA_EVENT_DATA_BYTES)
+		return -1;
+	if (ring == AA_RING_DECISIONS) {
+		if (bpf_ringbuf_output(&decisions, event, size, 0)) {
+			count_loss(AA_LOSS_DECISIONS_RING);
+			return -1;
+		}
+	} else if (bpf_ringbuf_output(&activity, event, size, 0)) {
+		count_loss(AA_LOSS_ACTIVITY_RING);
+		return -1;
+	}
+	return 0;
+}
+
+static __always_inline void fill_event(struct aa_scratch *s, const struct subject *subject, u32 action, u32 decision,
+				       u32 reason, u32 effect)
+{
+	struct aa_event *event = &s->event;
+
+	fill_head(&event->head, AA_EVENT_DECISION, subject->agent, subject->session);
+	event->generation = subject->policy ? subject->policy->generation : 0;
+	event->decision = decision;
+	event->action = action;
+	event->reason = reason;
+	event->effect = effect;
+	event->errno_returned = effect == AA_EFFECT_DENIED ? AA_EPERM : 0;
+}
+
+/* A fresh record: what earlier users of the scratch left is gone. */
+static __always_inline void reset_event(struct aa_scratch *s)
+{
+	__builtin_memset(&s->event, 0, sizeof(s->event));
+	s->object.length = 0;
+	s->object.flags = 0;
+	s->second.length = 0;
+	s->second.flags = 0;
+}
+
+#endif

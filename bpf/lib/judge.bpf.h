@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a decision to a hook's return value, the same way everywhere:
+ *
+ *   killed agent           deny, in observe mode too
+ *   no policy in force     deny
+ *   cannot read the object deny
+ *   verdict ask or deny    deny and record; in observe mode record and pass
+ *   verdict allow          pass; recorded in the activity ring when that is on
+ */
+#ifndef AA_JUDGE_BPF_H
+#define AA_JUDGE_BPF_H
+
+#include "automaton.bpf.h"
+#include "cache.bpf.h"
+#include "emit.bpf.h"
+
+/* A decision nothing in the policy made: a failed read, a missing policy. */
+#define DECISION_CLOSED AA_DENY
+
+static __always_inline int observes(const struct subject *subject)
+{
+	return !subject->killed && subject->policy && (subject->policy->flags & AA_POLICY_OBSERVE);
+}
+
+static __always_inline int records_activity(void)
+{
+	u32 zero = 0;
+	struct aa_settings *s = bpf_map_lookup_elem(&settings, &zero);
+
+	return s && s->record_activity;
+}
+
+/* Records a denial (or what would be one) and gives the hook's return value. */
+static __always_inline int refuse(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
+				  struct judgement j, int with_stack)
+{
+	int observe = observes(subject);
+
+	fill_event(s, subject, action, j.decision, j.reason, observe ? AA_EFFECT_WOULD_DENY : AA_EFFECT_DENIED);
+	s->event.object_flags = s->object.flags;
+	if (with_stack) {
+		long bytes = bpf_get_stack(ctx, s->event.stack, sizeof(s->event.stack), BPF_F_USER_STACK);
+
+		s->event.stack_frames = bytes > 0 ? bytes / sizeof(u64) : 0;
+	}
+	send_event(s, AA_RING_DECISIONS);
+	return observe ? 0 : eperm();
+}
+
+static __always_inline void record_allowed(struct aa_scratch *s, const struct subject *subject, u32 action, u32 decision)
+{
+	fill_event(s, subject, action, decision, reason_of(decision), AA_EFFECT_ALLOWED);
+	s->event.object_flags = s->object.flags;
+	send_event(s, AA_RING_ACTIVITY);
+}
+
+/* The end of a judgement whose scratch is filled: releases it. */
+static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
+				    struct judgement j)
+{
+	int ret = 0;
+
+	if (subject->killed) {
+		j.decision = DECISION_CLOSED;
+		j.reason = AA_REASON_KILLED;
+	}
+	if (!passes(j.decision))
+		ret = refuse(ctx, s, subject, action, j, 1);
+	else if (verdict_of(j.decision) == AA_ALLOW && records_activity())
+		record_allowed(s, subject, action, j.decision);
+	release_scratch(s);
+	return ret;
+}
+
+/* Refuses what needs no object: containment, a missing policy, the kill switch. */
+static __always_inline int refuse_outright(void *ctx, const struct subject *subject, u32 action, u32 reason, u32 other_pid,
+					   u32 family, u32 type, u32 protocol)
+{
+	struct aa_scratch *s = claim_scratch();
+	struct judgement j = { .decision = DECISION_CLOSED, .reason = reason };
+
+	if (!s)
+		return observes(subject) ? 0 : eperm();
+	reset_event(s);
+	s->event.other_pid = other_pid;
+	s->event.family = family;
+	s->event.socket_type = type;
+	s->event.protocol = protocol;
+
+	int ret = refuse(ctx, s, subject, action, j, 1);
+
+	release_scratch(s);
+	return ret;
+}
+
+/* The decisions of all columns for a text whose bytes are in place. Returns 0, or -1 without the pool. */
+__noinline int decide_text(struct aa_text *text, struct aa_policy *policy)
+{
+	u32 *pool = pool_words();
+
+	if (!pool || !text || !policy)
+		return -1;
+
+	u32 state = walk_automaton(text, policy->paths.classes, policy->paths.start);
+	u32 accept = pool_word(pool, state);
+	u32 at = policy->paths.accepts + (accept & ~AA_ACCEPT_GUARDED) * AA_COLUMNS;
+
+	text->guarded = (accept & AA_ACCEPT_GUARDED) != 0;
+	for (u32 i = 0; i < AA_COLUMNS; i++)
+		text->columns[i] = pool_word(pool, at + i);
+	return 0;
+}
+
+/*
+ * Names the object at (dentry, vfsmount) into `text` and decides all columns for it. Where it was reached by a bind
+ * mount or from another mount namespace, what is written about its first name counts too. Returns 0 or an aa_reason.
+ */
+__noinline int judge_path(struct aa_scratch *s, struct aa_policy *policy, u64 dentry, u64 vfsmount, u32 second)
+{
+	if (!s || !policy)
+		return AA_REASON_NO_POLICY;
+
+	struct aa_text *text = second ? &s->second : &s->object;
+
+	if (read_path(text, dentry, vfsmount)) {
+		count_loss(AA_LOSS_PATH);
+		text->length = 0;
+		return AA_REASON_UNREADABLE_PATH;
+	}
+	if (decide_text(text, policy))
+		return AA_REASON_NO_POLICY;
+	if (text->flags & AA_OBJECT_ALIASED) {
+		/* The executable's text is filled only when a record is sent: free until then. */
+		struct aa_text *first_name = &s->executable;
+
+		if (read_canonical_path(first_name, dentry) || decide_text(first_name, policy)) {
+			count_loss(AA_LOSS_PATH);
+			return AA_REASON_UNREADABLE_PATH;
+		}
+		for (u32 i = 0; i < AA_COLUMNS; i++)
+			text->columns[i] = stricter_if_written(text->columns[i], first_name->columns[i]);
+		text->guarded |= first_name->guarded;
+	}
+	return 0;
+}
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The maps every object shares. The loader creates them once, with the first object, and the others reuse them by
+ * file descriptor; all are pinned, so that they outlive the sensor.
+ */
+#ifndef AA_MAPS_BPF_H
+#define AA_MAPS_BPF_H
+
+#include "core.bpf.h"
+
+/* Who a task is. Written by task_alloc, exec selectors, the adoption iterator and (by pidfd) the sensor. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct aa_identity);
+} identities SEC(".maps");
+
+/* Cached verdicts of an inode. Written by the judge, emptied by rename and link. */
+struct {
+	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct aa_inode_cache);
+} inode_verdicts SEC(".maps");
+
+/* Who opened a socket. Written at socket creation and at the first addressed send. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct aa_socket_owner);
+} socket_owners SEC(".maps");
+
+/* Index: agent. Written by the sensor. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_MAX_AGENTS);
+	__type(key, u32);
+	__type(value, struct aa_agent);
+} agents SEC(".maps");
+
+/* Index: slot. Written by the sensor: one word swaps a policy. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_MAX_SLOTS);
+	__type(key, u32);
+	__type(value, struct aa_slot);
+} policy_slots SEC(".maps");
+
+/* Index: policy. Written by the sensor before a slot names it, never while one does. Index 0 is unused. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_MAX_POLICIES);
+	__type(key, u32);
+	__type(value, struct aa_policy);
+} policies SEC(".maps");
+
+/* Canonical addresses of all resident policies, the generation first in the key. Sensor writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AA_MAX_ADDRESSES);
+	__type(key, struct aa_address_key);
+	__type(value, struct aa_address_value);
+} address_rules SEC(".maps");
+
+/*
+ * Automata, decision tables and port ranges of all resident policies: one value, mapped writable by the sensor alone,
+ * which builds a generation beside those in use. The loader sets the real value size (a power of two of words).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(key_size, sizeof(u32));
+	__uint(value_size, 1 << 16);
+} automaton_pool SEC(".maps");
+
+/* Words in the pool minus one; set by the loader together with the map's value size. */
+const volatile u32 pool_mask = (1 << 14) - 1;
+
+/* Selectors by uid and by cgroup id: the slot whose policy governs, plus one. Sensor writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, u32);
+} user_selectors SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u32);
+} cgroup_selectors SEC(".maps");
+
+/* Mount points by device number, for objects reached under another name. Sensor writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, struct aa_mount);
+} mount_points SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct aa_settings);
+} settings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct aa_world);
+} world SEC(".maps");
+
+/* Records by the value of their loss. The gateway reads them by mmap. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} decisions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} activity SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} plaintext SEC(".maps");
+
+/* Per cpu: records written to each ring so far, so that a hole is seen. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 4);
+	__type(key, u32);
+	__type(value, u64);
+} sequences SEC(".maps");
+
+/* Losses by cause (enum aa_loss), per cpu. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 16);
+	__type(key, u32);
+	__type(value, u64);
+} losses SEC(".maps");
+
+/* Destinations already recorded for an agent, so that activity holds each once per policy generation. */
+struct aa_seen_key {
+	u32 agent;
+	u32 generation;
+	u8 address[16];
+	u32 port;
+	u32 protocol;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct aa_seen_key);
+	__type(value, u32);
+} seen_destinations SEC(".maps");
+
+static __always_inline void count_loss(u32 cause)
+{
+	u64 *count = bpf_map_lookup_elem(&losses, &cause);
+
+	if (count)
+		__sync_fetch_and_add(count, 1);
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who acts: from a task's identity to the policy in force. Three array lookups after one storage lookup. */
+#ifndef AA_SUBJECT_BPF_H
+#define AA_SUBJECT_BPF_H
+
+#include "scratch.bpf.h"
+
+struct subject {
+	struct aa_identity *identity; /* null where only the socket's owner is known */
+	struct aa_policy *policy; /* null: governed, but nothing in force, which denies */
+	u64 session;
+	u32 agent;
+	u32 killed;
+};
+
+static __always_inline struct aa_identity *identity_of(struct task_struct *task)
+{
+	return bpf_task_storage_get(&identities, task, 0, 0);
+}
+
+/*
+ * A kernel pointer as a number. The verifier refuses arithmetic on a typed pointer and its passing to a global function
+ * ("R3 is not a scalar"); stored in a map's memory and read back it is a number. The identity is the task's own, so
+ * nobody else writes there.
+ */
+static __always_inline u64 address_of(struct aa_identity *identity, const void *pointer)
+{
+	volatile u64 *slot = &identity->address;
+
+	*slot = (u64)pointer;
+	return *slot;
+}
+
+static __always_inline void subject_of_agent(struct subject *subject, u32 agent_index, u64 session)
+{
+	subject->identity = 0;
+	subject->policy = 0;
+	subject->agent = agent_index;
+	subject->session = session;
+	subject->killed = 0;
+
+	struct aa_agent *agent = bpf_map_lookup_elem(&agents, &agent_index);
+
+	if (!agent)
+		return;
+	subject->killed = agent->flags & AA_AGENT_KILLED;
+
+	u32 slot_index = agent->slot;
+	struct aa_slot *slot = bpf_map_lookup_elem(&policy_slots, &slot_index);
+
+	if (!slot || fault_injected(agent_index, AA_FAULT_POLICY))
+		return;
+
+	u32 policy_index = slot->policy;
+	struct aa_policy *policy = bpf_map_lookup_elem(&policies, &policy_index);
+
+	if (policy && policy->generation)
+		subject->policy = policy;
+}
+
+/* The acting task's subject. Returns 0 for a task nobody governs: the caller leaves at once. */
+static __always_inline int current_subject(struct subject *subject)
+{
+	struct aa_identity *identity = identity_of(bpf_get_current_task_btf());
+
+	if (!identity)
+		return 0;
+	subject_of_agent(subject, identity->agent, identity->session);
+	subject->identity = identity;
+	return 1;
+}
+
+#endif

@@ -1,0 +1,546 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Network: who may connect, send, bind and listen, and which sockets may exist.
+ *
+ * A connect hook alone misses TCP Fast Open, datagrams to explicit addresses, AF_UNSPEC and the later messages of
+ * sendmmsg; so every place an address enters is judged: socket_connect, socket_sendmsg, and for each datagram
+ * cgroup/sendmsg4 and 6. Addresses are decided by their own family, never the socket's, after one canonicaliser.
+ * At these hooks the address is a kernel copy: it is read with the kernel helper and cannot change under us.
+ */
+#include "../lib/judge.bpf.h"
+
+AA_LICENSE;
+
+struct destination {
+	u8 address[16];
+	u16 port; /* host order */
+	u16 protocol;
+};
+
+enum aa_classify {
+	AA_ADDRESS_JUDGE = 0,
+	AA_ADDRESS_NONE = 1,	   /* not an internet address: nothing to judge here */
+	AA_ADDRESS_UNREADABLE = 2,
+};
+
+static __always_inline void set_v4(u8 *address, u32 v4)
+{
+	u32 *words = (u32 *)address;
+
+	words[0] = 0;
+	words[1] = 0;
+	words[2] = bpf_htonl(0xffff);
+	words[3] = v4;
+}
+
+/*
+ * One form for every way to write an address: NAT64's well-known prefix folds to IPv4 (RFC 6052), and in a
+ * destination the unspecified address is this host (RFC 1122 3.2.1.3; Linux connects it to loopback).
+ */
+static __always_inline void canonicalise(u8 *address, int destination)
+{
+	u32 *words = (u32 *)address;
+
+	if (words[0] == bpf_htonl(0x0064ff9b) && words[1] == 0 && words[2] == 0)
+		set_v4(address, words[3]);
+	if (!destination)
+		return;
+	if (words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff) && words[3] == 0)
+		words[3] = bpf_htonl(0x7f000001);
+	if (words[0] == 0 && words[1] == 0 && words[2] == 0 && words[3] == 0)
+		words[3] = bpf_htonl(1);
+}
+
+/* IPPROTO of a socket as rules see it: MPTCP is TCP. */
+static __always_inline u16 rule_protocol(struct sock *sk)
+{
+	u16 protocol = sk->sk_protocol;
+
+	return protocol == AA_IPPROTO_MPTCP ? AA_IPPROTO_TCP : protocol;
+}
+
+/* Reads a kernel copy of a sockaddr. `socket_family` only says what AF_UNSPEC means (udp_sendmsg takes it for IPv4). */
+static __always_inline int read_address(struct destination *to, void *address, u32 length, u16 socket_family, int sending)
+{
+	struct aa_sockaddr_in6 raw = {};
+	struct aa_sockaddr_in *v4 = (void *)&raw;
+	u16 family = 0;
+
+	if (length < sizeof(family) || bpf_probe_read_kernel(&family, sizeof(family), address))
+		return AA_ADDRESS_UNREADABLE;
+	if (family == AA_AF_UNSPEC) {
+		/* In connect it dissolves an association. In send, an IPv4 socket takes it for an IPv4 address. */
+		if (!sending || socket_family != AA_AF_INET)
+			return AA_ADDRESS_NONE;
+		family = AA_AF_INET;
+	}
+	if (family == AA_AF_INET) {
+		if (length < sizeof(*v4) - 0 || bpf_probe_read_kernel(v4, sizeof(*v4), address))
+			return AA_ADDRESS_UNREADABLE;
+		set_v4(to->address, v4->address);
+		to->port = bpf_ntohs(v4->port);
+		return AA_ADDRESS_JUDGE;
+	}
+	if (family == AA_AF_INET6) {
+		/* RFC 2133's sockaddr_in6 has no scope id and is still accepted by the kernel: 24 bytes. */
+		if (length < 24 || bpf_probe_read_kernel(&raw, 24, address))
+			return AA_ADDRESS_UNREADABLE;
+		__builtin_memcpy(to->address, raw.address, sizeof(to->address));
+		to->port = bpf_ntohs(raw.port);
+		return AA_ADDRESS_JUDGE;
+	}
+	return AA_ADDRESS_UNREADABLE;
+}
+
+/* The decision for an address: one longest-prefix lookup, then the last range that begins at or below the port. */
+static __always_inline u32 decide_address(const struct aa_policy *policy, const struct destination *to)
+{
+	struct aa_address_key key = { .prefix_bits = 32 + 128, .generation = policy->generation };
+	u32 *pool = pool_words();
+	struct aa_address_value *value;
+	u32 decision;
+
+	__builtin_memcpy(key.address, to->address, sizeof(key.address));
+	value = bpf_map_lookup_elem(&address_rules, &key);
+	if (!value || !pool)
+		return policy->default_net;
+	decision = policy->default_net;
+
+	u32 at = value->ranges, count = value->count;
+	u32 column = to->protocol == AA_IPPROTO_TCP ? 1 : to->protocol == AA_IPPROTO_UDP ? 2 : 3;
+
+	for (u32 i = 0; i < AA_MAX_PORT_RANGES; i++) {
+		if (i >= count || pool_word(pool, at) > to->port)
+			break;
+		decision = pool_word(pool, at + column);
+		at += 4;
+	}
+	return decision;
+}
+
+static __always_inline void describe(struct aa_scratch *s, const struct destination *to, u16 family, u16 type)
+{
+	__builtin_memcpy(s->event.address, to->address, sizeof(s->event.address));
+	s->event.port = to->port;
+	s->event.protocol = to->protocol;
+	s->event.family = family;
+	s->event.socket_type = type;
+}
+
+/* Whether this destination was already recorded for this agent; remembers it. */
+static __always_inline int seen(const struct subject *subject, const struct destination *to)
+{
+	struct aa_seen_key key = { .agent = subject->agent, .generation = subject->policy->generation };
+	u32 one = 1;
+
+	__builtin_memcpy(key.address, to->address, sizeof(key.address));
+	key.port = to->port;
+	key.protocol = to->protocol;
+	if (bpf_map_lookup_elem(&seen_destinations, &key))
+		return 1;
+	bpf_map_update_elem(&seen_destinations, &key, &one, 0);
+	return 0;
+}
+
+/* The common end. `classified` is what read_address() said. with_stack: LSM programs only. */
+static __always_inline int judge_address(void *ctx, const struct subject *subject, struct destination *to, int classified,
+					 u32 action, u16 family, u16 type, int with_stack)
+{
+	struct judgement j;
+
+	if (!subject->policy) {
+		j.decision = DECISION_CLOSED;
+		j.reason = AA_REASON_NO_POLICY;
+	} else if (classified == AA_ADDRESS_UNREADABLE || fault_injected(subject->agent, AA_FAULT_ADDRESS)) {
+		count_loss(AA_LOSS_ADDRESS);
+		if (verdict_of(subject->policy->default_net) == AA_UNGOVERNED && !subject->killed)
+			return 0;
+		j.decision = DECISION_CLOSED;
+		j.reason = AA_REASON_UNREADABLE_ADDRESS;
+	} else {
+		j.decision = decide_address(subject->policy, to);
+		j.reason = reason_of(j.decision);
+	}
+	if (subject->killed) {
+		j.decision = DECISION_CLOSED;
+		j.reason = AA_REASON_KILLED;
+	}
+	if (passes(j.decision)) {
+		if (verdict_of(j.decision) == AA_UNGOVERNED || !records_activity() || seen(subject, to))
+			return 0;
+	}
+
+	struct aa_scratch *s = claim_scratch();
+	int ret = 0;
+
+	if (!s)
+		return passes(j.decision) || observes(subject) ? 0 : eperm();
+	reset_event(s);
+	describe(s, to, family, type);
+	if (passes(j.decision))
+		record_allowed(s, subject, action, j.decision);
+	else
+		ret = refuse(ctx, s, subject, action, j, with_stack);
+	release_scratch(s);
+	return ret;
+}
+
+/* Remembers who opened or uses a socket, for the hooks that have no task storage and for passed descriptors. */
+static __always_inline void own_socket(struct sock *sk, const struct subject *subject, int overwrite)
+{
+	struct aa_socket_owner *owner = bpf_sk_storage_get(&socket_owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!owner || (owner->agent && !overwrite))
+		return;
+	owner->session = subject->session;
+	owner->agent = subject->agent;
+}
+
+/*
+ * connect(2). Not called for TCP Fast Open, see judge_send. A unix socket's name is judged in unix_stream_connect and
+ * unix_may_send, where the peer is known.
+ */
+SEC("lsm/socket_connect")
+int BPF_PROG(judge_connect, struct socket *sock, struct sockaddr *address, int addrlen)
+{
+	struct subject subject;
+	struct destination to = {};
+
+	if (!current_subject(&subject))
+		return 0;
+
+	struct sock *sk = sock->sk;
+
+	if (!sk)
+		return refuse_outright(ctx, &subject, AA_ACTION_CONNECT, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
+	u16 family = sk->__sk_common.skc_family;
+
+	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.killed)
+		return 0;
+
+	int classified = read_address(&to, address, addrlen, family, 0);
+
+	if (classified == AA_ADDRESS_NONE && !subject.killed)
+		return 0;
+	to.protocol = rule_protocol(sk);
+	canonicalise(to.address, 1);
+	return judge_address(ctx, &subject, &to, classified, AA_ACTION_CONNECT, family, sock->type, 1);
+}
+
+/* send with an address: datagrams, and TCP Fast Open. Once per call: see judge_datagram4 for sendmmsg. */
+SEC("lsm/socket_sendmsg")
+int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
+{
+	struct subject subject;
+	struct destination to = {};
+
+	if (!current_subject(&subject))
+		return 0;
+
+	void *name = msg->msg_name;
+	int length = msg->msg_namelen;
+
+	if ((!name || length <= 0) && !subject.killed)
+		return 0;
+
+	struct sock *sk = sock->sk;
+
+	if (!sk)
+		return refuse_outright(ctx, &subject, AA_ACTION_SEND, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
+	u16 family = sk->__sk_common.skc_family;
+
+	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.killed)
+		return 0;
+	own_socket(sk, &subject, 0);
+
+	int classified = read_address(&to, name, length, family, 1);
+
+	if (classified == AA_ADDRESS_NONE && !subject.killed)
+		return 0;
+	to.protocol = rule_protocol(sk);
+	canonicalise(to.address, 1);
+	return judge_address(ctx, &subject, &to, classified, AA_ACTION_SEND, family, sock->type, 1);
+}
+
+/*
+ * Every datagram with an address, also the second and later of sendmmsg, which the LSM hook does not see. Task storage
+ * is not to be had here before 6.18: the socket tells who it belongs to. 0 makes the send fail with EPERM.
+ */
+static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct destination *to)
+{
+	struct aa_socket_owner *owner;
+	struct subject subject;
+
+	if (!ctx->sk)
+		return 1;
+	owner = bpf_sk_storage_get(&socket_owners, ctx->sk, 0, 0);
+	if (!owner || !owner->agent)
+		return 1;
+	subject_of_agent(&subject, owner->agent, owner->session);
+	to->port = bpf_ntohs(ctx->user_port);
+	to->protocol = ctx->protocol;
+	canonicalise(to->address, 1);
+	return judge_address(ctx, &subject, to, AA_ADDRESS_JUDGE, AA_ACTION_SEND, ctx->family, ctx->type, 0) == 0;
+}
+
+SEC("cgroup/sendmsg4")
+int judge_datagram4(struct bpf_sock_addr *ctx)
+{
+	struct destination to = {};
+
+	set_v4(to.address, ctx->user_ip4);
+	return judge_datagram(ctx, &to);
+}
+
+SEC("cgroup/sendmsg6")
+int judge_datagram6(struct bpf_sock_addr *ctx)
+{
+	struct destination to = {};
+	u32 *words = (u32 *)to.address;
+
+	words[0] = ctx->user_ip6[0];
+	words[1] = ctx->user_ip6[1];
+	words[2] = ctx->user_ip6[2];
+	words[3] = ctx->user_ip6[3];
+	return judge_datagram(ctx, &to);
+}
+
+static __always_inline int is_unspecified(const u8 *address)
+{
+	const u32 *words = (const u32 *)address;
+
+	return words[0] == 0 && words[1] == 0 && (words[2] == 0 || words[2] == bpf_htonl(0xffff)) && words[3] == 0;
+}
+
+SEC("lsm/socket_bind")
+int BPF_PROG(judge_bind, struct socket *sock, struct sockaddr *address, int addrlen)
+{
+	struct subject subject;
+	struct destination at = {};
+
+	if (!current_subject(&subject))
+		return 0;
+
+	struct sock *sk = sock->sk;
+
+	if (!sk)
+		return refuse_outright(ctx, &subject, AA_ACTION_BIND, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
+	u16 family = sk->__sk_common.skc_family;
+
+	/* A named unix socket is a file made: path_mknod. An abstract one is the agent's own. */
+	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.killed)
+		return 0;
+
+	/* bind(AF_UNSPEC) on an IPv4 socket means INADDR_ANY: as in sending. */
+	int classified = read_address(&at, address, addrlen, family, 1);
+
+	at.protocol = rule_protocol(sk);
+	canonicalise(at.address, 0);
+	/* An unspecified address with no port is what every client does before it connects. */
+	if (classified == AA_ADDRESS_JUDGE && at.port == 0 && is_unspecified(at.address) && !subject.killed)
+		return 0;
+	return judge_address(ctx, &subject, &at, classified == AA_ADDRESS_NONE ? AA_ADDRESS_UNREADABLE : classified,
+			     AA_ACTION_BIND, family, sock->type, 1);
+}
+
+/* listen(2): the address bound to, also where bind was never called and the kernel picks a port on all interfaces. */
+SEC("lsm/socket_listen")
+int BPF_PROG(judge_listen, struct socket *sock)
+{
+	struct subject subject;
+	struct destination at = {};
+
+	if (!current_subject(&subject))
+		return 0;
+
+	struct sock *sk = sock->sk;
+
+	if (!sk)
+		return refuse_outright(ctx, &subject, AA_ACTION_LISTEN, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
+	u16 family = sk->__sk_common.skc_family;
+
+	if (family == AA_AF_UNIX && !subject.killed)
+		return 0;
+	if (family == AA_AF_INET6) {
+		if (bpf_probe_read_kernel(at.address, sizeof(at.address), &sk->__sk_common.skc_v6_rcv_saddr))
+			return judge_address(ctx, &subject, &at, AA_ADDRESS_UNREADABLE, AA_ACTION_LISTEN, family, sock->type, 1);
+	} else {
+		set_v4(at.address, sk->__sk_common.skc_rcv_saddr);
+	}
+	at.port = sk->__sk_common.skc_num;
+	at.protocol = rule_protocol(sk);
+	canonicalise(at.address, 0);
+	return judge_address(ctx, &subject, &at, AA_ADDRESS_JUDGE, AA_ACTION_LISTEN, family, sock->type, 1);
+}
+
+/* The sockets a governed process may have: an allow-list, since every other family is a way round the address rules. */
+static __always_inline int socket_allowed(u32 family, u32 type, u32 protocol)
+{
+	type &= 0xf; /* SOCK_NONBLOCK and SOCK_CLOEXEC are above */
+	if (family == AA_AF_UNIX)
+		return 1;
+	if (family == AA_AF_NETLINK)
+		return protocol == AA_NETLINK_ROUTE;
+	if (family != AA_AF_INET && family != AA_AF_INET6)
+		return 0;
+	if (type == AA_SOCK_STREAM)
+		return protocol == AA_IPPROTO_IP || protocol == AA_IPPROTO_TCP || protocol == AA_IPPROTO_MPTCP;
+	if (type == AA_SOCK_DGRAM)
+		return protocol == AA_IPPROTO_IP || protocol == AA_IPPROTO_UDP || protocol == AA_IPPROTO_ICMP ||
+		       protocol == AA_IPPROTO_ICMPV6;
+	return 0;
+}
+
+static __always_inline int judge_socket_kind(void *ctx, const struct subject *subject, u32 family, u32 type, u32 protocol)
+{
+	if (subject->policy && !subject->killed) {
+		if (verdict_of(subject->policy->default_net) == AA_UNGOVERNED || socket_allowed(family, type, protocol))
+			return 0;
+	}
+
+	u32 reason = subject->killed ? AA_REASON_KILLED : subject->policy ? AA_REASON_FAMILY : AA_REASON_NO_POLICY;
+
+	return refuse_outright(ctx, subject, AA_ACTION_SOCKET, reason, 0, family, type & 0xf, protocol);
+}
+
+/* Raw, packet, vsock, AF_ALG, SCTP, ...: AF_PACKET in particular passes every other network hook. */
+SEC("lsm/socket_create")
+int BPF_PROG(judge_socket, int family, int type, int protocol, int kern)
+{
+	struct subject subject;
+
+	if (kern || !current_subject(&subject))
+		return 0;
+	return judge_socket_kind(ctx, &subject, family, type, protocol);
+}
+
+SEC("lsm/socket_post_create")
+int BPF_PROG(own_new_socket, struct socket *sock, int family, int type, int protocol, int kern)
+{
+	struct subject subject;
+	struct sock *sk = sock->sk;
+
+	if (kern || !sk || !current_subject(&subject))
+		return 0;
+	own_socket(sk, &subject, 1);
+	return 0;
+}
+
+/* The name of a unix socket, into s->object: the path it was bound to, or '@' and the abstract name. */
+static __always_inline int name_unix(struct aa_scratch *s, struct subject *subject, struct unix_sock *peer)
+{
+	struct dentry *dentry = BPF_CORE_READ(peer, path.dentry);
+
+	if (dentry)
+		return judge_path(s, subject->policy, (u64)dentry, (u64)BPF_CORE_READ(peer, path.mnt), 0);
+
+	struct unix_address *address = BPF_CORE_READ(peer, addr);
+	struct aa_text *text = &s->object;
+	s32 length = 0;
+
+	text->start = 0;
+	text->length = 1;
+	text->bytes[0] = '@';
+	if (address) {
+		length = BPF_CORE_READ(address, len);
+		/* struct sockaddr_un: two bytes of family, a NUL, the name. */
+		if (length < 3 || length > 110)
+			return AA_REASON_UNREADABLE_ADDRESS;
+		length -= 3;
+		if (bpf_probe_read_kernel(&text->bytes[1], length & 127,
+					  (void *)((u64)address + bpf_core_field_offset(struct unix_address, name) + 3)))
+			return AA_REASON_UNREADABLE_ADDRESS;
+		text->length += length;
+	}
+	return decide_text(text, subject->policy) ? AA_REASON_NO_POLICY : 0;
+}
+
+static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
+{
+	struct subject subject;
+	struct aa_socket_owner *owner;
+
+	if (!current_subject(&subject))
+		return 0;
+	if (!subject.policy)
+		return refuse_outright(ctx, &subject, action, AA_REASON_NO_POLICY, 0, AA_AF_UNIX, 0, 0);
+	if (verdict_of(subject.policy->default_net) == AA_UNGOVERNED && !subject.killed)
+		return 0;
+	/* The agent's own sockets: socketpair, multiprocessing. */
+	owner = bpf_sk_storage_get(&socket_owners, other, 0, 0);
+	if (owner && owner->agent == subject.agent && !subject.killed)
+		return 0;
+
+	struct aa_scratch *s = claim_scratch();
+
+	if (!s)
+		return observes(&subject) ? 0 : eperm();
+	reset_event(s);
+	s->event.family = AA_AF_UNIX;
+
+	struct judgement j;
+	int reason = fault_injected(subject.agent, AA_FAULT_ADDRESS) ? AA_REASON_UNREADABLE_ADDRESS :
+			name_unix(s, &subject, (struct unix_sock *)other);
+
+	j.decision = reason ? DECISION_CLOSED : s->object.columns[AA_COLUMN_UNIX];
+	j.reason = reason ?: reason_of(j.decision);
+	return conclude(ctx, s, &subject, action, j);
+}
+
+SEC("lsm/unix_stream_connect")
+int BPF_PROG(judge_unix_connect, struct sock *sock, struct sock *other, struct sock *newsk)
+{
+	return judge_unix(ctx, other, AA_ACTION_UNIX_CONNECT);
+}
+
+/* Datagrams, and connect of a datagram socket. */
+SEC("lsm/unix_may_send")
+int BPF_PROG(judge_unix_send, struct socket *sock, struct socket *other)
+{
+	struct sock *sk = other->sk;
+
+	/* The verifier's check; a socket that is found by name has one. */
+	return sk ? judge_unix(ctx, sk, AA_ACTION_UNIX_SEND) : eperm();
+}
+
+/*
+ * A socket passed by another process (SCM_RIGHTS, pidfd_getfd): it may be connected where this agent may not go. The
+ * agent's own sockets pass; another's is judged by where it leads.
+ */
+SEC("lsm/file_receive")
+int BPF_PROG(judge_received_socket, struct file *file)
+{
+	struct subject subject;
+	struct socket *sock;
+	struct sock *sk;
+	struct aa_socket_owner *owner;
+	struct destination to = {};
+
+	if ((file->f_inode->i_mode & AA_S_IFMT) != AA_S_IFSOCK || !current_subject(&subject))
+		return 0;
+	sock = bpf_sock_from_file(file);
+	if (!sock || !sock->sk)
+		return 0;
+	sk = sock->sk;
+	owner = bpf_sk_storage_get(&socket_owners, sk, 0, 0);
+	if (owner && owner->agent == subject.agent && !subject.killed)
+		return 0;
+
+	u16 family = sk->__sk_common.skc_family;
+
+	if (family == AA_AF_INET) {
+		set_v4(to.address, sk->__sk_common.skc_daddr);
+	} else if (family == AA_AF_INET6) {
+		if (bpf_probe_read_kernel(to.address, sizeof(to.address), &sk->__sk_common.skc_v6_daddr))
+			return judge_address(ctx, &subject, &to, AA_ADDRESS_UNREADABLE, AA_ACTION_RECEIVE_FD, family, sock->type, 1);
+	} else {
+		return judge_socket_kind(ctx, &subject, family, sock->type, sk->sk_protocol);
+	}
+	to.port = bpf_ntohs(sk->__sk_common.skc_dport);
+	to.protocol = rule_protocol(sk);
+	/* Not connected: where it goes is judged when it goes. */
+	if (to.port == 0 && is_unspecified(to.address) && !subject.killed)
+		return judge_socket_kind(ctx, &subject, family, sock->type, sk->sk_protocol);
+	canonicalise(to.address, 1);
+	return judge_address(ctx, &subject, &to, AA_ADDRESS_JUDGE, AA_ACTION_RECEIVE_FD, family, sock->type, 1);
+}

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Processes: who is governed, what they may run, and what no governed process may do.
+ *
+ * Identity is task storage: set at exec by the policies' selectors, by the adoption iterator for what was running
+ * before, or by the sensor for `aasm run`; copied in task_alloc before the child can run. It is never removed.
+ */
+#include "../lib/argv.bpf.h"
+
+AA_LICENSE;
+
+/* One row for the iterators' reader. */
+static __always_inline void write_task_row(struct bpf_iter__task *ctx, struct task_struct *task,
+					   const struct aa_identity *identity)
+{
+	struct aa_task_row row = {
+		.agent = identity->agent,
+		.pid = task->tgid,
+		.tid = task->pid,
+		.session = identity->session,
+	};
+
+	row.parent_pid = BPF_CORE_READ(task, real_parent, tgid);
+	row.uid = BPF_CORE_READ(task, cred, uid.val);
+	row.start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	bpf_probe_read_kernel(row.command, sizeof(row.command), &task->comm);
+	bpf_seq_write(ctx->meta->seq, &row, sizeof(row));
+}
+
+/* Records life: fork, exec, exit, govern. Returns -1 if the record was lost. */
+static __always_inline int record_life(const struct subject *subject, u32 action, u32 ring, u32 child_pid)
+{
+	struct aa_scratch *s = claim_scratch();
+	int lost;
+
+	if (!s)
+		return -1;
+	reset_event(s);
+	fill_event(s, subject, action, AA_ALLOW, 0, AA_EFFECT_ALLOWED);
+	s->event.head.kind = AA_EVENT_LIFE;
+	s->event.other_pid = child_pid;
+	lost = send_event(s, ring);
+	release_scratch(s);
+	return lost;
+}
+
+/* The child is governed before it can run; if its identity cannot be stored, there is no child. */
+SEC("lsm/task_alloc")
+int BPF_PROG(inherit_identity, struct task_struct *task, unsigned long clone_flags)
+{
+	struct aa_identity *parent = identity_of(bpf_get_current_task_btf());
+
+	if (!parent)
+		return 0;
+
+	struct subject subject;
+	struct aa_identity child = *parent;
+
+	subject_of_agent(&subject, parent->agent, parent->session);
+	if (subject.killed)
+		return refuse_outright(ctx, &subject, AA_ACTION_FORK, AA_REASON_KILLED, 0, 0, 0, 0);
+	if (!bpf_task_storage_get(&identities, task, &child, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
+		count_loss(AA_LOSS_IDENTITY);
+		refuse_outright(ctx, &subject, AA_ACTION_FORK, AA_REASON_NO_IDENTITY, 0, 0, 0, 0);
+		return eperm();
+	}
+	return 0;
+}
+
+/*
+ * Judges the arguments for a program called `name` (with its NUL). Returns the decision of the argv rules
+ * (AA_UNGOVERNED: none matched), or -1 if arguments that a rule wants to see could not be read. They are read into
+ * s->second once, and only if some rule mentions the name.
+ */
+static __always_inline s64 judge_argv(struct aa_scratch *s, struct aa_policy *policy, struct aa_text *name, int *have)
+{
+	u32 *pool = pool_words();
+	u32 state;
+
+	if (!pool)
+		return -1;
+	state = walk_automaton(name, policy->argv.classes, policy->argv.start);
+	if (!state)
+		return AA_UNGOVERNED;
+	if (!*have) {
+		if (read_argv(&s->second))
+			return -1;
+		*have = 1;
+	}
+	state = walk_automaton(&s->second, policy->argv.classes, state);
+
+	u32 accept = pool_word(pool, state) & ~AA_ACCEPT_GUARDED;
+
+	return pool_word(pool, policy->argv.accepts + accept);
+}
+
+/* The strictest of what argv rules say of the program by its file's name and by the name it was called. */
+static __always_inline int add_argv_rules(struct aa_scratch *s, const struct subject *subject, struct linux_binprm *bprm,
+					  struct aa_identity *identity, struct judgement *j)
+{
+	struct aa_policy *policy = subject->policy;
+	struct aa_text *own = &s->name, *called = &s->executable;
+	int have = 0;
+	s64 by_own = -1, by_called = -1;
+
+	long bytes = bpf_probe_read_kernel_str(s->second.bytes, AA_PATH_BYTES, bprm->filename);
+
+	s->second.start = 0;
+	s->second.length = bytes - 1;
+	if (bytes > 0 && !fault_injected(subject->agent, AA_FAULT_ARGV) && !take_file_name(own, &s->object)) {
+		if (!take_file_name(called, &s->second)) {
+			by_own = judge_argv(s, policy, own, &have);
+			by_called = judge_argv(s, policy, called, &have);
+		}
+	}
+	s->second.length = have ? s->second.length : 0;
+	if (by_own < 0 || by_called < 0) {
+		count_loss(AA_LOSS_ARGV);
+		s->second.length = 0;
+		j->decision = DECISION_CLOSED;
+		j->reason = AA_REASON_UNREADABLE_ARGV;
+		return 1;
+	}
+	if (have) {
+		identity->argv_bytes = s->second.length;
+		identity->argv_hash = hash_text(&s->second);
+		/* Arguments can hold secrets: the record cites the rule, not what was typed. */
+		s->second.length = 0;
+	}
+
+	u32 before = j->decision;
+
+	/* An argument rule allows by the file's own name alone, and only where no written path rule speaks. */
+	if (verdict_of(by_own) == AA_ALLOW && !(before & AA_DECISION_EXPLICIT))
+		j->decision = by_own;
+	j->decision = stricter(j->decision, by_own);
+	if (verdict_of(by_called) > AA_ALLOW)
+		j->decision = stricter(j->decision, by_called);
+	if (j->decision == before)
+		return 0;
+	j->reason = reason_of(j->decision);
+	return 1;
+}
+
+/*
+ * Judges path and arguments of the program. bprm_check_security runs once per interpreter level: first for a script,
+ * then for its interpreter. What it returns is what execve returns; a failed read denies.
+ */
+SEC("lsm/bprm_check_security")
+int BPF_PROG(judge_exec, struct linux_binprm *bprm)
+{
+	struct aa_identity *identity = identity_of(bpf_get_current_task_btf());
+
+	if (!identity)
+		return 0;
+
+	struct subject subject;
+
+	subject_of_agent(&subject, identity->agent, identity->session);
+	if (!subject.policy)
+		return refuse_outright(ctx, &subject, AA_ACTION_EXEC, AA_REASON_NO_POLICY, 0, 0, 0, 0);
+
+	struct aa_policy *policy = subject.policy;
+	struct file *file = bprm->file;
+	struct inode *inode = file->f_inode;
+	struct aa_scratch *s = claim_scratch();
+
+	if (!s)
+		return observes(&subject) ? 0 : eperm();
+	reset_event(s);
+
+	u32 action = AA_ACTION_EXEC;
+	struct judgement j;
+	int reason = fault_injected(subject.agent, AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
+			judge_path(s, policy, address_of(identity, file->f_path.dentry),
+				   address_of(identity, file->f_path.mnt), 0);
+
+	if (reason) {
+		j.decision = DECISION_CLOSED;
+		j.reason = reason;
+		return conclude(ctx, s, &subject, action, j);
+	}
+	j.decision = s->object.columns[AA_COLUMN_EXEC];
+	if (inode->i_sb->s_flags & AA_SB_NOUSER) {
+		j.decision = policy->memfd;
+		s->object.flags |= AA_OBJECT_MEMFD;
+	} else if (inode->i_nlink == 0) {
+		j.decision = policy->deleted;
+		s->object.flags |= AA_OBJECT_DELETED;
+	}
+	if (bprm->buf[0] == '#' && bprm->buf[1] == '!') {
+		s->object.flags |= AA_OBJECT_SCRIPT;
+		j.decision = stricter(j.decision, s->object.columns[AA_COLUMN_LOAD]);
+	}
+	j.reason = reason_of(j.decision);
+	/* Only the first level has the caller's arguments; an interpreter's are those and the script's name. */
+	if (bprm->interp == bprm->filename) {
+		identity->argv_hash = 0;
+		identity->argv_bytes = 0;
+		if (policy->argv.start && add_argv_rules(s, &subject, bprm, identity, &j))
+			action = AA_ACTION_ARGV;
+	}
+	if (passes(j.decision))
+		identity->program = (u64)inode;
+	return conclude(ctx, s, &subject, action, j);
+}
+
+/* The slot (plus one) that a selector by cgroup gives the task: its own cgroup or any above it. */
+static __always_inline u32 slot_of_cgroup(struct task_struct *task)
+{
+	struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+
+	for (u32 level = 0; level < 32 && cgroup; level++) {
+		u64 id = BPF_CORE_READ(cgroup, kn, id);
+		u32 *slot = bpf_map_lookup_elem(&cgroup_selectors, &id);
+		struct cgroup_subsys_state *parent;
+
+		if (slot)
+			return *slot;
+		parent = BPF_CORE_READ(cgroup, self.parent);
+		if (!parent)
+			break;
+		cgroup = (void *)((u64)parent - bpf_core_field_offset(struct cgroup, self));
+	}
+	return 0;
+}
+
+/* The slot (plus one) whose selectors match `task` running `exe`, or 0. */
+static __always_inline u32 selected_slot(struct aa_scratch *s, struct task_struct *task, struct file *exe)
+{
+	u32 zero = 0;
+	u32 uid = BPF_CORE_READ(task, cred, uid.val);
+	struct aa_settings *set = bpf_map_lookup_elem(&settings, &zero);
+	u32 *by_user = bpf_map_lookup_elem(&user_selectors, &uid);
+
+	if (by_user)
+		return *by_user;
+
+	u32 by_cgroup = slot_of_cgroup(task);
+
+	if (by_cgroup)
+		return by_cgroup;
+
+	u32 *pool = pool_words();
+
+	if (!set || !set->selectors.start || !pool || !exe)
+		return 0;
+	if (read_path(&s->object, (u64)BPF_CORE_READ(exe, f_path.dentry), (u64)BPF_CORE_READ(exe, f_path.mnt)))
+		return 0;
+
+	u32 state = walk_automaton(&s->object, set->selectors.classes, set->selectors.start);
+
+	return pool_word(pool, set->selectors.accepts + (pool_word(pool, state) & ~AA_ACCEPT_GUARDED));
+}
+
+/* The identity a newly selected task gets: the slot's own agent, and a session of its own. 0 if there is none. */
+static __always_inline int new_identity(u32 slot_index, struct aa_identity *identity)
+{
+	u32 zero = 0;
+	struct aa_slot *slot = bpf_map_lookup_elem(&policy_slots, &slot_index);
+	struct aa_world *w = bpf_map_lookup_elem(&world, &zero);
+
+	if (!slot || !slot->agent || !w)
+		return 0;
+	__builtin_memset(identity, 0, sizeof(*identity));
+	identity->agent = slot->agent;
+	/* Numbers from the kernel are odd, the sensor's even: neither asks the other. */
+	identity->session = __sync_fetch_and_add(&w->sessions, 2) + 1;
+	return 1;
+}
+
+/* What the new program really got, against what was judged: another thread may have changed it in between. */
+static __always_inline void check_arguments(void *ctx, struct aa_identity *identity)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u64 end = BPF_CORE_READ(task, mm, arg_end);
+	u32 bytes = identity->argv_bytes;
+	struct aa_scratch *s = claim_scratch();
+	u64 hash = 0;
+
+	if (s) {
+		reset_event(s);
+		s->second.start = 0;
+		s->second.length = bytes;
+		if (bytes < AA_ARGV_BYTES &&
+		    !bpf_probe_read_user(s->second.bytes, bytes & (AA_ARGV_BYTES - 1), (void *)(end - bytes)))
+			hash = hash_text(&s->second);
+		s->second.length = 0;
+	}
+	if (hash == identity->argv_hash)
+		goto out;
+
+	struct subject subject;
+
+	subject_of_agent(&subject, identity->agent, identity->session);
+	if (!observes(&subject))
+		bpf_send_signal(AA_SIGKILL);
+	if (s) {
+		fill_event(s, &subject, AA_ACTION_ARGV, DECISION_CLOSED, AA_REASON_ARGV_CHANGED,
+			   observes(&subject) ? AA_EFFECT_WOULD_DENY : AA_EFFECT_KILLED);
+		send_event(s, AA_RING_DECISIONS);
+	}
+out:
+	identity->argv_hash = 0;
+	if (s)
+		release_scratch(s);
+}
+
+/* After the exec, before the program's first instruction: selectors, and the second look at the arguments. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(govern_selected, struct task_struct *task, u32 old_pid, struct linux_binprm *bprm)
+{
+	struct aa_identity *identity = identity_of(bpf_get_current_task_btf());
+	struct subject subject;
+
+	if (identity) {
+		if (identity->argv_hash)
+			check_arguments(ctx, identity);
+		if (records_activity()) {
+			subject_of_agent(&subject, identity->agent, identity->session);
+			record_life(&subject, AA_ACTION_EXEC, AA_RING_ACTIVITY, 0);
+		}
+		return 0;
+	}
+
+	struct aa_scratch *s = claim_scratch();
+	struct aa_identity fresh;
+	u32 slot = 0;
+
+	if (s) {
+		slot = selected_slot(s, bpf_get_current_task_btf(), bprm->file);
+		release_scratch(s);
+	}
+	/* No working memory to tell whether the program is selected: it must not run unjudged. */
+	if (!s || (slot && !new_identity(slot - 1, &fresh)) ||
+	    (slot && !bpf_task_storage_get(&identities, bpf_get_current_task_btf(), &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE))) {
+		count_loss(AA_LOSS_IDENTITY);
+		bpf_send_signal(AA_SIGKILL);
+		return 0;
+	}
+	if (slot) {
+		subject_of_agent(&subject, fresh.agent, fresh.session);
+		if (record_life(&subject, AA_ACTION_GOVERN, AA_RING_DECISIONS, 0))
+			bpf_send_signal(AA_SIGKILL);
+	}
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(record_exit, struct task_struct *task)
+{
+	struct aa_identity *identity = identity_of(bpf_get_current_task_btf());
+	struct subject subject;
+
+	if (!identity || !records_activity())
+		return 0;
+	if ((u32)bpf_get_current_pid_tgid() != bpf_get_current_pid_tgid() >> 32)
+		return 0;
+	subject_of_agent(&subject, identity->agent, identity->session);
+	record_life(&subject, AA_ACTION_EXIT, AA_RING_ACTIVITY, 0);
+	return 0;
+}
+
+/* Whether `task` belongs to the acting agent's own session tree: the same agent. */
+static __always_inline int same_agent(const struct subject *subject, struct task_struct *task)
+{
+	struct aa_identity *other = identity_of(task);
+
+	return other && other->agent == subject->agent;
+}
+
+static __always_inline int contain(void *ctx, u32 action, u32 other_pid)
+{
+	struct subject subject;
+
+	if (!current_subject(&subject))
+		return 0;
+	return refuse_outright(ctx, &subject, action, subject.killed ? AA_REASON_KILLED : AA_REASON_CONTAINMENT, other_pid, 0, 0,
+			       0);
+}
+
+/* ptrace, process_vm_writev, pidfd_getfd and /proc/PID/mem of anybody but the agent's own processes. */
+SEC("lsm/ptrace_access_check")
+int BPF_PROG(contain_ptrace, struct task_struct *child, unsigned int mode)
+{
+	struct subject subject;
+
+	if (!(mode & AA_PTRACE_MODE_ATTACH) || !current_subject(&subject))
+		return 0;
+	if (same_agent(&subject, child) && !subject.killed)
+		return 0;
+	return contain(ctx, AA_ACTION_PTRACE, child->tgid);
+}
+
+/* PTRACE_TRACEME: who asks to be traced by an ungoverned parent keeps its identity, so nothing is lost. */
+SEC("lsm/task_kill")
+int BPF_PROG(contain_signal, struct task_struct *target, void *info, int sig)
+{
+	struct subject subject;
+
+	if (sig == 0 || !current_subject(&subject))
+		return 0;
+	if (same_agent(&subject, target))
+		return 0;
+	return contain(ctx, AA_ACTION_SIGNAL, target->tgid);
+}
+
+SEC("?lsm/userns_create")
+int BPF_PROG(contain_user_namespace)
+{
+	return contain(ctx, AA_ACTION_USERNS, 0);
+}
+
+SEC("lsm/sb_mount")
+int BPF_PROG(contain_mount)
+{
+	return contain(ctx, AA_ACTION_MOUNT, 0);
+}
+
+SEC("lsm/sb_umount")
+int BPF_PROG(contain_umount)
+{
+	return contain(ctx, AA_ACTION_MOUNT, 0);
+}
+
+SEC("lsm/sb_pivotroot")
+int BPF_PROG(contain_pivot_root)
+{
+	return contain(ctx, AA_ACTION_MOUNT, 0);
+}
+
+SEC("lsm/move_mount")
+int BPF_PROG(contain_move_mount)
+{
+	return contain(ctx, AA_ACTION_MOUNT, 0);
+}
+
+SEC("lsm/bpf")
+int BPF_PROG(contain_bpf)
+{
+	return contain(ctx, AA_ACTION_BPF, 0);
+}
+
+/*
+ * Governs what was running before: a task whose leader or parent is governed inherits, another is matched by the
+ * selectors as at exec. The sensor reads this iterator until a pass adopts nobody. One row per adopted task.
+ */
+SEC("iter/task")
+int adopt_running(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (!task || !task->mm || identity_of(task))
+		return 0;
+
+	struct aa_identity *relative = identity_of(task->group_leader);
+	struct aa_identity fresh;
+
+	if (!relative)
+		relative = identity_of(task->real_parent);
+	if (relative) {
+		fresh = *relative;
+		fresh.argv_hash = 0;
+	} else {
+		struct aa_scratch *s = claim_scratch();
+		u32 slot;
+
+		if (!s)
+			return 0;
+		slot = selected_slot(s, task, BPF_CORE_READ(task, mm, exe_file));
+		release_scratch(s);
+		if (!slot || !new_identity(slot - 1, &fresh))
+			return 0;
+	}
+	if (!bpf_task_storage_get(&identities, task, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE))
+		return 0;
+	write_task_row(ctx, task, &fresh);
+	return 0;
+}
+
+/* Every governed task, a row each. */
+SEC("iter/task")
+int list_governed(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct aa_identity *identity;
+
+	if (!task)
+		return 0;
+	identity = identity_of(task);
+	if (identity)
+		write_task_row(ctx, task, identity);
+	return 0;
+}

@@ -1,0 +1,19 @@
+//! The kernel programs of aa-sensord and the one safe way to them.
+//!
+//! - [`abi`]: the types both sides share, made by bindgen from `abi/*.h`, with the names of actions, reasons, losses.
+//! - [`load`]: open, load and attach the objects, or adopt what is pinned; the sensor only.
+//! - [`tables`]: the maps the sensor writes: agents, policies, addresses, selectors, settings.
+//! - [`pool`]: the automaton pool, mapped writable; builds a generation beside those in use.
+//! - [`tasks`]: who is governed: storage by pidfd, the iterators.
+//! - [`ring`]: the readers' side of the rings; the gateway uses nothing else of this crate but [`abi`].
+//!
+//! Nothing here knows the policy language; `aa-sensord` translates.
+
+pub mod abi;
+pub mod load;
+pub mod pool;
+pub mod ring;
+pub mod tables;
+pub mod tasks;
+
+pub use load::{Kernel, LoadError};

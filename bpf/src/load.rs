@@ -1,0 +1,367 @@
+//! Open, load, attach and pin the kernel programs, or adopt what an earlier sensor left pinned.
+//!
+//! Everything lives below `/sys/fs/bpf/aa-sensord/<build>/`: `maps/`, `links/` and `tasks/` (iterators, which are read
+//! as files). `<build>` names the ABI version and the objects' bytes. A sensor that finds its own build complete
+//! adopts it: the programs never stopped. A sensor that finds another build of the same ABI reuses its maps, attaches
+//! its own programs beside the old ones, and only then lets the old ones go: no instant is unjudged. The folder gets
+//! its final name by a rename when everything is pinned, so that a crash in between leaves nothing half.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::{Path, PathBuf};
+
+use libbpf_rs::btf::{Btf, types::Func};
+use libbpf_rs::{Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, ProgramType};
+
+use crate::abi;
+
+/// The objects, in the order they are loaded; the first creates the maps.
+const OBJECTS: [(&str, &[u8]); 3] = [
+    ("process", include_bytes!(concat!(env!("OUT_DIR"), "/process.bpf.o"))),
+    ("file", include_bytes!(concat!(env!("OUT_DIR"), "/file.bpf.o"))),
+    ("net", include_bytes!(concat!(env!("OUT_DIR"), "/net.bpf.o"))),
+];
+
+/// Where the pins are.
+pub const PIN_ROOT: &str = "/sys/fs/bpf/aa-sensord";
+
+/// What a folder's name ends in while it is being filled.
+const PARTIAL: &str = "-partial";
+
+/// Why the kernel programs are not in force.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The kernel has no type information: no CO-RE.
+    #[error("cannot read the kernel's type information")]
+    Btf(#[source] libbpf_rs::Error),
+    /// An object was refused.
+    #[error("cannot load the `{object}` programs")]
+    Load {
+        /// Name of the object.
+        object: &'static str,
+        /// What libbpf said.
+        #[source]
+        source: libbpf_rs::Error,
+    },
+    /// A program was refused at its hook.
+    #[error("cannot attach `{program}` to `{hook}`")]
+    Attach {
+        /// Name of the program.
+        program: String,
+        /// ELF section, which names the hook.
+        hook: String,
+        /// What libbpf said.
+        #[source]
+        source: libbpf_rs::Error,
+    },
+    /// A map or link could not be pinned or opened.
+    #[error("cannot use the pin `{}`", .path.display())]
+    Pin {
+        /// Path below the BPF file system.
+        path: PathBuf,
+        /// What libbpf said.
+        #[source]
+        source: libbpf_rs::Error,
+    },
+    /// A folder of pins could not be made, read or renamed.
+    #[error("cannot use `{}`", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A map this crate counts on is not there.
+    #[error("there is no map `{0}`")]
+    NoMap(&'static str),
+    /// The constants of an object are not what this crate writes.
+    #[error("the constants of `{0}` are not laid out as expected")]
+    Constants(&'static str),
+}
+
+/// How large the maps are made.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Words of the automaton pool, a power of two; 4 bytes each.
+    pub pool_words: u32,
+    /// Bytes of the decisions ring, a power of two of pages.
+    pub decisions_bytes: u32,
+    /// Bytes of the activity ring, a power of two of pages.
+    pub activity_bytes: u32,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { pool_words: 1 << 20, decisions_bytes: 4 << 20, activity_bytes: 4 << 20 }
+    }
+}
+
+/// A program in force.
+#[derive(Debug, Clone)]
+pub struct Attached {
+    /// Program name as `bpftool` shows it.
+    pub program: String,
+    /// Hook, as the ELF section says it (`lsm/file_open`).
+    pub hook: String,
+}
+
+/// The loaded kernel side: maps by name, and the links that keep programs attached. Dropping it detaches nothing,
+/// since everything is pinned.
+#[derive(Debug)]
+pub struct Kernel {
+    maps: BTreeMap<String, MapHandle>,
+    attached: Vec<Attached>,
+    folder: PathBuf,
+    /// Whether the programs were already in force.
+    pub adopted: bool,
+}
+
+impl Kernel {
+    /// Brings the kernel side into force: adopts this build's pins, or loads, attaches and pins.
+    pub fn start(sizes: Sizes) -> Result<Self, LoadError> {
+        let root = Path::new(PIN_ROOT);
+        let folder = root.join(build_name());
+        if folder.is_dir() {
+            return Self::adopt(folder);
+        }
+        let older = older_builds(root)?;
+        let reuse = older.iter().find(|path| same_abi(path));
+        let kernel = Self::load(&folder, sizes, reuse.map(PathBuf::as_path))?;
+        for path in &older {
+            remove_pins(path)?;
+        }
+        Ok(kernel)
+    }
+
+    /// Takes every program and map out of force. Nothing is enforced afterwards.
+    pub fn unload() -> Result<(), LoadError> {
+        let root = Path::new(PIN_ROOT);
+        for path in older_builds(root)?.iter().chain([&root.join(build_name())]) {
+            if path.is_dir() {
+                remove_pins(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A map by its full name in `lib/maps.bpf.h`.
+    pub fn map(&self, name: &'static str) -> Result<&MapHandle, LoadError> {
+        self.maps.get(name).ok_or(LoadError::NoMap(name))
+    }
+
+    /// The programs in force.
+    pub fn attached(&self) -> &[Attached] {
+        &self.attached
+    }
+
+    /// The pinned iterator of this name.
+    pub fn iterator(&self, name: &str) -> PathBuf {
+        self.folder.join("tasks").join(name)
+    }
+
+    fn adopt(folder: PathBuf) -> Result<Self, LoadError> {
+        let mut maps = BTreeMap::new();
+        for path in entries(&folder.join("maps"))? {
+            let handle = MapHandle::from_pinned_path(&path).map_err(|source| LoadError::Pin { path: path.clone(), source })?;
+            maps.insert(file_name(&path), handle);
+        }
+        let attached = entries(&folder.join("links"))?
+            .iter()
+            .map(|path| file_name(path))
+            .filter_map(|name| {
+                let (program, hook) = name.split_once('@')?;
+                Some(Attached { program: program.to_owned(), hook: hook.replace(':', "/") })
+            })
+            .collect();
+        Ok(Self { maps, attached, folder, adopted: true })
+    }
+
+    fn load(folder: &Path, sizes: Sizes, reuse: Option<&Path>) -> Result<Self, LoadError> {
+        // The BPF file system refuses names with a dot.
+        let partial = folder.with_file_name(format!("{}{PARTIAL}", build_name()));
+        if partial.is_dir() {
+            remove_pins(&partial)?;
+        }
+        for name in ["maps", "links", "tasks"] {
+            make_folder(&partial.join(name))?;
+        }
+        let btf = Btf::from_vmlinux().map_err(LoadError::Btf)?;
+        let mut maps = reuse.map_or_else(|| Ok(BTreeMap::new()), pinned_maps)?;
+        let mut objects = Vec::new();
+        for (name, bytes) in OBJECTS {
+            objects.push(load_object(name, bytes, &btf, sizes, &mut maps)?);
+        }
+        for (name, map) in &mut maps {
+            let path = partial.join("maps").join(name);
+            map.pin(&path).map_err(|source| LoadError::Pin { path, source })?;
+        }
+        let mut attached = Vec::new();
+        for object in &objects {
+            attach_all(object, &partial, &mut attached)?;
+        }
+        fs::rename(&partial, folder).map_err(|source| LoadError::Folder { path: folder.to_owned(), source })?;
+        Ok(Self { maps, attached, folder: folder.to_owned(), adopted: false })
+    }
+}
+
+fn load_object(
+    name: &'static str,
+    bytes: &[u8],
+    btf: &Btf<'_>,
+    sizes: Sizes,
+    maps: &mut BTreeMap<String, MapHandle>,
+) -> Result<Object, LoadError> {
+    let failed = |source| LoadError::Load { object: name, source };
+    let mut open = ObjectBuilder::default().open_memory(bytes).map_err(failed)?;
+    for mut program in open.progs_mut() {
+        let hook = program.section().to_string_lossy().into_owned();
+        if let Some(hook) = hook.strip_prefix("?lsm/") {
+            program.set_autoload(btf.type_by_name::<Func<'_>>(&format!("bpf_lsm_{hook}")).is_some());
+        }
+    }
+    prepare_maps(name, &mut open, sizes, maps)?;
+    let object = open.load().map_err(failed)?;
+    for map in object.maps() {
+        let map_name = map.name().to_string_lossy().into_owned();
+        if !map_name.contains('.') && !maps.contains_key(&map_name) {
+            maps.insert(map_name, MapHandle::try_from(&map).map_err(failed)?);
+        }
+    }
+    Ok(object)
+}
+
+/// Sizes the maps the first object creates, and hands the others those that exist.
+fn prepare_maps(
+    name: &'static str,
+    open: &mut OpenObject,
+    sizes: Sizes,
+    maps: &BTreeMap<String, MapHandle>,
+) -> Result<(), LoadError> {
+    let failed = |source| LoadError::Load { object: name, source };
+    let pool_words = maps.get("automaton_pool").map_or(sizes.pool_words, |pool| pool.value_size() / 4);
+    for mut map in open.maps_mut() {
+        let map_name = map.name().to_string_lossy().into_owned();
+        if map_name.ends_with(".rodata") {
+            let constants = map.initial_value_mut().ok_or(LoadError::Constants(name))?;
+            // The one constant is `pool_mask`.
+            if constants.len() != 4 {
+                return Err(LoadError::Constants(name));
+            }
+            constants.copy_from_slice(&(pool_words - 1).to_ne_bytes());
+            continue;
+        }
+        match map_name.as_str() {
+            "automaton_pool" => map.set_value_size(pool_words * 4).map_err(failed)?,
+            "scratches" => {
+                let cpus = libbpf_rs::num_possible_cpus().map_err(failed)?;
+                let count = u32::try_from(cpus).unwrap_or(1) * SCRATCHES_PER_CPU;
+                map.set_max_entries(count).map_err(failed)?;
+            }
+            "decisions" => map.set_max_entries(sizes.decisions_bytes).map_err(failed)?,
+            "activity" => map.set_max_entries(sizes.activity_bytes).map_err(failed)?,
+            _ => {}
+        }
+        if let Some(existing) = maps.get(&map_name) {
+            map.reuse_fd(existing.as_fd()).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same as AA_SCRATCHES_PER_CPU in `lib/scratch.bpf.h`, which only fewer buffers than these would hurt.
+const SCRATCHES_PER_CPU: u32 = 4;
+
+fn attach_all(object: &Object, partial: &Path, attached: &mut Vec<Attached>) -> Result<(), LoadError> {
+    let cgroup_path = PathBuf::from("/sys/fs/cgroup");
+    for program in object.progs_mut() {
+        if !program.autoload() {
+            continue;
+        }
+        let name = program.name().to_string_lossy().into_owned();
+        let hook = program.section().to_string_lossy().trim_start_matches('?').to_owned();
+        let failed = |source| LoadError::Attach { program: name.clone(), hook: hook.clone(), source };
+        let mut link: Link = if program.prog_type() == ProgramType::CgroupSockAddr {
+            let cgroup = fs::File::open(&cgroup_path)
+                .map_err(|source| LoadError::Folder { path: cgroup_path.clone(), source })?;
+            program.attach_cgroup(cgroup.as_raw_fd()).map_err(failed)?
+        } else {
+            program.attach().map_err(failed)?
+        };
+        let path = if hook.starts_with("iter/") {
+            partial.join("tasks").join(&name)
+        } else {
+            attached.push(Attached { program: name.clone(), hook: hook.clone() });
+            partial.join("links").join(format!("{name}@{}", hook.replace('/', ":")))
+        };
+        link.pin(&path).map_err(|source| LoadError::Pin { path, source })?;
+    }
+    Ok(())
+}
+
+/// `<ABI version>-<hash of the objects>`.
+fn build_name() -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in OBJECTS.iter().flat_map(|(_, bytes)| bytes.iter()) {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    format!("{}-{hash:016x}", abi::AA_ABI_VERSION)
+}
+
+fn same_abi(path: &Path) -> bool {
+    file_name(path).split_once('-').is_some_and(|(version, _)| version == abi::AA_ABI_VERSION.to_string())
+}
+
+fn older_builds(root: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    make_folder(root)?;
+    let own = build_name();
+    Ok(entries(root)?
+        .into_iter()
+        .filter(|path| path.file_name() != Some(OsStr::new(&own)) && !file_name(path).ends_with(PARTIAL))
+        .collect())
+}
+
+fn pinned_maps(folder: &Path) -> Result<BTreeMap<String, MapHandle>, LoadError> {
+    let mut maps = BTreeMap::new();
+    for path in entries(&folder.join("maps"))? {
+        let handle = MapHandle::from_pinned_path(&path).map_err(|source| LoadError::Pin { path: path.clone(), source })?;
+        maps.insert(file_name(&path), handle);
+    }
+    Ok(maps)
+}
+
+/// Links first: a map that is still used by an attached program stays alive with it.
+fn remove_pins(folder: &Path) -> Result<(), LoadError> {
+    for name in ["links", "tasks", "maps"] {
+        let folder = folder.join(name);
+        if folder.is_dir() {
+            for path in entries(&folder)? {
+                fs::remove_file(&path).map_err(|source| LoadError::Folder { path, source })?;
+            }
+            fs::remove_dir(&folder).map_err(|source| LoadError::Folder { path: folder, source })?;
+        }
+    }
+    fs::remove_dir(folder).map_err(|source| LoadError::Folder { path: folder.to_owned(), source })
+}
+
+fn make_folder(path: &Path) -> Result<(), LoadError> {
+    fs::create_dir_all(path).map_err(|source| LoadError::Folder { path: path.to_owned(), source })
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
+    let failed = |source| LoadError::Folder { path: folder.to_owned(), source };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        found.push(entry.map_err(failed)?.path());
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

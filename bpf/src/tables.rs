@@ -1,0 +1,517 @@
+//! What the sensor writes into the kernel: agents, policies, selectors, settings.
+//!
+//! A policy is built beside those in force (pool extent, addresses under its own generation, an entry of `policies`)
+//! and takes force when one word of `policy_slots` names it. Nothing of it is changed afterwards.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
+
+use crate::abi;
+use crate::load::{Kernel, LoadError};
+use crate::pool::{Extent, Pool, PoolError};
+
+/// How long the words of a retired policy stay untouched: a hook that began under it has long returned.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A dense automaton, as user space builds it.
+#[derive(Debug, Clone, Default)]
+pub struct AutomatonTable<'a> {
+    /// Class of each byte.
+    pub classes: &'a [u8],
+    /// Index of the first row.
+    pub start: u32,
+    /// Rows: accepted decision, whether names below are protected, next row by class.
+    pub rows: Vec<(u32, bool, &'a [u32])>,
+    /// Decision table: entries of `columns` words each, by accepted index.
+    pub decisions: Vec<u32>,
+    /// Words of a decision.
+    pub columns: u32,
+}
+
+/// One address prefix with its port ranges `[from, tcp, udp, other]`.
+#[derive(Debug, Clone)]
+pub struct AddressRow {
+    /// Canonical address.
+    pub prefix: [u8; 16],
+    /// Bits of it that count, 0 to 128.
+    pub prefix_bits: u8,
+    /// Sorted by `from`; the first is 0.
+    pub ranges: Vec<[u32; 4]>,
+}
+
+/// A policy ready for the kernel.
+#[derive(Debug, Clone, Default)]
+pub struct PolicyTables<'a> {
+    /// Record verdicts and let pass.
+    pub observe: bool,
+    /// Path automaton with [`abi::AA_COLUMNS`] columns.
+    pub paths: AutomatonTable<'a>,
+    /// Argument automaton with one column; `None` if no rule looks at arguments.
+    pub argv: Option<AutomatonTable<'a>>,
+    /// Decisions when nothing matches, by column.
+    pub defaults: [u32; abi::AA_COLUMNS as usize],
+    /// The same for addresses.
+    pub default_net: u32,
+    /// Decision for running a memfd.
+    pub memfd: u32,
+    /// Decision for running a deleted file.
+    pub deleted: u32,
+    /// Address rules.
+    pub addresses: Vec<AddressRow>,
+}
+
+/// A table could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TableError {
+    /// The map refused.
+    #[error("cannot write the `{map}` map")]
+    Map {
+        /// Name of the map.
+        map: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: libbpf_rs::Error,
+    },
+    /// A fixed number of entries is used up.
+    #[error("the `{map}` map is full: {capacity} entries")]
+    Full {
+        /// Name of the map.
+        map: &'static str,
+        /// How many it holds.
+        capacity: u32,
+    },
+    /// The automaton pool is full.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// A map is missing.
+    #[error(transparent)]
+    Kernel(#[from] LoadError),
+    /// The tables handed in contradict themselves.
+    #[error("the lowered policy is inconsistent: {0}")]
+    Inconsistent(&'static str),
+}
+
+/// A policy resident in the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resident {
+    /// Index in `policies`.
+    pub index: u32,
+    /// Its generation.
+    pub generation: u32,
+    /// Its words of the pool.
+    pub extent: Extent,
+}
+
+/// How full a map is.
+#[derive(Debug, Clone, Copy)]
+pub struct Fill {
+    /// Name of the map.
+    pub map: &'static str,
+    /// Entries (or words) used.
+    pub used: u32,
+    /// Entries (or words) there are.
+    pub capacity: u32,
+}
+
+/// The writer of all tables; one per sensor.
+#[derive(Debug)]
+pub struct Tables {
+    agents: MapHandle,
+    slots: MapHandle,
+    policies: MapHandle,
+    addresses: MapHandle,
+    users: MapHandle,
+    cgroups: MapHandle,
+    mounts: MapHandle,
+    settings: MapHandle,
+    losses: MapHandle,
+    pool: Pool,
+    address_count: u32,
+    selectors: Option<Extent>,
+    retired: Vec<(Instant, Extent)>,
+}
+
+fn handle(kernel: &Kernel, name: &'static str) -> Result<MapHandle, TableError> {
+    MapHandle::try_from(kernel.map(name)?).map_err(|source| TableError::Map { map: name, source })
+}
+
+fn index_key(index: u32) -> [u8; 4] {
+    index.to_ne_bytes()
+}
+
+fn write<V: IntoBytes + Immutable>(map: &MapHandle, name: &'static str, key: &[u8], value: &V) -> Result<(), TableError> {
+    map.update(key, value.as_bytes(), MapFlags::ANY).map_err(|source| match source.kind() {
+        ErrorKind::TooBig => TableError::Full { map: name, capacity: map.max_entries() },
+        _ => TableError::Map { map: name, source },
+    })
+}
+
+fn read<V: FromBytes>(map: &MapHandle, name: &'static str, key: &[u8]) -> Result<Option<V>, TableError> {
+    let found = map.lookup(key, MapFlags::ANY).map_err(|source| TableError::Map { map: name, source })?;
+    Ok(found.and_then(|bytes| V::read_from_bytes(&bytes).ok()))
+}
+
+impl Tables {
+    /// Opens the tables of a kernel side, fresh or adopted.
+    pub fn new(kernel: &Kernel) -> Result<Self, TableError> {
+        let pool_map = kernel.map("automaton_pool")?;
+        let mut tables = Self {
+            agents: handle(kernel, "agents")?,
+            slots: handle(kernel, "policy_slots")?,
+            policies: handle(kernel, "policies")?,
+            addresses: handle(kernel, "address_rules")?,
+            users: handle(kernel, "user_selectors")?,
+            cgroups: handle(kernel, "cgroup_selectors")?,
+            mounts: handle(kernel, "mount_points")?,
+            settings: handle(kernel, "settings")?,
+            losses: handle(kernel, "losses")?,
+            pool: Pool::new(pool_map, pool_map.value_size() / 4)?,
+            address_count: 0,
+            selectors: None,
+            retired: Vec::new(),
+        };
+        for policy in tables.residents()? {
+            tables.pool.adopt(policy.extent);
+        }
+        let settings = tables.settings()?;
+        if settings.selectors_words > 0 {
+            let extent = Extent { start: settings.selectors.classes, words: settings.selectors_words };
+            tables.pool.adopt(extent);
+            tables.selectors = Some(extent);
+        }
+        tables.address_count = u32::try_from(tables.addresses.keys().count()).unwrap_or(u32::MAX);
+        Ok(tables)
+    }
+
+    /// Every policy resident in the kernel, in force or not.
+    pub fn residents(&self) -> Result<Vec<Resident>, TableError> {
+        let mut found = Vec::new();
+        for index in 1..abi::AA_MAX_POLICIES {
+            if let Some(policy) = self.policy(index)?.filter(|policy| policy.generation != 0) {
+                let extent = Extent { start: policy.pool_start, words: policy.pool_words };
+                found.push(Resident { index, generation: policy.generation, extent });
+            }
+        }
+        Ok(found)
+    }
+
+    fn policy(&self, index: u32) -> Result<Option<abi::aa_policy>, TableError> {
+        read(&self.policies, "policies", &index_key(index))
+    }
+
+    /// Builds a policy beside those in force. It governs nobody until a slot names it. All or nothing.
+    pub fn add_policy(&mut self, tables: &PolicyTables<'_>, slot: u32) -> Result<Resident, TableError> {
+        self.reclaim();
+        let taken: BTreeSet<u32> = self.residents()?.iter().map(|policy| policy.index).collect();
+        let index = (1..abi::AA_MAX_POLICIES)
+            .find(|index| !taken.contains(index))
+            .ok_or(TableError::Full { map: "policies", capacity: abi::AA_MAX_POLICIES })?;
+        let wanted = u32::try_from(tables.addresses.len()).unwrap_or(u32::MAX);
+        if self.address_count.saturating_add(wanted) > abi::AA_MAX_ADDRESSES {
+            return Err(TableError::Full { map: "address_rules", capacity: abi::AA_MAX_ADDRESSES });
+        }
+        let generation = self.next_generation()?;
+        let mut layout = Layout::new(tables)?;
+        let extent = self.pool.store(layout.words()?, |start| layout.fill(tables, start))?;
+        let policy = abi::aa_policy {
+            generation,
+            flags: if tables.observe { abi::AA_POLICY_OBSERVE } else { 0 },
+            paths: layout.paths,
+            argv: layout.argv,
+            defaults: tables.defaults,
+            default_net: tables.default_net,
+            memfd: tables.memfd,
+            deleted: tables.deleted,
+            pool_start: extent.start,
+            pool_words: extent.words,
+            slot,
+            pad: 0,
+        };
+        let resident = Resident { index, generation, extent };
+        if let Err(error) = self.write_addresses(generation, tables, &layout).and_then(|()| {
+            write(&self.policies, "policies", &index_key(index), &policy)
+        }) {
+            self.remove_policy(resident)?;
+            return Err(error);
+        }
+        Ok(resident)
+    }
+
+    fn write_addresses(&mut self, generation: u32, tables: &PolicyTables<'_>, layout: &Layout) -> Result<(), TableError> {
+        for (row, (ranges, count)) in tables.addresses.iter().zip(&layout.ranges) {
+            let key = address_key(generation, row);
+            let value = abi::aa_address_value { ranges: *ranges, count: *count };
+            write(&self.addresses, "address_rules", key.as_bytes(), &value)?;
+            self.address_count += 1;
+        }
+        Ok(())
+    }
+
+    /// Removes a policy no slot names any more. Its words are given back after a grace period.
+    pub fn remove_policy(&mut self, policy: Resident) -> Result<(), TableError> {
+        write(&self.policies, "policies", &index_key(policy.index), &abi::aa_policy::new_zeroed())?;
+        let generation = policy.generation;
+        let keys: Vec<Vec<u8>> = self
+            .addresses
+            .keys()
+            .filter(|key| {
+                abi::aa_address_key::read_from_bytes(key).is_ok_and(|key| key.generation == generation)
+            })
+            .collect();
+        for key in keys {
+            self.addresses.delete(&key).map_err(|source| TableError::Map { map: "address_rules", source })?;
+            self.address_count = self.address_count.saturating_sub(1);
+        }
+        self.retired.push((Instant::now(), policy.extent));
+        Ok(())
+    }
+
+    fn reclaim(&mut self) {
+        let (done, waiting) = self.retired.drain(..).partition(|(since, _)| since.elapsed() >= GRACE);
+        self.retired = waiting;
+        let done: Vec<(Instant, Extent)> = done;
+        for (_, extent) in done {
+            self.pool.free(extent);
+        }
+    }
+
+    fn next_generation(&self) -> Result<u32, TableError> {
+        let mut settings = self.settings()?;
+        settings.generations = settings
+            .generations
+            .checked_add(1)
+            .ok_or(TableError::Inconsistent("the policy generations are used up: restart the machine"))?;
+        write(&self.settings, "settings", &index_key(0), &settings)?;
+        Ok(settings.generations)
+    }
+
+    /// A session number that no session begun in the kernel has: those are odd.
+    pub fn next_session(&self) -> Result<u64, TableError> {
+        let mut settings = self.settings()?;
+        settings.sessions += 2;
+        write(&self.settings, "settings", &index_key(0), &settings)?;
+        Ok(settings.sessions)
+    }
+
+    /// Puts a policy into force for a slot: the one write that swaps generations.
+    pub fn set_slot(&self, slot: u32, policy_index: u32, agent: u32) -> Result<(), TableError> {
+        write(&self.slots, "policy_slots", &index_key(slot), &abi::aa_slot { policy: policy_index, agent })
+    }
+
+    /// The slot's policy index and selector agent.
+    pub fn slot(&self, slot: u32) -> Result<abi::aa_slot, TableError> {
+        Ok(read(&self.slots, "policy_slots", &index_key(slot))?.unwrap_or_default())
+    }
+
+    /// Sets which slot governs an agent, and its flags.
+    pub fn set_agent(&self, agent: u32, slot: u32, flags: u32) -> Result<(), TableError> {
+        write(&self.agents, "agents", &index_key(agent), &abi::aa_agent { slot, flags })
+    }
+
+    /// An agent's slot and flags.
+    pub fn agent(&self, agent: u32) -> Result<abi::aa_agent, TableError> {
+        Ok(read(&self.agents, "agents", &index_key(agent))?.unwrap_or_default())
+    }
+
+    /// Replaces the selectors: by path (an automaton of one column), by uid, by cgroup id; values are slots plus one.
+    pub fn set_selectors(
+        &mut self,
+        paths: Option<&AutomatonTable<'_>>,
+        users: &[(u32, u32)],
+        cgroups: &[(u64, u32)],
+    ) -> Result<(), TableError> {
+        self.reclaim();
+        let mut settings = self.settings()?;
+        settings.selectors = abi::aa_automaton::default();
+        settings.selectors_words = 0;
+        let mut stored = None;
+        if let Some(table) = paths {
+            let words = automaton_words(table)?;
+            let extent = self.pool.store(words, |start| {
+                let mut content = Vec::new();
+                settings.selectors = fill_automaton(table, start, &mut content);
+                content
+            })?;
+            settings.selectors_words = extent.words;
+            stored = Some(extent);
+        }
+        write(&self.settings, "settings", &index_key(0), &settings)?;
+        if let Some(old) = std::mem::replace(&mut self.selectors, stored) {
+            self.retired.push((Instant::now(), old));
+        }
+        replace_all(&self.users, "user_selectors", users.iter().map(|(uid, slot)| (uid.to_ne_bytes().to_vec(), *slot)))?;
+        replace_all(&self.cgroups, "cgroup_selectors", cgroups.iter().map(|(id, slot)| (id.to_ne_bytes().to_vec(), *slot)))
+    }
+
+    /// Tells the kernel where each superblock is mounted outside of bind mounts: (device number, mount point).
+    pub fn set_mount_points(&self, mounts: &[(u32, Vec<u8>)]) -> Result<(), TableError> {
+        for (device, prefix) in mounts {
+            let mut mount = abi::aa_mount::new_zeroed();
+            if prefix != b"/" {
+                let room = mount.prefix.get_mut(..prefix.len()).ok_or(TableError::Inconsistent("a mount point is too long"))?;
+                room.copy_from_slice(prefix);
+                mount.length = u32::try_from(prefix.len()).unwrap_or(0);
+            }
+            write(&self.mounts, "mount_points", &device.to_ne_bytes(), &mount)?;
+        }
+        Ok(())
+    }
+
+    /// The settings the programs read.
+    pub fn settings(&self) -> Result<abi::aa_settings, TableError> {
+        Ok(read(&self.settings, "settings", &index_key(0))?.unwrap_or_default())
+    }
+
+    /// Whether allowed actions are recorded too.
+    pub fn set_record_activity(&self, on: bool) -> Result<(), TableError> {
+        let settings = abi::aa_settings { record_activity: u32::from(on), ..self.settings()? };
+        write(&self.settings, "settings", &index_key(0), &settings)
+    }
+
+    /// Injects a fault for one agent (an `aa_fault` number), to prove that what cannot be read is denied.
+    pub fn set_fault(&self, fault: u32, agent: u32) -> Result<(), TableError> {
+        let settings = abi::aa_settings { fault, fault_agent: agent, ..self.settings()? };
+        write(&self.settings, "settings", &index_key(0), &settings)
+    }
+
+    /// Losses by cause, summed over cpus, by index.
+    pub fn losses(&self) -> Result<Vec<u64>, TableError> {
+        (0..abi::AA_LOSS_COUNT)
+            .map(|cause| {
+                let per_cpu = self
+                    .losses
+                    .lookup_percpu(&index_key(cause), MapFlags::ANY)
+                    .map_err(|source| TableError::Map { map: "losses", source })?
+                    .unwrap_or_default();
+                Ok(per_cpu.iter().filter_map(|bytes| u64::read_from_bytes(bytes).ok()).sum())
+            })
+            .collect()
+    }
+
+    /// How full the tables are that can fill up.
+    pub fn fill(&self) -> Result<Vec<Fill>, TableError> {
+        let policies = u32::try_from(self.residents()?.len()).unwrap_or(u32::MAX);
+        Ok(vec![
+            Fill { map: "automaton_pool", used: self.pool.used(), capacity: self.pool.capacity() },
+            Fill { map: "policies", used: policies, capacity: abi::AA_MAX_POLICIES },
+            Fill { map: "address_rules", used: self.address_count, capacity: abi::AA_MAX_ADDRESSES },
+        ])
+    }
+}
+
+fn address_key(generation: u32, row: &AddressRow) -> abi::aa_address_key {
+    abi::aa_address_key { prefix_bits: 32 + u32::from(row.prefix_bits), generation, address: row.prefix }
+}
+
+/// Adds what is new before removing what is gone, so that nobody selected before and after escapes in between.
+fn replace_all(
+    map: &MapHandle,
+    name: &'static str,
+    entries: impl Iterator<Item = (Vec<u8>, u32)>,
+) -> Result<(), TableError> {
+    let mut kept = BTreeSet::new();
+    for (key, slot) in entries {
+        write(map, name, &key, &slot)?;
+        kept.insert(key);
+    }
+    for key in map.keys().filter(|key| !kept.contains(key)).collect::<Vec<_>>() {
+        map.delete(&key).map_err(|source| TableError::Map { map: name, source })?;
+    }
+    Ok(())
+}
+
+fn automaton_words(table: &AutomatonTable<'_>) -> Result<u32, TableError> {
+    if table.classes.len() != 256 || table.rows.is_empty() {
+        return Err(TableError::Inconsistent("an automaton has 256 byte classes and at least one row"));
+    }
+    let row = table.rows.first().map_or(0, |row| row.2.len()) + 1;
+    if table.rows.iter().any(|other| other.2.len() + 1 != row) {
+        return Err(TableError::Inconsistent("rows of an automaton are equally long"));
+    }
+    let rows = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
+    let inside = |next: &u32| *next < rows;
+    if table.start >= rows || !table.rows.iter().all(|row| row.2.iter().all(inside)) {
+        return Err(TableError::Inconsistent("an automaton leads outside of itself"));
+    }
+    let words = abi::AA_CLASS_WORDS as usize + table.rows.len() * row + table.decisions.len();
+    u32::try_from(words).map_err(|_| TableError::Inconsistent("an automaton is too large"))
+}
+
+/// Writes the automaton for pool index `start` and says where its parts are.
+fn fill_automaton(table: &AutomatonTable<'_>, start: u32, content: &mut Vec<u32>) -> abi::aa_automaton {
+    let row_words = table.rows.first().map_or(0, |row| row.2.len() + 1);
+    let row_words = u32::try_from(row_words).unwrap_or(0);
+    let rows_at = start + abi::AA_CLASS_WORDS;
+    // Two classes a word, the lower half first: the kernel reads 16-bit entries. An entry skips the accept word.
+    content.extend(table.classes.chunks(2).map(|pair| {
+        let entry = |class: Option<&u8>| u32::from(class.copied().unwrap_or(0)) + 1;
+        u32::from_ne_bytes(native_halves(entry(pair.first()), entry(pair.get(1))))
+    }));
+    for (accept, guarded, next) in &table.rows {
+        content.push(accept | if *guarded { abi::AA_ACCEPT_GUARDED } else { 0 });
+        content.extend(next.iter().map(|row| rows_at + row * row_words));
+    }
+    let accepts = rows_at + u32::try_from(table.rows.len()).unwrap_or(0) * row_words;
+    content.extend(&table.decisions);
+    abi::aa_automaton { classes: start, start: rows_at + table.start * row_words, accepts, columns: table.columns }
+}
+
+fn native_halves(first: u32, second: u32) -> [u8; 4] {
+    let (first, second) = (u16::try_from(first).unwrap_or(0).to_ne_bytes(), u16::try_from(second).unwrap_or(0).to_ne_bytes());
+    [first[0], first[1], second[0], second[1]]
+}
+
+/// Where the parts of a policy go within its extent.
+struct Layout {
+    paths: abi::aa_automaton,
+    argv: abi::aa_automaton,
+    ranges: Vec<(u32, u32)>,
+    words: u32,
+}
+
+impl Layout {
+    fn new(tables: &PolicyTables<'_>) -> Result<Self, TableError> {
+        let too_large = || TableError::Inconsistent("a policy is too large");
+        let mut words = automaton_words(&tables.paths)?;
+        if let Some(argv) = &tables.argv {
+            words = words.checked_add(automaton_words(argv)?).ok_or_else(too_large)?;
+        }
+        for row in &tables.addresses {
+            if row.ranges.len() > abi::AA_MAX_PORT_RANGES as usize || row.prefix_bits > 128 {
+                return Err(TableError::Inconsistent("an address has too many port ranges"));
+            }
+            let count = u32::try_from(row.ranges.len()).unwrap_or(u32::MAX);
+            words = words.checked_add(count.saturating_mul(4)).ok_or_else(too_large)?;
+        }
+        let none = abi::aa_automaton::default();
+        Ok(Self { paths: none, argv: none, ranges: Vec::new(), words })
+    }
+
+    fn words(&self) -> Result<u32, TableError> {
+        if self.words == 0 { Err(TableError::Inconsistent("a policy is empty")) } else { Ok(self.words) }
+    }
+
+    /// The extent's content, equal port lists written once.
+    fn fill(&mut self, tables: &PolicyTables<'_>, start: u32) -> Vec<u32> {
+        let mut content = Vec::with_capacity(self.words as usize);
+        self.paths = fill_automaton(&tables.paths, start, &mut content);
+        if let Some(argv) = &tables.argv {
+            let at = start + u32::try_from(content.len()).unwrap_or(0);
+            self.argv = fill_automaton(argv, at, &mut content);
+        }
+        let mut known: std::collections::BTreeMap<&[[u32; 4]], u32> = std::collections::BTreeMap::new();
+        for row in &tables.addresses {
+            let at = *known.entry(&row.ranges).or_insert_with(|| {
+                let at = start + u32::try_from(content.len()).unwrap_or(0);
+                content.extend(row.ranges.iter().flatten());
+                at
+            });
+            self.ranges.push((at, u32::try_from(row.ranges.len()).unwrap_or(0)));
+        }
+        content
+    }
+}

@@ -1,0 +1,63 @@
+//! The files of a log's directory.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::AuditError;
+
+const PREFIX: &str = "audit-";
+const SUFFIX: &str = ".log";
+
+/// A segment's file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Segment {
+    /// The number of its first record, from its name.
+    pub(crate) first: u64,
+    pub(crate) path: PathBuf,
+}
+
+/// What lies in a directory.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// In the order of their numbers.
+    pub(crate) segments: Vec<Segment>,
+    /// What repairs set aside.
+    pub(crate) set_aside: Vec<PathBuf>,
+}
+
+pub(crate) fn segment_path(directory: &Path, first: u64) -> PathBuf {
+    directory.join(format!("{PREFIX}{first:020}{SUFFIX}"))
+}
+
+pub(crate) fn list(directory: &Path) -> Result<Listing, AuditError> {
+    let failed = |error| AuditError::file("list", directory, error);
+    let mut listing = Listing::default();
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        let Some(name) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
+        if let Some(first) = name.strip_suffix(SUFFIX).and_then(number) {
+            listing.segments.push(Segment { first, path });
+        } else if name.contains(".log.") {
+            listing.set_aside.push(path);
+        }
+    }
+    listing.segments.sort();
+    listing.set_aside.sort();
+    Ok(listing)
+}
+
+fn number(text: &str) -> Option<u64> {
+    let plain = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
+/// Makes created, renamed and removed names of a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}

@@ -1,0 +1,199 @@
+//! A kernel record from its bytes. Nothing behind this module sees bytes; whatever does not fit is [`Undecodable`].
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use aa_bpf::abi;
+use aa_wire::event::Ring;
+use zerocopy::FromBytes;
+
+/// The bytes are no record of a form this gateway knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Undecodable;
+
+/// One record of the kernel: `struct aa_event` with its data, owned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) ring: Ring,
+    pub(crate) kind: RecordKind,
+    pub(crate) ktime_ns: u64,
+    pub(crate) sequence: u64,
+    pub(crate) cpu: u32,
+    pub(crate) agent: u32,
+    pub(crate) session: u64,
+    pub(crate) cgroup: u64,
+    pub(crate) start_ns: u64,
+    pub(crate) pid: u32,
+    pub(crate) tid: u32,
+    pub(crate) parent_pid: u32,
+    pub(crate) uid: u32,
+    pub(crate) generation: u32,
+    pub(crate) decision: u32,
+    pub(crate) action: u16,
+    pub(crate) reason: u16,
+    pub(crate) effect: u16,
+    pub(crate) address: IpAddr,
+    pub(crate) port: u16,
+    pub(crate) family: u16,
+    pub(crate) protocol: u16,
+    pub(crate) socket_type: u16,
+    pub(crate) other_pid: u32,
+    pub(crate) object_flags: u32,
+    pub(crate) stack: Vec<u64>,
+    pub(crate) executable: Vec<u8>,
+    pub(crate) object: Vec<u8>,
+    pub(crate) second: Vec<u8>,
+}
+
+/// What sort of record it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecordKind {
+    Decision,
+    Life,
+}
+
+/// Reads one record. The bytes may be longer than the record: rings round up.
+pub(crate) fn decode(ring: Ring, bytes: &[u8]) -> Result<Record, Undecodable> {
+    let (event, _) = abi::aa_event::read_from_prefix(bytes).map_err(|_| Undecodable)?;
+    let head = &event.head;
+    let kind = match u32::from(head.kind) {
+        abi::AA_EVENT_DECISION => RecordKind::Decision,
+        abi::AA_EVENT_LIFE => RecordKind::Life,
+        _ => return Err(Undecodable),
+    };
+    let size = usize::try_from(head.size).map_err(|_| Undecodable)?;
+    let data = bytes.get(size_of::<abi::aa_event>()..size).ok_or(Undecodable)?;
+    if u32::from(head.version) != abi::AA_EVENT_VERSION {
+        return Err(Undecodable);
+    }
+    let (executable, data) = part(data, event.executable_bytes)?;
+    let (object, data) = part(data, event.object_bytes)?;
+    let (second, _) = part(data, event.second_bytes)?;
+    let frames = usize::try_from(event.stack_frames).map_err(|_| Undecodable)?;
+    let stack = event.stack.get(..frames).ok_or(Undecodable)?.to_vec();
+    Ok(Record {
+        ring,
+        kind,
+        ktime_ns: head.ktime_ns,
+        sequence: head.sequence,
+        cpu: head.cpu,
+        agent: head.agent,
+        session: head.session,
+        cgroup: head.cgroup,
+        start_ns: head.start_ns,
+        pid: head.pid,
+        tid: head.tid,
+        parent_pid: head.parent_pid,
+        uid: head.uid,
+        generation: event.generation,
+        decision: event.decision,
+        action: event.action,
+        reason: event.reason,
+        effect: event.effect,
+        address: Ipv6Addr::from(event.address).to_canonical(),
+        port: event.port,
+        family: event.family,
+        protocol: event.protocol,
+        socket_type: event.socket_type,
+        other_pid: event.other_pid,
+        object_flags: event.object_flags,
+        stack,
+        executable,
+        object,
+        second,
+    })
+}
+
+/// The first `length` bytes and the rest; a NUL the kernel counted at the end is not part of a name.
+fn part(data: &[u8], length: u32) -> Result<(Vec<u8>, &[u8]), Undecodable> {
+    let length = usize::try_from(length).map_err(|_| Undecodable)?;
+    let (bytes, rest) = data.split_at_checked(length).ok_or(Undecodable)?;
+    Ok((bytes.strip_suffix(&[0]).unwrap_or(bytes).to_vec(), rest))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+    use zerocopy::IntoBytes;
+
+    use super::*;
+
+    /// A denied exec of `/usr/bin/sudo` by `/bin/sh`, with this number.
+    pub(crate) fn record_bytes(sequence: u64) -> Vec<u8> {
+        let (executable, object) = (b"/bin/sh", b"/usr/bin/sudo\0");
+        let mut event = abi::aa_event {
+            generation: 7,
+            decision: 3 | 8 | (1 << 8),
+            action: 20,
+            reason: 1,
+            effect: 2,
+            stack_frames: 2,
+            executable_bytes: 7,
+            object_bytes: 14,
+            ..abi::aa_event::default()
+        };
+        event.stack[0] = 0x1000;
+        event.stack[1] = 0x2000;
+        event.head = abi::aa_event_head {
+            version: 1,
+            kind: 1,
+            size: 392 + 21,
+            ktime_ns: 5_000_000_000,
+            sequence,
+            cpu: 1,
+            agent: 2,
+            session: 3,
+            cgroup: 4,
+            start_ns: 4_000_000_000,
+            pid: 100,
+            tid: 101,
+            parent_pid: 99,
+            uid: 1000,
+            ..abi::aa_event_head::default()
+        };
+        [event.as_bytes(), executable, object, b"pad"].concat()
+    }
+
+    #[test]
+    fn a_record_comes_out_as_it_was_written() {
+        let record = decode(Ring::Decisions, &record_bytes(9)).unwrap();
+        assert_eq!((record.sequence, record.pid, record.session), (9, 100, 3));
+        assert_eq!((record.executable.as_slice(), record.object.as_slice()), (&b"/bin/sh"[..], &b"/usr/bin/sudo"[..]));
+        assert_eq!(record.stack, [0x1000, 0x2000]);
+    }
+
+    #[test]
+    fn lengths_that_lead_out_of_the_record_are_refused() {
+        for offset in [4, 116, 120] {
+            let mut bytes = record_bytes(1);
+            bytes[offset..offset + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+            assert_eq!(decode(Ring::Decisions, &bytes), Err(Undecodable), "field at {offset}");
+        }
+        let whole = record_bytes(1);
+        for cut in 0..392 + 21 {
+            assert_eq!(decode(Ring::Decisions, &whole[..cut]), Err(Undecodable), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn unknown_kinds_and_versions_are_refused() {
+        for (offset, value) in [(0, 2), (2, 9)] {
+            let mut bytes = record_bytes(1);
+            bytes[offset] = value;
+            assert_eq!(decode(Ring::Decisions, &bytes), Err(Undecodable));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..900)) {
+            let _ = decode(Ring::Activity, &bytes);
+        }
+
+        #[test]
+        fn any_change_of_a_record_is_a_record_or_refused(place in 0..413usize, value: u8) {
+            let mut bytes = record_bytes(1);
+            bytes[place] = value;
+            let _ = decode(Ring::Decisions, &bytes);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A kernel record as an event: numbers become names, the generation a policy, the rule's number its text.
+
+use aa_bpf::abi;
+use aa_policy::{Decision, Policy, RuleKind};
+use aa_wire::event::{AgentRef, Effect, Frame, Kind, Object, PolicyRef, ProcessRef, Reason, RuleRef, Verdict};
+use aa_wire::{AgentId, CgroupId, Event, EscapedBytes, Generation, Pid, SessionId, Timestamp};
+
+use crate::actions;
+use crate::book::Load;
+use crate::decode::{Record, RecordKind};
+
+/// What a record cannot say itself.
+pub(crate) struct Known<'a> {
+    pub(crate) boottime_to_realtime_ns: i64,
+    pub(crate) agent_name: Option<String>,
+    pub(crate) load: Option<&'a Load>,
+}
+
+/// The event a record tells.
+pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
+    let at = |boot_ns| Timestamp::from_boottime(boot_ns, known.boottime_to_realtime_ns);
+    let kind = match record.kind {
+        RecordKind::Decision => Kind::Decision,
+        RecordKind::Life => Kind::Life,
+    };
+    let action = name_or_number(abi::action(record.action), record.action);
+    let mut event = Event::bare(at(record.ktime_ns), kind, effect(record.effect), action);
+    event.agent = Some(AgentRef {
+        id: AgentId(record.agent),
+        name: known.agent_name.clone(),
+        session: SessionId(record.session),
+    });
+    event.process = Some(ProcessRef {
+        pid: Pid(record.pid),
+        tid: record.tid,
+        parent_pid: Pid(record.parent_pid),
+        start: at(record.start_ns),
+        start_ns: record.start_ns,
+        executable: EscapedBytes::from_bytes(&record.executable),
+        uid: record.uid,
+        cgroup: CgroupId(record.cgroup),
+    });
+    event.object = actions::object(record);
+    event.second_object = actions::second_object(record);
+    event.ring = Some(record.ring);
+    event.cpu = Some(record.cpu);
+    event.sequence = Some(record.sequence);
+    event.stack = record.stack.iter().map(|address| bare_frame(*address)).collect();
+    if record.generation != 0 {
+        event.policy = Some(policy_ref(record.generation, known.load));
+    }
+    if kind == Kind::Decision {
+        judge(&mut event, record, known.load);
+    }
+    event
+}
+
+fn judge(event: &mut Event, record: &Record, load: Option<&Load>) {
+    let decision = Decision(record.decision);
+    event.verdict = Some(match decision.verdict() {
+        aa_policy::Verdict::Ungoverned => Verdict::Ungoverned,
+        aa_policy::Verdict::Allow => Verdict::Allow,
+        aa_policy::Verdict::Ask => Verdict::Ask,
+        aa_policy::Verdict::Deny => Verdict::Deny,
+    });
+    event.rule = decision.rule().map(|id| rule_ref(id, load));
+    if let Some((code, text)) = abi::reason(record.reason) {
+        event.reason = Some(Reason { code: code.to_owned(), text: text.to_owned() });
+    } else if record.reason != 0 {
+        let code = record.reason.to_string();
+        event.reason = Some(Reason { code, text: "a reason this version does not know".to_owned() });
+    }
+    let by_policy = matches!(u32::from(record.reason), abi::AA_REASON_RULE | abi::AA_REASON_DEFAULT);
+    if event.effect != Effect::Allowed
+        && by_policy
+        && let (Some(load), Some(action)) = (load, actions::policy_action(record))
+    {
+        event.would_allow = load.policy.explain(&action).allow;
+    }
+}
+
+fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
+    let rule = load.and_then(|load| load.policy.rule(id));
+    RuleRef {
+        id: id.0,
+        text: rule.map(|rule| format!("{}: {}", rule.verdict, rule.text)),
+        file: load.map(|load| load.source.file_name.clone()),
+        line: rule.filter(|rule| rule.kind == RuleKind::Written).map(|rule| rule.line),
+        section: rule.map(|rule| rule.section.to_string()),
+    }
+}
+
+fn policy_ref(generation: u32, load: Option<&Load>) -> PolicyRef {
+    let policy: Option<&Policy> = load.map(|load| &*load.policy);
+    PolicyRef {
+        name: policy.map(|policy| policy.name().to_owned()),
+        version: policy.map(|policy| policy.version().into()),
+        digest: load.map(|load| load.digest.clone()),
+        generation: Generation(generation),
+    }
+}
+
+fn effect(number: u16) -> Effect {
+    match u32::from(number) {
+        abi::AA_EFFECT_ALLOWED => Effect::Allowed,
+        abi::AA_EFFECT_WOULD_DENY => Effect::WouldDeny,
+        abi::AA_EFFECT_KILLED => Effect::Killed,
+        // An effect nobody knows is shown as the worst that can have been.
+        _ => Effect::Denied,
+    }
+}
+
+pub(crate) fn name_or_number(known: Option<(&'static str, &'static str)>, number: u16) -> String {
+    known.map_or_else(|| number.to_string(), |(name, _)| name.to_owned())
+}
+
+pub(crate) fn bare_frame(address: u64) -> Frame {
+    Frame { address, symbol: None, module: None, offset: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aa_wire::Slot;
+    use aa_wire::event::Ring;
+
+    use super::*;
+    use crate::book::{Origin, Source};
+    use crate::decode::{decode, tests::record_bytes};
+
+    const POLICY: &str = "policy: coding-agent\nversion: 3\nexec:\n  allow: [/usr/bin/**]\n  deny: [sudo]\n";
+
+    fn load() -> Load {
+        let policy = aa_policy::parse_policy(POLICY, "coding-agent.yaml", &aa_policy::Environment::default()).unwrap();
+        Load {
+            policy: Arc::new(policy),
+            source: Source { text: POLICY.into(), file_name: "coding-agent.yaml".into(), origin: Origin::Pack },
+            digest: "d1".into(),
+            environment: None,
+            slot_name: "coding-agent".into(),
+            slot: Slot(1),
+            retired: false,
+        }
+    }
+
+    #[test]
+    fn a_denial_cites_the_rule_its_line_and_its_reason() {
+        let load = load();
+        let sudo = load.policy.rules().iter().find(|rule| rule.text == "sudo").unwrap().id.0;
+        let mut record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
+        record.decision = 3 | 8 | ((sudo + 1) << 8);
+        let known = Known { boottime_to_realtime_ns: 1, agent_name: Some("claude".into()), load: Some(&load) };
+        let event = describe(&record, &known);
+        let rule = event.rule.unwrap();
+        assert_eq!((rule.text.as_deref(), rule.line), (Some("deny: sudo"), Some(5)));
+        assert_eq!((event.action.as_str(), event.effect), ("exec", Effect::Denied));
+        assert_eq!(event.object.unwrap().to_string(), "/usr/bin/sudo");
+        assert_eq!(event.time.unix_ns, 5_000_000_001);
+        assert!(event.would_allow.unwrap().contains("sudo"));
+        assert_eq!(event.policy.unwrap().name.as_deref(), Some("coding-agent"));
+    }
+
+    #[test]
+    fn a_generation_nobody_remembers_is_still_cited_by_number() {
+        let record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
+        let event = describe(&record, &Known { boottime_to_realtime_ns: 0, agent_name: None, load: None });
+        assert_eq!(event.policy.unwrap().generation, Generation(7));
+        assert_eq!(event.rule.unwrap().text, None);
+        assert_eq!(event.would_allow, None);
+    }
+}

@@ -1,0 +1,189 @@
+//! What the tasks of the gateway share. One thread runs them all, so each part is a cell borrowed between two awaits,
+//! never across one.
+//!
+//! Tasks: the sensor link's reader, the pipeline, the recorder (what the audit log acknowledged), the clock (losses,
+//! unused policies), the control socket's acceptor, one per client. Threads: this one, `rings`, `audit`, `symbols`, and
+//! at most four that do blocking work (parsing a policy, reading the audit log).
+//!
+//! Channels: rings -> pipeline (64 batches; see [`crate::rings`]), pipeline -> audit (512 batches; the pipeline waits),
+//! audit -> recorder (bounded by the same permits), recorder -> followers (4096 events; a slow one skips and is told).
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aa_audit::{AuditError, AuditLog, Durability};
+use aa_wire::sensor::{Hello, LossCount};
+use aa_wire::{AgentId, Event, Timestamp, WireError};
+use tokio::sync::{Mutex, Semaphore, broadcast, mpsc};
+
+use crate::book::{Book, Origin};
+use crate::rings::RingCounts;
+use crate::sensor_link::Sensor;
+use crate::sessions::Sessions;
+use crate::settings::Settings;
+use crate::stacks::Stacks;
+use crate::state::{SavedAgent, SavedLoad, State, StateFile};
+
+/// Batches between the pipeline and the audit log's acknowledgement.
+const RECORDING_BATCHES: usize = 512;
+/// Events a follower may lag behind.
+const FOLLOWER_LAG: usize = 4096;
+
+/// What the audit log answered to one batch.
+pub(crate) type Recorded = Result<Vec<Event>, AuditError>;
+
+/// See the module.
+pub(crate) struct Gateway {
+    pub(crate) settings: Settings,
+    pub(crate) hello: Hello,
+    pub(crate) started: Timestamp,
+    pub(crate) sensor: Sensor,
+    pub(crate) audit: Arc<AuditLog>,
+    pub(crate) rings: Arc<RingCounts>,
+    pub(crate) book: RefCell<Book>,
+    /// Held while a policy is being loaded.
+    pub(crate) loading: Mutex<()>,
+    pub(crate) agents: RefCell<BTreeMap<AgentId, SavedAgent>>,
+    pub(crate) sessions: RefCell<Sessions>,
+    pub(crate) stacks: Stacks,
+    pub(crate) followers: broadcast::Sender<Arc<Event>>,
+    /// Records missing by their numbers.
+    pub(crate) missing: Cell<u64>,
+    /// Events the audit log did not take.
+    pub(crate) unrecorded: Cell<u64>,
+    /// Batches with the audit log.
+    pub(crate) recording: Arc<Semaphore>,
+    recorded: mpsc::UnboundedSender<Recorded>,
+    state_file: StateFile,
+}
+
+/// What [`Gateway::new`] takes.
+pub(crate) struct Parts {
+    pub(crate) settings: Settings,
+    pub(crate) hello: Hello,
+    pub(crate) sensor: Sensor,
+    pub(crate) audit: AuditLog,
+    pub(crate) rings: Arc<RingCounts>,
+    pub(crate) stacks: Stacks,
+    pub(crate) saved: BTreeMap<u32, SavedAgent>,
+}
+
+impl Gateway {
+    pub(crate) fn new(parts: Parts) -> (Self, mpsc::UnboundedReceiver<Recorded>) {
+        let (recorded, receiver) = mpsc::unbounded_channel();
+        let gateway = Self {
+            state_file: StateFile::new(&parts.settings.state_dir),
+            settings: parts.settings,
+            hello: parts.hello,
+            started: Timestamp::now(),
+            sensor: parts.sensor,
+            audit: Arc::new(parts.audit),
+            rings: parts.rings,
+            book: RefCell::default(),
+            loading: Mutex::new(()),
+            agents: RefCell::new(parts.saved.into_iter().map(|(id, agent)| (AgentId(id), agent)).collect()),
+            sessions: RefCell::default(),
+            stacks: parts.stacks,
+            followers: broadcast::channel(FOLLOWER_LAG).0,
+            missing: Cell::new(0),
+            unrecorded: Cell::new(0),
+            recording: Arc::new(Semaphore::new(RECORDING_BATCHES)),
+            recorded,
+        };
+        (gateway, receiver)
+    }
+
+    /// Batches with the audit log, not yet acknowledged.
+    pub(crate) fn recording_depth(&self) -> u64 {
+        RECORDING_BATCHES.saturating_sub(self.recording.available_permits()) as u64
+    }
+
+    /// Records one event of the daemon's own without waiting; it is followed and counted like any other.
+    pub(crate) fn record(&self, event: Event) {
+        let recorded = self.recorded.clone();
+        // The receiver lives as long as the gateway.
+        self.audit.submit(vec![event], Durability::Synced, move |result| drop(recorded.send(result)));
+    }
+
+    /// Records events; waits while too many batches are on their way.
+    pub(crate) async fn record_batch(&self, events: Vec<Event>, durability: Durability) {
+        let Ok(permit) = Arc::clone(&self.recording).acquire_owned().await else { return };
+        let recorded = self.recorded.clone();
+        self.audit.submit(events, durability, move |result| {
+            // The receiver lives as long as the gateway.
+            let _ = recorded.send(result);
+            drop(permit);
+        });
+    }
+
+    /// Records one event and waits until it is on the disk: what may not happen unrecorded waits for this.
+    pub(crate) async fn record_first(&self, event: Event) -> Result<u64, WireError> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let recorded = self.recorded.clone();
+        self.audit.submit(vec![event], Durability::Synced, move |result| {
+            let id = result.as_ref().map(|events| events.first().map_or(0, |event| event.id)).map_err(Clone::clone);
+            // Nobody may wait any more.
+            let _ = sender.send(id);
+            let _ = recorded.send(result);
+        });
+        let refused = |error: &AuditError| {
+            WireError::from_error("audit-failing", error).hint("make room for, or repair, the audit directory; nothing new is governed or changed meanwhile")
+        };
+        match receiver.await {
+            Ok(Ok(id)) => Ok(id),
+            Ok(Err(error)) => Err(refused(&error)),
+            Err(_) => Err(refused(&AuditError::Closed)),
+        }
+    }
+
+    /// What this gateway lost, by cause.
+    pub(crate) fn own_losses(&self) -> Vec<LossCount> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let count = |cause: &str, count| LossCount { cause: cause.to_owned(), count };
+        vec![
+            count("pipeline-busy", self.rings.dropped.load(Relaxed)),
+            count("undecodable", self.rings.undecodable.load(Relaxed)),
+            count("unrecorded", self.unrecorded.get()),
+        ]
+    }
+
+    /// Writes down what must survive this process. A failure costs names, not safety.
+    pub(crate) fn save_state(&self) {
+        let mut state = State { boot_id: self.hello.boot_id.clone(), ..State::default() };
+        for (generation, load) in self.book.borrow().loads() {
+            state.texts.insert(load.digest.clone(), load.source.text.to_string());
+            let saved = SavedLoad {
+                slot_name: load.slot_name.clone(),
+                slot: load.slot.0,
+                digest: load.digest.clone(),
+                file_name: load.source.file_name.clone(),
+                environment: load.environment.clone(),
+                private: load.source.origin == Origin::Client,
+                retired: load.retired,
+            };
+            state.loads.insert(generation.0, saved);
+        }
+        state.agents = self.agents.borrow().iter().map(|(id, agent)| (id.0, agent.clone())).collect();
+        if let Err(error) = self.state_file.save(&state) {
+            tracing::error!(%error, "the state could not be saved");
+        }
+    }
+}
+
+impl Gateway {
+    /// Takes policies out of force that only finished runs used.
+    pub(crate) async fn sweep(&self) {
+        let Ok(processes) = self.processes().await else { return };
+        let living: std::collections::BTreeSet<AgentId> = processes.iter().map(|process| process.agent).collect();
+        let used = {
+            let agents = self.agents.borrow();
+            // An agent that is not known here might use any of them.
+            if living.iter().any(|agent| !agents.contains_key(agent)) {
+                return;
+            }
+            living.iter().filter_map(|agent| agents.get(agent)).map(|agent| agent.slot_name.clone()).collect::<Vec<_>>()
+        };
+        self.retire_unused(&used).await;
+    }
+}

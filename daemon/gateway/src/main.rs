@@ -1,0 +1,164 @@
+//! `aa-gateway`: the part of aa-sensord that parses, and therefore may do nothing.
+//!
+//! Life: take the sensor's socket, hear its hello, open what needs privilege (rings, directories, the control socket),
+//! give every privilege up, take up what a predecessor knew, then run until the sensor closes the socket or says
+//! shutdown. [`gateway`] lists tasks, threads and channels.
+
+mod actions;
+mod book;
+mod config;
+mod control;
+mod decode;
+mod describe;
+mod events;
+mod gateway;
+mod holes;
+mod loading;
+mod pipeline;
+mod privileges;
+mod requests;
+mod rings;
+mod seccomp;
+mod sensor_link;
+mod sessions;
+mod settings;
+mod stacks;
+mod state;
+mod status;
+
+use std::os::unix::net::UnixListener;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+
+use aa_audit::{AuditLog, Options};
+use aa_bpf::abi::AA_ABI_VERSION;
+use aa_bpf::ring::RingSet;
+use aa_wire::event::Effect;
+use aa_wire::{Event, WireError};
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::gateway::{Gateway, Parts};
+use crate::holes::Holes;
+use crate::sensor_link::{Greeted, Order};
+use crate::settings::{Flags, Settings};
+use crate::state::StateFile;
+
+/// How often policies that only a finished run used are taken out of force.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AA_LOG").unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    match live(flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", WireError::from_error("gateway-failed", error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn live(flags: Flags) -> Result<()> {
+    let settings = Settings::load(flags)?;
+    let greeted = sensor_link::greet(sensor_link::take_stdin()?)?;
+    let theirs = greeted.hello.abi_version;
+    ensure!(theirs == AA_ABI_VERSION, "the kernel's records are of version {theirs}, this gateway reads {AA_ABI_VERSION}");
+
+    let account = privileges::find_account(&settings)?;
+    privileges::prepare_directories(&settings, account)?;
+    let listener = privileges::bind_control_socket(&settings)?;
+    let (hello, [decisions, activity, plaintext], socket, inbox) = Greeted::into_parts(greeted);
+    let rings = RingSet::new(decisions, activity, plaintext).context("cannot map the kernel's rings")?;
+    privileges::drop_all(account)?;
+
+    let (audit, recovery) = AuditLog::open(&settings.audit_dir, Options::default())?;
+    tracing::info!(records = recovery.last, repairs = recovery.repairs.len(), "audit log open");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+    LocalSet::new().block_on(&runtime, async move {
+        let (sensor, reader) = sensor_link::connect(socket, inbox)?;
+        let (orders, order) = mpsc::unbounded_channel();
+        let link = spawn_local(reader.run(move |order| drop(orders.send(order))));
+        let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
+        let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
+        let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
+        let in_kernel = hello.policies_in_kernel.clone();
+        let holes = seen_before(&audit, &hello.boot_id, &saved.boot_id);
+        let (rings, agents) = (ring_thread.counts.clone(), saved.agents.clone());
+        let parts = Parts { settings, hello, sensor, audit, rings, stacks, saved: agents };
+        let (gateway, recorded) = Gateway::new(parts);
+        let gateway = Rc::new(gateway);
+        spawn_local(pipeline::publish(Rc::clone(&gateway), recorded));
+        gateway.take_up(&saved, &in_kernel).await;
+        gateway.reload().await;
+        run(gateway, records, holes, listener, link, order).await?;
+        drop(ring_thread);
+        Ok(())
+    })
+}
+
+/// Where the log's last records of each ring stand, so that what got lost between two gateways is noticed.
+fn seen_before(audit: &AuditLog, boot_id: &str, saved_boot_id: &str) -> Holes {
+    const RECENT: u64 = 20_000;
+    let mut holes = Holes::default();
+    if boot_id != saved_boot_id {
+        return holes;
+    }
+    let from = audit.last().0.saturating_sub(RECENT);
+    for event in aa_audit::scan(audit.directory(), from).into_iter().flatten().flatten() {
+        if let (Some(ring), Some(cpu), Some(sequence)) = (event.ring, event.cpu, event.sequence) {
+            holes.seed(ring, cpu, sequence);
+        }
+    }
+    holes
+}
+
+async fn run(
+    gateway: Rc<Gateway>,
+    records: mpsc::Receiver<Vec<decode::Record>>,
+    holes: Holes,
+    listener: UnixListener,
+    link: tokio::task::JoinHandle<Result<(), sensor_link::LinkError>>,
+    mut order: mpsc::UnboundedReceiver<Order>,
+) -> Result<()> {
+    let detail = format!("gateway {} started", env!("CARGO_PKG_VERSION"));
+    gateway.record(Event::lifecycle("start", Effect::Allowed, detail));
+    spawn_local(pipeline::run(Rc::clone(&gateway), holes, records));
+    spawn_local(pipeline::watch_losses(Rc::clone(&gateway)));
+    spawn_local(sweep(Rc::clone(&gateway)));
+    let serving = spawn_local(control::serve(Rc::clone(&gateway), listener));
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    tracing::info!("ready");
+    let mut link = std::pin::pin!(link);
+    let why = loop {
+        tokio::select! {
+            ended = &mut link => match ended.context("the sensor link's task failed")? {
+                Err(sensor_link::LinkError::Closed) | Ok(()) => break "the sensor is gone",
+                Err(error) => return Err(error.into()),
+            },
+            order = order.recv() => match order {
+                Some(Order::Reload) => gateway.reload().await,
+                Some(Order::Shutdown) => break "the sensor says shutdown",
+                None => break "the sensor is gone",
+            },
+            _ = terminate.recv() => break "SIGTERM",
+        }
+    };
+    serving.abort();
+    tracing::info!(why, "ending");
+    // The last record; whatever is queued before it is written too.
+    let last = gateway.record_first(Event::lifecycle("stop", Effect::Allowed, why)).await;
+    last.map(|_| ()).map_err(Into::into)
+}
+
+async fn sweep(gateway: Rc<Gateway>) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        gateway.sweep().await;
+    }
+}

@@ -1,0 +1,241 @@
+//! What each request of the control socket does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use aa_wire::api::{AgentRow, GovernRequest, KillTarget, POLICY_TEXT_LIMIT, PolicySource, ProcessRow, Reply, Request};
+use aa_wire::event::Effect;
+use aa_wire::sensor::{GovernedProcess, Reply as SensorReply, Request as SensorRequest};
+use aa_wire::{AgentId, EscapedBytes, Event, SessionId, Timestamp, WireError};
+
+use crate::book::{Origin, Source};
+use crate::control::Peer;
+use crate::gateway::Gateway;
+use crate::state::SavedAgent;
+
+/// How long `denials` waits for records still on their way.
+const SETTLE_FIRST: Duration = Duration::from_millis(10);
+const SETTLE_LIMIT: Duration = Duration::from_millis(400);
+/// Bytes of an agent's name.
+const NAME_LIMIT: usize = 128;
+
+impl Gateway {
+    /// Does what is asked. `Events` is answered elsewhere.
+    pub(crate) async fn handle(self: &Rc<Self>, peer: Peer, request: Request) -> Result<Reply, WireError> {
+        match request {
+            Request::Status => Ok(Reply::Status(Box::new(self.status().await))),
+            Request::Agents => self.agent_rows().await.map(Reply::Agents),
+            Request::Events(_) => Err(WireError::new("internal", "events are a stream")),
+            Request::Why { id } => self.why(id).await,
+            Request::Denials { session } => Ok(self.denials(session).await),
+            Request::Govern(request) => self.govern(peer, request).await,
+            Request::Apply { text, file_name } => self.apply_for(peer, &text, &file_name).await,
+            Request::PolicyList => Ok(Reply::Policies(self.book.borrow().rows())),
+            Request::Kill(target) => self.kill(peer, target).await,
+            Request::Verify => self.verify().await,
+        }
+    }
+
+    pub(crate) async fn processes(&self) -> Result<Vec<GovernedProcess>, WireError> {
+        match self.sensor.request(SensorRequest::Processes).await? {
+            SensorReply::Processes(processes) => Ok(processes),
+            _ => Err(WireError::new("protocol", "the sensor answered something else")),
+        }
+    }
+
+    async fn agent_rows(&self) -> Result<Vec<AgentRow>, WireError> {
+        let mut by_agent: BTreeMap<AgentId, Vec<GovernedProcess>> = BTreeMap::new();
+        for process in self.processes().await? {
+            by_agent.entry(process.agent).or_default().push(process);
+        }
+        let agents = self.agents.borrow();
+        let row = |(id, processes): (AgentId, Vec<GovernedProcess>)| {
+            let known = agents.get(&id);
+            let sessions: BTreeSet<SessionId> = processes.iter().map(|process| process.session).collect();
+            AgentRow {
+                id,
+                name: known.map(|agent| agent.name.clone()),
+                policy: known.map(|agent| agent.policy.clone()),
+                sessions: sessions.into_iter().collect(),
+                processes: processes.into_iter().map(|process| self.process_row(process)).collect(),
+            }
+        };
+        Ok(by_agent.into_iter().map(row).collect())
+    }
+
+    fn process_row(&self, process: GovernedProcess) -> ProcessRow {
+        ProcessRow {
+            pid: process.pid,
+            parent_pid: process.parent_pid,
+            threads: process.threads,
+            uid: process.uid,
+            start: Timestamp::from_boottime(process.start_ns, self.hello.boottime_to_realtime_ns),
+            command: EscapedBytes::from_bytes(&process.command),
+        }
+    }
+
+    async fn why(&self, id: u64) -> Result<Reply, WireError> {
+        let directory = self.audit.directory().to_owned();
+        let read = tokio::task::spawn_blocking(move || aa_audit::scan(&directory, id)?.next().transpose());
+        let found = read.await.map_err(|_| WireError::new("internal", "reading the audit log failed"))?;
+        let found = found.map_err(|error| WireError::from_error("audit-unreadable", &error))?;
+        let event = found.filter(|event| event.id == id);
+        event.map(|event| Reply::Event(Box::new(event))).ok_or_else(|| {
+            WireError::new("no-such-event", format!("there is no event {id}")).hint("aasm events --denied")
+        })
+    }
+
+    /// What was denied in a session, once what is under way has arrived.
+    async fn denials(&self, session: SessionId) -> Reply {
+        let begun = Instant::now();
+        // The kernel wakes the ring thread; give it and the pipeline a moment.
+        tokio::time::sleep(SETTLE_FIRST).await;
+        while (self.stacks.is_busy() || self.recording_depth() > 0) && begun.elapsed() < SETTLE_LIMIT {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let denials = self.sessions.borrow().of(session);
+        Reply::Denials { count: denials.count, first: denials.first }
+    }
+
+    async fn govern(&self, peer: Peer, request: GovernRequest) -> Result<Reply, WireError> {
+        let source = self.policy_source(request.policy)?;
+        let policy = crate::loading::parse(&source, Some(&request.environment)).await?;
+        let agent_name = checked_name(request.agent_name.as_deref().unwrap_or(policy.name()))?;
+        let detail = format!("process {} of user {} under {} as {agent_name}", peer.pid, peer.uid, policy.name());
+        self.record_first(Event::lifecycle("govern", Effect::Allowed, detail.clone())).await?;
+        let result = self.govern_now(peer, &source, &request.environment, &agent_name).await;
+        if let Err(problem) = &result {
+            let detail = format!("{detail}: {}", problem.message);
+            self.record(Event::lifecycle("govern", Effect::Denied, detail));
+        }
+        result
+    }
+
+    async fn govern_now(
+        &self,
+        peer: Peer,
+        source: &Source,
+        environment: &aa_wire::api::EnvironmentPaths,
+        agent_name: &str,
+    ) -> Result<Reply, WireError> {
+        let in_force = self.ensure(source, Some(environment)).await?;
+        let name = in_force.policy.name().to_owned();
+        let request = SensorRequest::Govern {
+            pid: peer.pid,
+            start_ns: None,
+            slot: in_force.slot,
+            agent_name: agent_name.to_owned(),
+        };
+        let SensorReply::Governed { agent, session, cgroup } = self.sensor.request(request).await? else {
+            return Err(WireError::new("protocol", "the sensor answered something else"));
+        };
+        let saved = SavedAgent { name: agent_name.to_owned(), policy: name.clone(), slot_name: in_force.slot_name };
+        self.agents.borrow_mut().insert(agent, saved);
+        self.save_state();
+        let warnings = in_force.policy.warnings().iter().map(ToString::to_string).collect();
+        Ok(Reply::Governed { agent, session, cgroup, policy: name, warnings })
+    }
+
+    fn policy_source(&self, policy: PolicySource) -> Result<Source, WireError> {
+        match policy {
+            PolicySource::Name(name) => self.find_source(&name),
+            PolicySource::Text { text, file_name } => {
+                bounded(&text)?;
+                Ok(Source { text: text.into(), file_name, origin: Origin::Client })
+            }
+        }
+    }
+
+    async fn apply_for(&self, peer: Peer, text: &str, file_name: &str) -> Result<Reply, WireError> {
+        bounded(text)?;
+        let detail = format!("{} by user {}", EscapedBytes::from(file_name), peer.uid);
+        self.record_first(Event::lifecycle("policy-apply", Effect::Allowed, detail.clone())).await?;
+        match self.apply(text, file_name).await {
+            Ok((policy, loaded)) => {
+                let warnings = policy.warnings().iter().map(ToString::to_string).collect();
+                Ok(Reply::Applied { policy: policy.name().to_owned(), warnings, loaded })
+            }
+            Err(problem) => {
+                let detail = format!("{detail}: {}", problem.message);
+                self.record(Event::lifecycle("policy-apply", Effect::Denied, detail));
+                Err(problem)
+            }
+        }
+    }
+
+    /// Throws the kill switch. Killing never waits for the record of it.
+    async fn kill(self: &Rc<Self>, peer: Peer, target: KillTarget) -> Result<Reply, WireError> {
+        let begun = Instant::now();
+        let agents = self.targets(&target).await?;
+        if agents.is_empty() && target != KillTarget::All {
+            return Err(WireError::new("no-such-agent", "nobody is governed by that name").hint("aasm agents"));
+        }
+        let kills: Vec<_> = agents
+            .iter()
+            .map(|agent| {
+                let (sensor, agent) = (self.sensor.clone(), *agent);
+                tokio::task::spawn_local(async move { sensor.request(SensorRequest::Kill { agent }).await })
+            })
+            .collect();
+        let mut processes = 0;
+        let mut failure = None;
+        for kill in kills {
+            match kill.await {
+                Ok(Ok(SensorReply::Killed { processes: killed, .. })) => processes += u64::from(killed),
+                Ok(Ok(_)) | Err(_) => failure = Some(WireError::new("protocol", "the sensor answered something else")),
+                Ok(Err(problem)) => failure = Some(problem),
+            }
+        }
+        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let names: Vec<_> = agents.iter().map(ToString::to_string).collect();
+        let detail = format!("agents [{}] by user {}: {processes} processes in {took_us} us", names.join(", "), peer.uid);
+        let effect = if failure.is_some() { Effect::Denied } else { Effect::Killed };
+        self.record(Event::lifecycle("kill", effect, detail));
+        failure.map_or(Ok(Reply::Killed { agents, processes, took_us }), Err)
+    }
+
+    async fn targets(&self, target: &KillTarget) -> Result<Vec<AgentId>, WireError> {
+        let processes = self.processes().await?;
+        let agents = self.agents.borrow();
+        let wanted = |process: &&GovernedProcess| match target {
+            KillTarget::All => true,
+            KillTarget::Session(session) => process.session == *session,
+            KillTarget::Agent(name) => {
+                process.agent.to_string() == *name || agents.get(&process.agent).is_some_and(|agent| agent.name == *name)
+            }
+        };
+        let agents: BTreeSet<_> = processes.iter().filter(wanted).map(|process| process.agent).collect();
+        Ok(agents.into_iter().collect())
+    }
+
+    async fn verify(&self) -> Result<Reply, WireError> {
+        let directory = self.audit.directory().to_owned();
+        let checked = tokio::task::spawn_blocking(move || aa_audit::verify_live(&directory)).await;
+        let checked = checked.map_err(|_| WireError::new("internal", "checking the audit log failed"))?;
+        let report = checked.map_err(|error| WireError::from_error("audit-unreadable", &error))?;
+        Ok(Reply::Verified {
+            intact: report.is_intact(),
+            records: report.records,
+            bytes: report.bytes,
+            last: report.last,
+            findings: report.findings.iter().map(ToString::to_string).collect(),
+        })
+    }
+}
+
+fn bounded(text: &str) -> Result<(), WireError> {
+    if text.len() > POLICY_TEXT_LIMIT {
+        return Err(WireError::new("policy-too-large", format!("a policy's text has at most {POLICY_TEXT_LIMIT} bytes")));
+    }
+    Ok(())
+}
+
+/// An agent's name is shown everywhere, so it is plain.
+fn checked_name(name: &str) -> Result<String, WireError> {
+    let plain = !name.is_empty() && name.len() <= NAME_LIMIT && aa_wire::text::escape(name.as_bytes()) == name;
+    if plain {
+        return Ok(name.to_owned());
+    }
+    Err(WireError::new("bad-name", format!("an agent's name has 1 to {NAME_LIMIT} bytes and no control characters")))
+}

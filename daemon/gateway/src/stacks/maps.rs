@@ -1,0 +1,87 @@
+//! `/proc/PID/maps` (proc(5)): which file is mapped where. The names in it are chosen by the process.
+
+/// Executable mappings that are looked at.
+const MAPPINGS_LIMIT: usize = 4096;
+
+/// An executable mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mapping {
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) offset: u64,
+    device: Vec<u8>,
+    pub(super) inode: u64,
+    /// A path, a name in brackets, or nothing.
+    pub(super) path: Vec<u8>,
+}
+
+/// What makes a mapped file the same file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ModuleKey {
+    device: Vec<u8>,
+    inode: u64,
+    path: Vec<u8>,
+}
+
+impl Mapping {
+    pub(super) fn contains(&self, address: u64) -> bool {
+        (self.from..self.to).contains(&address)
+    }
+
+    pub(super) fn file_offset(&self, address: u64) -> u64 {
+        address.saturating_sub(self.from).saturating_add(self.offset)
+    }
+
+    /// `None` if no file is mapped.
+    pub(super) fn key(&self) -> Option<ModuleKey> {
+        let key = ModuleKey { device: self.device.clone(), inode: self.inode, path: self.path.clone() };
+        (self.inode != 0).then_some(key)
+    }
+}
+
+/// The executable mappings; lines that are no mappings are passed over.
+pub(super) fn parse(text: &[u8]) -> Vec<Mapping> {
+    text.split(|byte| *byte == b'\n').filter_map(line).take(MAPPINGS_LIMIT).collect()
+}
+
+fn line(line: &[u8]) -> Option<Mapping> {
+    // 7f0a1c000000-7f0a1c021000 r-xp 00000000 08:01 1234   /usr/lib/libc.so.6
+    let mut fields = line.splitn(6, |byte| *byte == b' ');
+    let mut range = fields.next()?.split(|byte| *byte == b'-');
+    let (from, to) = (hexadecimal(range.next()?)?, hexadecimal(range.next()?)?);
+    let permissions = fields.next()?;
+    let offset = hexadecimal(fields.next()?)?;
+    let device = fields.next()?.to_vec();
+    let inode = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let path = fields.next().unwrap_or_default().trim_ascii_start().to_vec();
+    let executable = permissions.get(2) == Some(&b'x') && from < to;
+    executable.then_some(Mapping { from, to, offset, device, inode, path })
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn executable_mappings_are_kept_with_their_files() {
+        let text = b"7f00-7f10 r--p 00000000 08:01 12 /lib/a.so\n7f10-7f20 r-xp 00001000 08:01 12     /lib/a b.so\n\
+            7f20-7f30 r-xp 00000000 00:00 0 \nffff-10000 r-xp 00000000 00:00 0 [vsyscall]\nnonsense\n";
+        let maps = parse(text);
+        assert_eq!(maps.len(), 3);
+        assert_eq!((maps[0].path.as_slice(), maps[0].file_offset(0x7f11)), (&b"/lib/a b.so"[..], 0x1001));
+        assert!(maps[0].key().is_some() && maps[1].key().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed(text: Vec<u8>) {
+            parse(&text);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The state of the daemon: the sensor's and the gateway's, and what of it is not as it should be.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use aa_wire::sensor::{Reply, Request};
+use aa_wire::status::{AuditStatus, GatewayStatus, ProtectionState, RingStatus, SensorStatus, Status};
+
+use crate::gateway::Gateway;
+
+/// How long the sensor may take; then the status comes without its part.
+const SENSOR_PATIENCE: Duration = Duration::from_secs(3);
+
+impl Gateway {
+    pub(crate) async fn status(&self) -> Status {
+        let sensor = match tokio::time::timeout(SENSOR_PATIENCE, self.sensor.request(Request::Status)).await {
+            Ok(Ok(Reply::Status(status))) => Some(*status),
+            _ => None,
+        };
+        let agents = self.processes().await.map_or(0, |mut processes| {
+            processes.sort_by_key(|process| process.agent);
+            processes.dedup_by_key(|process| process.agent);
+            processes.len() as u64
+        });
+        let gateway = GatewayStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started,
+            audit: AuditStatus {
+                directory: self.audit.directory().display().to_string(),
+                sequence: self.audit.last().0,
+                failing: self.audit.failing(),
+            },
+            rings: RingStatus {
+                decisions: self.rings.decisions.load(Relaxed),
+                activity: self.rings.activity.load(Relaxed),
+                undecodable: self.rings.undecodable.load(Relaxed),
+                missing: self.missing.get(),
+            },
+            queue_depth: self.recording_depth(),
+            losses: self.own_losses(),
+            policies: self.book.borrow().rows(),
+            bad_policies: self.book.borrow().bad(),
+            agents,
+            followers: self.followers.receiver_count() as u64,
+        };
+        let complaints = complaints(sensor.as_ref(), &gateway);
+        Status { healthy: complaints.is_empty(), complaints, sensor, gateway }
+    }
+}
+
+/// One line for each thing that is not as it should be.
+fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    match sensor {
+        None => lines.push("the sensor does not answer".to_owned()),
+        Some(sensor) => {
+            for protection in &sensor.protections {
+                match &protection.state {
+                    ProtectionState::Enforced { .. } if protection.proven => {}
+                    ProtectionState::Enforced { via } => {
+                        lines.push(format!("{} is enforced via {via}, but its probes did not prove it", protection.name));
+                    }
+                    ProtectionState::Observed { missing, .. } => {
+                        lines.push(format!("{} is only observed, missing {missing}", protection.name));
+                    }
+                    ProtectionState::Refused { missing } => {
+                        lines.push(format!("{} is refused, missing {missing}", protection.name));
+                    }
+                }
+            }
+            let failed = sensor.self_test.iter().filter(|row| !row.passed);
+            lines.extend(failed.map(|row| format!("self-test of {}: {} was {}, not {}", row.hook, row.probe, row.got, row.expected)));
+        }
+    }
+    if let Some(failing) = &gateway.audit.failing {
+        lines.push(format!("audit records cannot be written: {failing}"));
+    }
+    lines.extend(gateway.bad_policies.iter().map(|bad| format!("the policy {} cannot be used", bad.file)));
+    let lost = gateway.losses.iter().filter(|loss| loss.count > 0);
+    lines.extend(lost.map(|loss| format!("{} events lost: {}", loss.count, loss.cause)));
+    if gateway.rings.missing > 0 {
+        lines.push(format!("{} kernel records never arrived", gateway.rings.missing));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use aa_wire::sensor::LossCount;
+    use aa_wire::status::{BadPolicy, Protection, SelfTestRow};
+    use aa_wire::Timestamp;
+
+    use super::*;
+
+    fn gateway() -> GatewayStatus {
+        GatewayStatus {
+            version: String::new(),
+            started: Timestamp::default(),
+            audit: AuditStatus { directory: String::new(), sequence: 0, failing: None },
+            rings: RingStatus::default(),
+            queue_depth: 0,
+            losses: vec![],
+            policies: vec![],
+            bad_policies: vec![],
+            agents: 0,
+            followers: 0,
+        }
+    }
+
+    #[test]
+    fn nothing_is_complained_about_when_all_is_proven() {
+        let enforced = ProtectionState::Enforced { via: "bpf-lsm".into() };
+        let protection = Protection { name: "exec".into(), state: enforced, proven: true };
+        let sensor = SensorStatus { protections: vec![protection], ..SensorStatus::default() };
+        assert_eq!(complaints(Some(&sensor), &gateway()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn everything_that_is_not_as_it_should_be_is_named() {
+        let protection = |state, proven| Protection { name: "p".into(), state, proven };
+        let sensor = SensorStatus {
+            protections: vec![
+                protection(ProtectionState::Enforced { via: "x".into() }, false),
+                protection(ProtectionState::Observed { via: "x".into(), missing: "bpf in lsm=".into() }, true),
+                protection(ProtectionState::Refused { missing: "BTF".into() }, false),
+            ],
+            self_test: vec![SelfTestRow {
+                hook: "h".into(),
+                probe: "open".into(),
+                expected: "EPERM".into(),
+                got: "ok".into(),
+                passed: false,
+            }],
+            ..SensorStatus::default()
+        };
+        let mut gateway = gateway();
+        gateway.audit.failing = Some("full".into());
+        gateway.bad_policies.push(BadPolicy { file: "f".into(), diagnostics: String::new(), kept: None });
+        gateway.losses.push(LossCount { cause: "undecodable".into(), count: 2 });
+        gateway.rings.missing = 1;
+        assert_eq!(complaints(Some(&sensor), &gateway).len(), 8);
+        assert_eq!(complaints(None, &gateway)[0], "the sensor does not answer");
+    }
+}

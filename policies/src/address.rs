@@ -1,0 +1,240 @@
+//! Addresses in their one canonical form, and patterns over them.
+
+use crate::action::Protocol;
+use crate::diagnostic::{Code, Complaint};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
+const NAT64: [u8; 12] = [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// 0.0.0.0 in canonical form.
+pub(crate) const ANY_V4: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
+/// `::` in canonical form.
+pub(crate) const ANY_V6: [u8; 16] = [0; 16];
+
+fn mapped(address: Ipv4Addr) -> [u8; 16] {
+    address.to_ipv6_mapped().octets()
+}
+
+/// Whether a canonical address is IPv4.
+pub(crate) fn is_v4(address: &[u8; 16]) -> bool {
+    address.starts_with(&MAPPED)
+}
+
+/// Whether a canonical address is `0.0.0.0` or `::`.
+pub(crate) fn is_unspecified(address: &[u8; 16]) -> bool {
+    *address == ANY_V4 || *address == ANY_V6
+}
+
+/// The 16 bytes rules are matched against: IPv4, v4-mapped and NAT64 addresses are all `::ffff:a.b.c.d`.
+pub fn canonical(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => mapped(v4),
+        IpAddr::V6(v6) => fold(v6.octets()),
+    }
+}
+
+fn fold(octets: [u8; 16]) -> [u8; 16] {
+    match octets.strip_prefix(&NAT64) {
+        Some(&[a, b, c, d]) => mapped(Ipv4Addr::new(a, b, c, d)),
+        _ => octets,
+    }
+}
+
+/// The canonical form of a destination: the unspecified address means this host.
+pub fn destination(address: SocketAddr) -> [u8; 16] {
+    match canonical(address.ip()) {
+        ANY_V4 => mapped(Ipv4Addr::LOCALHOST),
+        ANY_V6 => Ipv6Addr::LOCALHOST.octets(),
+        other => other,
+    }
+}
+
+/// The first `length` bits of an address.
+pub(crate) fn masked(address: &[u8; 16], length: u8) -> [u8; 16] {
+    let keep = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+    (u128::from_be_bytes(*address) & keep).to_be_bytes()
+}
+
+/// Canonical addresses sharing their first bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Network {
+    pub(crate) prefix: [u8; 16],
+    pub(crate) length: u8,
+}
+
+impl Network {
+    fn is_v4(&self) -> bool {
+        self.length >= 96 && is_v4(&self.prefix)
+    }
+
+    /// Whether a rule on this network speaks about an address: each family keeps to itself, and the unspecified address is named
+    /// literally or not at all.
+    pub(crate) fn covers(&self, address: &[u8; 16]) -> bool {
+        if is_unspecified(address) {
+            return self.length == 128 && self.prefix == *address;
+        }
+        is_v4(address) == self.is_v4() && masked(address, self.length) == self.prefix
+    }
+}
+
+/// A rule's addresses, ports and protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NetPattern {
+    pub(crate) networks: Vec<Network>,
+    /// First and last port.
+    pub(crate) ports: Option<(u16, u16)>,
+    /// Tcp or Udp.
+    pub(crate) protocol: Option<Protocol>,
+}
+
+impl NetPattern {
+    /// Whether it speaks about this end of a connection.
+    pub(crate) fn matches(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> bool {
+        self.matches_port(port, protocol) && self.networks.iter().any(|network| network.covers(address))
+    }
+
+    pub(crate) fn matches_port(&self, port: u16, protocol: Protocol) -> bool {
+        if self.protocol.is_some_and(|only| only != protocol) {
+            return false;
+        }
+        match self.ports {
+            None => true,
+            Some((first, last)) => protocol != Protocol::Other && (first..=last).contains(&port),
+        }
+    }
+
+    /// Longer prefixes first, then fewer ports, then a named protocol.
+    pub(crate) fn specificity(&self) -> (u32, u32) {
+        let bits = self
+            .networks
+            .iter()
+            .map(|network| u32::from(network.length))
+            .min()
+            .unwrap_or(0);
+        let ports = self
+            .ports
+            .map_or(0, |(first, last)| 65_536 - u32::from(last.saturating_sub(first)));
+        (bits, ports * 2 + u32::from(self.protocol.is_some()))
+    }
+
+    /// Reads an address, CIDR or `loopback` with `:port`, `:port-port`, `/tcp`, `/udp`.
+    pub(crate) fn parse(text: &str) -> Result<Self, Complaint> {
+        let complain = |message: String| Complaint::new(Code::Net, message);
+        let (rest, protocol) = match text.rsplit_once('/') {
+            Some((rest, "tcp")) => (rest, Some(Protocol::Tcp)),
+            Some((rest, "udp")) => (rest, Some(Protocol::Udp)),
+            Some((_, word)) if !word.is_empty() && word.chars().all(|c| c.is_ascii_alphabetic()) => {
+                return Err(
+                    complain(format!("`{word}` is not a protocol rules know")).hint("`/tcp` or `/udp`, or neither")
+                );
+            }
+            _ => (text, None),
+        };
+        let (host, ports) = split_ports(rest);
+        let networks = networks(text, host)?;
+        let ports = ports.map(|ports| parse_ports(text, ports)).transpose()?;
+        Ok(Self {
+            networks,
+            ports,
+            protocol,
+        })
+    }
+}
+
+/// Splits `host:port`; a bare IPv6 address has no port.
+pub(crate) fn split_ports(text: &str) -> (&str, Option<&str>) {
+    let colons = text.matches(':').count();
+    match text.rsplit_once(':') {
+        Some((host, ports)) if colons == 1 || host.contains(']') => (host, Some(ports)),
+        _ => (text, None),
+    }
+}
+
+fn parse_ports(text: &str, ports: &str) -> Result<(u16, u16), Complaint> {
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    match (first.parse(), last.parse()) {
+        (Ok(first), Ok(last)) if first <= last => Ok((first, last)),
+        _ => Err(Complaint::new(
+            Code::Net,
+            format!("`{ports}` in `{text}` is not a port or range of ports"),
+        )
+        .hint("`:443` or `:8000-8999`, from 0 to 65535")),
+    }
+}
+
+fn networks(text: &str, host: &str) -> Result<Vec<Network>, Complaint> {
+    if host == "loopback" {
+        return Ok(vec![
+            Network {
+                prefix: mapped(Ipv4Addr::new(127, 0, 0, 0)),
+                length: 104,
+            },
+            Network {
+                prefix: Ipv6Addr::LOCALHOST.octets(),
+                length: 128,
+            },
+        ]);
+    }
+    let (address, bits) = match host.rsplit_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (host, None),
+    };
+    let bare = address.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    let ip: IpAddr = match bare.unwrap_or(address).parse() {
+        Ok(IpAddr::V4(_)) if bare.is_some() => return Err(unreadable(text).hint("brackets are for IPv6 addresses")),
+        Ok(ip) => ip,
+        Err(_) => return Err(no_address(text, address)),
+    };
+    let width: u8 = if ip.is_ipv4() { 32 } else { 128 };
+    let bits = match bits {
+        None => width,
+        Some(bits) => bits.parse().ok().filter(|bits| *bits <= width).ok_or_else(|| {
+            Complaint::new(Code::Net, format!("`/{bits}` in `{text}` is not a prefix length"))
+                .hint(format!("from /0 to /{width}, or `/tcp`, `/udp`"))
+        })?,
+    };
+    let octets = match ip {
+        IpAddr::V4(v4) => mapped(v4),
+        IpAddr::V6(v6) => v6.octets(),
+    };
+    let length = if ip.is_ipv4() { bits + 96 } else { bits };
+    let prefix = masked(&octets, length);
+    if prefix != octets {
+        let start = Ipv6Addr::from(prefix);
+        let start = if ip.is_ipv4() {
+            start.to_ipv4_mapped().map_or_else(String::new, |v4| v4.to_string())
+        } else {
+            start.to_string()
+        };
+        return Err(
+            Complaint::new(Code::Net, format!("`{text}` has bits set after its prefix"))
+                .cause(format!("a /{bits} network that holds {ip} begins at {start}"))
+                .hint(format!("write `{start}/{bits}`, or the address alone")),
+        );
+    }
+    let prefix = if length >= 96 { fold(prefix) } else { prefix };
+    Ok(vec![Network { prefix, length }])
+}
+
+fn unreadable(text: &str) -> Complaint {
+    Complaint::new(Code::Net, format!("`{text}` is not an address"))
+}
+
+fn no_address(text: &str, host: &str) -> Complaint {
+    if host == "dns" {
+        return Complaint::new(Code::NotYet, "`dns` is not known by this version yet")
+            .hint("name the resolver: `127.0.0.53:53`, or `0.0.0.0/0:53/udp` for any");
+    }
+    let name = host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.*".contains(c));
+    if name && host.chars().any(|c| c.is_ascii_alphabetic()) {
+        return Complaint::new(
+            Code::NotYet,
+            format!("host names (`{host}`) are not known by this version yet"),
+        )
+        .cause("the kernel sees addresses; binding the resolver's answers to names comes later")
+        .hint("write the addresses the host has: `140.82.112.0/20:443/tcp`, `0.0.0.0/0:443/tcp` for any");
+    }
+    unreadable(text)
+        .hint("`10.0.0.0/8:5432/tcp`, `[2001:db8::]/32:443`, `loopback:8080`, `unix:/run/x.sock` or `unix:@name`")
+}

@@ -1,0 +1,125 @@
+//! `net`, `file`, `exec`: lists of patterns by verdict.
+
+use super::{Draft, list, mapping, one_of, unknown_key};
+use crate::diagnostic::{Code, Report};
+use crate::policy::Present;
+use crate::rule::{Rule, RuleKind, Section, parse_pattern};
+use crate::syntax::{Entry, Node, Value};
+use crate::verdict::{RuleId, Verdict};
+
+const KEYS: [&str; 4] = ["allow", "ask", "deny", "default"];
+const NOT_YET: [(&str, &str); 4] = [
+    ("kill", "write `deny`"),
+    ("suspend", "write `ask`, which holds the process"),
+    ("alert", "write `allow`; allowed actions are recorded"),
+    ("redact", "write `deny`"),
+];
+
+/// `allow` or `deny`, in a section also `ask`.
+pub(super) fn default_verdict(node: &Node, ask: bool, report: &mut Report<'_>) -> Option<Verdict> {
+    let mut choices = vec![("allow", Verdict::Allow), ("deny", Verdict::Deny)];
+    if ask {
+        choices.push(("ask", Verdict::Ask));
+    }
+    one_of(node, &choices, report)
+}
+
+impl Draft {
+    pub(super) fn net(&mut self, node: &Node, report: &mut Report<'_>) {
+        let blind = [("blind", "connections are judged by address; leave it out")];
+        self.sections.net = Some(self.section(Section::Net, node, &blind, report));
+    }
+
+    pub(super) fn exec(&mut self, node: &Node, report: &mut Report<'_>) {
+        self.sections.exec = Some(self.section(Section::Exec, node, &[], report));
+    }
+
+    pub(super) fn file(&mut self, node: &Node, report: &mut Report<'_>) {
+        let Some(entries) = mapping(node, "`file`", report) else {
+            return;
+        };
+        for entry in entries {
+            match entry.key.as_str() {
+                "read" => self.sections.read = Some(self.section(Section::Read, &entry.node, &[], report)),
+                "write" => self.sections.write = Some(self.section(Section::Write, &entry.node, &[], report)),
+                "allow" | "ask" | "deny" | "default" => {
+                    report
+                        .error(
+                            Code::UnknownKey,
+                            entry.span,
+                            format!("`{}` stands below `read` or `write`", entry.key),
+                        )
+                        .hint(format!(
+                            "write `file: {{read: {{{0}: ...}}, write: {{{0}: ...}}}}`",
+                            entry.key
+                        ));
+                }
+                _ => unknown_key(
+                    entry,
+                    &["read", "write"],
+                    &[("label", "deny reading the files in `file.read`")],
+                    report,
+                ),
+            }
+        }
+    }
+
+    fn section(&mut self, section: Section, node: &Node, extra: &[(&str, &str)], report: &mut Report<'_>) -> Present {
+        let mut present = Present::default();
+        let what = format!("`{section}`");
+        for entry in mapping(node, &what, report).unwrap_or_default() {
+            match entry.key.as_str() {
+                "default" => present.default = default_verdict(&entry.node, true, report),
+                "allow" => self.rules(section, Verdict::Allow, entry, report),
+                "ask" => self.rules(section, Verdict::Ask, entry, report),
+                "deny" => self.rules(section, Verdict::Deny, entry, report),
+                _ => unknown_key(entry, &KEYS, &[&NOT_YET, extra].concat(), report),
+            }
+        }
+        present
+    }
+
+    fn rules(&mut self, section: Section, verdict: Verdict, entry: &Entry, report: &mut Report<'_>) {
+        for item in list(&entry.node, &format!("`{verdict}`"), report) {
+            let text = match &item.value {
+                Value::Text(text) => text,
+                Value::Map(_) => {
+                    report
+                        .error(Code::NotYet, item.span, "rules with conditions (`when`, `risk`) are not known by this version yet")
+                        .hint("write the pattern alone, under the stricter verdict; quote a pattern with `: ` or `{` in it");
+                    continue;
+                }
+                Value::Null | Value::List(_) => {
+                    report
+                        .error(
+                            Code::Shape,
+                            item.span,
+                            format!("a pattern is text, this is {}", item.kind()),
+                        )
+                        .hint("quote patterns that begin with `[`: \"[::1]:443\"");
+                    continue;
+                }
+            };
+            match self
+                .names
+                .pattern(text)
+                .and_then(|pattern| parse_pattern(section, &pattern))
+            {
+                Ok(pattern) => self.rules.push((
+                    Rule {
+                        id: RuleId(0),
+                        section,
+                        verdict,
+                        kind: RuleKind::Written,
+                        text: text.clone(),
+                        line: item.span.line,
+                        pattern,
+                        rank: 0,
+                    },
+                    item.span,
+                )),
+                Err(complaint) => complaint.report(report, item.span),
+            }
+        }
+    }
+}

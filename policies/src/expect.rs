@@ -1,0 +1,244 @@
+//! `expect` lines: a policy's own tests. `read $home/.ssh/id_ed25519 -> deny`
+
+use crate::action::{Action, ExecAction, ProgramKind, Protocol};
+use crate::address::split_ports;
+use crate::diagnostic::{Code, Complaint, Report, Span};
+use crate::names::Names;
+use crate::policy::Policy;
+use crate::verdict::Verdict;
+use std::net::{IpAddr, SocketAddr};
+
+/// One line, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expect {
+    pub(crate) text: String,
+    span: Span,
+    action: Action,
+    want: Verdict,
+}
+
+fn complaint(message: impl Into<String>) -> Complaint {
+    Complaint::new(Code::ExpectSyntax, message)
+}
+
+/// Reads all lines, reporting those that cannot be read.
+pub(crate) fn parse_all(lines: &[(String, Span)], names: &Names, report: &mut Report<'_>) -> Vec<Expect> {
+    let mut expects = Vec::new();
+    for (text, span) in lines {
+        match parse(text, names) {
+            Ok((action, want)) => expects.push(Expect {
+                text: text.clone(),
+                span: *span,
+                action,
+                want,
+            }),
+            Err(complaint) => complaint.report(report, *span),
+        }
+    }
+    expects
+}
+
+/// Evaluates all lines, reporting those that do not hold.
+pub(crate) fn run(policy: &Policy, report: &mut Report<'_>) {
+    for expect in &policy.expects {
+        let explanation = policy.explain(&expect.action);
+        let got = explanation.verdict;
+        if got == expect.want || got == Verdict::Ungoverned && expect.want == Verdict::Allow {
+            continue;
+        }
+        let note = report
+            .error(
+                Code::ExpectFailed,
+                expect.span,
+                format!("expected {}, but it is {got}", expect.want),
+            )
+            .cause(explanation.reason);
+        match explanation.allow {
+            Some(allow) if expect.want == Verdict::Allow => note.hint(format!("what would allow it: {allow}")),
+            _ => note.hint("change the rules, or the line if it is wrong"),
+        };
+    }
+}
+
+/// Reads `ACTION -> VERDICT`.
+fn parse(text: &str, names: &Names) -> Result<(Action, Verdict), Complaint> {
+    let (action, want) = text
+        .rsplit_once("->")
+        .ok_or_else(|| complaint("an `expect` line ends with `-> VERDICT`").hint(format!("`{text} -> deny`")))?;
+    let want = want.trim();
+    let verdict = Verdict::from_word(want).ok_or_else(|| {
+        if want.starts_with("ask ") {
+            Complaint::new(Code::NotYet, "the risk of an action is not known by this version yet")
+                .hint("write `-> ask`")
+        } else {
+            complaint(format!("`{want}` is not a verdict")).hint("`allow`, `ask`, `deny` or `ungoverned`")
+        }
+    })?;
+    Ok((parse_action(action, names)?, verdict))
+}
+
+/// Reads an action as `expect` lines and the command line write it.
+pub(crate) fn parse_action(text: &str, names: &Names) -> Result<Action, Complaint> {
+    let words = split(&names.words(text.trim())?)?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["read", file] => Ok(Action::Read { path: path(file)? }),
+        ["write" | "create" | "unlink", file] => Ok(Action::Write { path: path(file)? }),
+        ["rename", old, new] => {
+            let directory = old.len() > 1 && old.ends_with('/');
+            let strip = |text: &str| {
+                path(if directory {
+                    text.strip_suffix('/').unwrap_or(text)
+                } else {
+                    text
+                })
+            };
+            Ok(Action::Rename {
+                old: strip(old)?,
+                new: strip(new)?,
+                directory,
+            })
+        }
+        ["link", old, new] => Ok(Action::Link {
+            old: path(old)?,
+            new: path(new)?,
+        }),
+        ["load", file] => Ok(Action::Load { path: path(file)? }),
+        ["unix", name] if name.starts_with('@') => Ok(Action::Unix {
+            name: name.as_bytes().to_vec(),
+        }),
+        ["unix", name] => Ok(Action::Unix { name: path(name)? }),
+        ["memfd"] => Ok(Action::Exec(exec("/memfd", &[], ProgramKind::Memfd))),
+        ["deleted"] => Ok(Action::Exec(exec("/deleted", &[], ProgramKind::Deleted))),
+        ["exec", program, arguments @ ..] => {
+            let program = if program.contains('/') {
+                (*program).to_owned()
+            } else {
+                format!("/usr/bin/{program}")
+            };
+            path(&program)?;
+            Ok(Action::Exec(exec(&program, arguments, ProgramKind::File)))
+        }
+        ["connect", end] => socket(end).map(|(address, protocol)| Action::Connect { address, protocol }),
+        ["bind", end] => socket(end).map(|(address, protocol)| Action::Bind { address, protocol }),
+        [word @ ("tool" | "model" | "spend" | "dns" | "http"), ..] => Err(Complaint::new(
+            Code::NotYet,
+            format!("`{word}` lines are not known by this version yet"),
+        )
+        .hint("remove the line")),
+        [word, ..] if KINDS.iter().any(|(kind, _)| kind == word) => {
+            let form = KINDS
+                .iter()
+                .find(|(kind, _)| kind == word)
+                .map_or("", |(_, form)| *form);
+            Err(complaint(format!("`{word}` is written `{word}{form}`")).hint("quote words with spaces in them"))
+        }
+        [word, ..] => {
+            let complaint = complaint(format!("`{word}` is not a kind of action"));
+            Err(match crate::check::nearest(word, KINDS.iter().map(|(kind, _)| *kind)) {
+                Some(near) => complaint.hint(format!("did you mean `{near}`?")),
+                None => complaint.hint(KINDS.map(|(kind, _)| kind).join(", ")),
+            })
+        }
+        [] => Err(complaint("no action is named").hint("`read /etc/shadow -> deny`")),
+    }
+}
+
+const KINDS: [(&str, &str); 13] = [
+    ("read", " PATH"),
+    ("write", " PATH"),
+    ("create", " PATH"),
+    ("unlink", " PATH"),
+    ("rename", " OLD NEW"),
+    ("link", " OLD NEW"),
+    ("load", " PATH"),
+    ("exec", " PROGRAM ARGUMENT..."),
+    ("connect", " ADDRESS:PORT[/udp]"),
+    ("bind", " ADDRESS:PORT[/udp]"),
+    ("unix", " PATH|@NAME"),
+    ("memfd", ""),
+    ("deleted", ""),
+];
+
+fn exec(program: &str, arguments: &[&str], kind: ProgramKind) -> ExecAction {
+    let argv = std::iter::once(&program)
+        .chain(arguments)
+        .map(|word| word.as_bytes().to_vec())
+        .collect();
+    ExecAction {
+        program: program.as_bytes().to_vec(),
+        called_as: None,
+        argv,
+        kind,
+    }
+}
+
+fn path(text: &str) -> Result<Vec<u8>, Complaint> {
+    let odd = text != "/"
+        && text
+            .split('/')
+            .skip(1)
+            .any(|component| matches!(component, "" | "." | ".."));
+    if !text.starts_with('/') || odd {
+        return Err(complaint(format!("`{text}` is not a resolved absolute path"))
+            .hint("it begins with `/` and has no `.`, `..`, double slash, or slash at the end"));
+    }
+    Ok(text.as_bytes().to_vec())
+}
+
+fn socket(text: &str) -> Result<(SocketAddr, Protocol), Complaint> {
+    let (end, protocol) = match text.rsplit_once('/') {
+        Some((end, "udp")) => (end, Protocol::Udp),
+        Some((end, "tcp")) => (end, Protocol::Tcp),
+        Some((end, "other")) => (end, Protocol::Other),
+        _ => (text, Protocol::Tcp),
+    };
+    let (host, port) = split_ports(end);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(host);
+    let address: IpAddr = bare.parse().map_err(|_| {
+        if bare.chars().any(|c| c.is_ascii_alphabetic()) && !bare.contains(':') {
+            Complaint::new(
+                Code::NotYet,
+                format!("host names (`{bare}`) are not known by this version yet"),
+            )
+            .hint("write an address the host has")
+        } else {
+            complaint(format!("`{text}` is not an address and port"))
+                .hint("`140.82.112.3:443` or `[2001:db8::1]:53/udp`")
+        }
+    })?;
+    let port = match port {
+        Some(port) => port.parse().map_err(|_| complaint(format!("`{port}` is not a port")))?,
+        None if protocol == Protocol::Other => 0,
+        None => return Err(complaint(format!("`{text}` has no port")).hint(format!("`{text}:443`"))),
+    };
+    Ok((SocketAddr::new(address, port), protocol))
+}
+
+/// Splits into words as a shell does: spaces, quotes, backslashes.
+fn split(text: &str) -> Result<Vec<String>, Complaint> {
+    let mut words: Vec<String> = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, quote) {
+            ('\\', None | Some('"')) => word.get_or_insert_default().extend(chars.next()),
+            (c, Some(open)) if c == open => quote = None,
+            ('\'' | '"', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    if quote.is_some() {
+        return Err(complaint("a quote is not closed"));
+    }
+    words.extend(word);
+    Ok(words)
+}

@@ -1,0 +1,143 @@
+//! Which rule decides an action, why, where that is enforced, and the smallest rule that would allow it.
+
+use crate::action::{Action, ProgramKind, Protocol};
+use crate::glob::escape;
+use crate::policy::{Mode, Policy};
+use crate::rule::{RuleKind, Section};
+use crate::verdict::{RuleId, Verdict};
+use serde::Serialize;
+use std::fmt;
+
+/// The answer to "why".
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The action, as in an `expect` line.
+    pub action: String,
+    /// What happens.
+    pub verdict: Verdict,
+    /// The rule that decided.
+    pub rule: Option<RuleId>,
+    /// Its text.
+    pub rule_text: Option<String>,
+    /// Its line in the policy.
+    pub line: Option<u32>,
+    /// Written or built-in.
+    pub kind: Option<RuleKind>,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// Which hooks enforce it.
+    pub enforced: String,
+    /// What would allow it, where it is not allowed.
+    pub allow: Option<String>,
+}
+
+impl Policy {
+    /// Explains the verdict on an action.
+    pub fn explain(&self, action: &Action) -> Explanation {
+        let judgement = self.evaluate(action);
+        let rule = judgement.rule.and_then(|id| self.rule(id));
+        let enforced = match (judgement.verdict, self.mode) {
+            (Verdict::Ungoverned, _) => "nowhere".to_owned(),
+            (_, Mode::Observe) => format!(
+                "nowhere: mode is observe; it would be in the kernel ({})",
+                hooks(action)
+            ),
+            (_, Mode::Enforce) => format!("in the kernel ({})", hooks(action)),
+        };
+        let allow = match (judgement.verdict, rule.filter(|rule| rule.is_written())) {
+            (Verdict::Ungoverned | Verdict::Allow, _) => None,
+            (verdict, Some(rule)) => Some(format!(
+                "nothing added: {verdict} is stronger than allow; remove or narrow `{}` in {}.{verdict}",
+                rule.text, rule.section
+            )),
+            (_, None) if judgement.reason.starts_with("a rule asks") => {
+                Some("nothing added: remove or narrow the rules below that directory".to_owned())
+            }
+            (_, None) => Some(self.smallest(action)),
+        };
+        Explanation {
+            action: action.to_string(),
+            verdict: judgement.verdict,
+            rule: judgement.rule,
+            rule_text: rule.map(|rule| rule.text.clone()),
+            line: rule.map(|rule| rule.line).filter(|line| *line > 0),
+            kind: rule.map(|rule| rule.kind),
+            reason: judgement.reason,
+            enforced,
+            allow,
+        }
+    }
+
+    /// The rules to add so that an action that only a default denies is allowed.
+    fn smallest(&self, action: &Action) -> String {
+        let defaulted = |action: &Action| {
+            let judgement = self.evaluate(action);
+            judgement.verdict >= Verdict::Ask && judgement.rule.is_none()
+        };
+        let line = |section: Section, text: &str| {
+            format!(
+                "{section}: {{allow: [\"{}\"]}}",
+                text.replace('\\', "\\\\").replace('"', "\\\"")
+            )
+        };
+        let shown = |path: &[u8]| escape(&String::from_utf8_lossy(path));
+        let read =
+            |path: &Vec<u8>| defaulted(&Action::Read { path: path.clone() }).then(|| line(Section::Read, &shown(path)));
+        let write = |path: &Vec<u8>| {
+            defaulted(&Action::Write { path: path.clone() }).then(|| line(Section::Write, &shown(path)))
+        };
+        let parts: Vec<Option<String>> = match action {
+            Action::Read { path } => vec![read(path)],
+            Action::Write { path } => vec![write(path)],
+            Action::ReadWrite { path } => vec![read(path), write(path)],
+            Action::Rename { old, new, .. } | Action::Link { old, new } => vec![write(old), read(old), write(new)],
+            Action::Load { path } => vec![Some(line(Section::Exec, &format!("interpreter:{}", shown(path))))],
+            Action::Exec(exec) => vec![Some(match exec.kind {
+                ProgramKind::Memfd => line(Section::Exec, "memfd"),
+                ProgramKind::Deleted => line(Section::Exec, "deleted"),
+                ProgramKind::File | ProgramKind::Script => line(Section::Exec, &shown(&exec.program)),
+            })],
+            Action::Connect { address, protocol } | Action::Bind { address, protocol } => {
+                vec![Some(line(
+                    Section::Net,
+                    &match protocol {
+                        Protocol::Tcp => format!("{address}/tcp"),
+                        Protocol::Udp => format!("{address}/udp"),
+                        Protocol::Other => address.ip().to_string(),
+                    },
+                ))]
+            }
+            Action::Unix { name } => vec![Some(line(Section::Net, &format!("unix:{}", shown(name))))],
+        };
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        parts.join(" and ")
+    }
+}
+
+fn hooks(action: &Action) -> &'static str {
+    match action {
+        Action::Read { .. } | Action::ReadWrite { .. } => "file_open",
+        Action::Write { .. } => {
+            "file_open, path_mkdir, path_mknod, path_symlink, path_truncate, path_unlink, path_rmdir, path_chmod, path_chown"
+        }
+        Action::Rename { .. } => "path_rename",
+        Action::Link { .. } => "path_link",
+        Action::Exec(_) => "bprm_check_security",
+        Action::Load { .. } => "mmap_file",
+        Action::Connect { .. } => "socket_connect, socket_sendmsg, cgroup connect and sendmsg",
+        Action::Bind { .. } => "socket_bind",
+        Action::Unix { .. } => "unix_stream_connect, unix_may_send",
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} -> {}", self.action, self.verdict)?;
+        writeln!(f, "  because: {}", self.reason)?;
+        write!(f, "  enforced: {}", self.enforced)?;
+        if let Some(allow) = &self.allow {
+            write!(f, "\n  to allow it: {allow}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,43 @@
+//! The policy language of aa-sensord: text to a checked policy, a policy to verdicts, explanations, and kernel tables.
+//!
+//! [`parse_policy`] reads and checks; [`Policy::evaluate`] judges an action by trying every rule; [`Policy::lower`] makes the tables the
+//! kernel walks, and [`Lowered::evaluate`] judges by these alone. The two judges are held equal by tests here and on every kernel.
+//!
+//! Nothing here does I/O, spawns a task, or knows what the host can enforce.
+
+mod action;
+mod address;
+mod argv;
+mod check;
+mod diagnostic;
+mod evaluate;
+mod expect;
+mod explain;
+#[cfg(any(test, feature = "generate"))]
+pub mod generate;
+mod glob;
+mod judge;
+mod lower;
+mod names;
+mod packs;
+mod policy;
+mod print;
+mod rule;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod warnings;
+mod witness;
+
+pub use action::{Action, ExecAction, ProgramKind, Protocol};
+pub use address::{canonical, destination};
+pub use check::parse_policy;
+pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Span};
+pub use explain::Explanation;
+pub use judge::{Judgement, combine_exec};
+pub use lower::{AddressEntry, Automaton, Limits, LowerError, Lowered, LoweredRule, LoweredSelector, PortRange, State};
+pub use packs::{pack, packs};
+pub use policy::{Environment, ExecSelector, Mode, OnGap, Policy, Scope, ScopeLevel, SectionDefaults, Selector};
+pub use rule::{Rule, RuleKind, Section};
+pub use verdict::{Decision, PathDecision, RuleId, Verdict};

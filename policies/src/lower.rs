@@ -1,0 +1,205 @@
+//! A policy as the tables the kernel walks: automata over paths and arguments, and address prefixes with port ranges.
+//!
+//! Everything is decided here, once: the kernel looks an answer up and never compares two rules.
+
+mod addresses;
+mod argv;
+mod automaton;
+mod dfa;
+mod minimise;
+mod nfa;
+mod paths;
+mod simulate;
+
+pub use addresses::{AddressEntry, PortRange};
+pub use automaton::{Automaton, State};
+
+use crate::judge::Lookup;
+use crate::policy::{Mode, OnGap, Policy, Scope, SectionDefaults, Selector};
+use crate::rule::{RuleKind, Section};
+use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
+use serde::{Deserialize, Serialize};
+
+/// How large tables may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// 32-bit words of one automaton: states times (byte classes + 1).
+    pub max_automaton_words: usize,
+    /// Rules, built-in ones included.
+    pub max_rules: usize,
+    /// Address prefixes.
+    pub max_address_entries: usize,
+    /// Port ranges of one prefix.
+    pub max_ranges: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_automaton_words: 16 << 20,
+            max_rules: 100_000,
+            max_address_entries: 65_536,
+            max_ranges: 64,
+        }
+    }
+}
+
+/// A policy does not fit the tables.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct LowerError {
+    /// What does not fit.
+    pub message: String,
+    /// Why.
+    pub reason: String,
+    /// What to write instead.
+    pub hint: String,
+}
+
+/// Which processes begin to be governed, names substituted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoweredSelector {
+    /// By program path.
+    Exec {
+        /// The pattern; [`Automaton::from_globs`] makes a table of several.
+        pattern: String,
+        /// The path if the pattern is just one.
+        path: Option<Vec<u8>>,
+    },
+    /// By user.
+    User {
+        /// The name, or the number as text.
+        name: String,
+        /// The number if it was one.
+        uid: Option<u32>,
+    },
+    /// By cgroup and those below it.
+    Cgroup {
+        /// From the root of the hierarchy.
+        path: String,
+    },
+    /// By systemd unit.
+    Unit {
+        /// With its kind.
+        name: String,
+    },
+}
+
+/// What a record needs to cite a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoweredRule {
+    /// Its number; its place in the list.
+    pub id: RuleId,
+    /// Where it stands.
+    pub section: Section,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Written or built-in.
+    pub kind: RuleKind,
+    /// As written.
+    pub text: String,
+    /// Its line; 0 for built-ins.
+    pub line: u32,
+}
+
+/// A policy as tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lowered {
+    /// The policy's name.
+    pub name: String,
+    /// Its version.
+    pub version: u32,
+    /// SHA-256 of its text.
+    pub digest: [u8; 32],
+    /// Enforce or observe.
+    pub mode: Mode,
+    /// Refuse or degrade.
+    pub on_gap: OnGap,
+    /// Its level in the cascade.
+    pub scope: Option<Scope>,
+    /// Whom it governs.
+    pub selectors: Vec<LoweredSelector>,
+    /// The rules by id.
+    pub rules: Vec<LoweredRule>,
+    /// Paths, and `@name` for abstract sockets.
+    pub paths: Automaton,
+    /// By accept value of `paths`; the first is nothing matched.
+    pub path_decisions: Vec<PathDecision>,
+    /// `name NUL argument NUL ...`
+    pub argv: Automaton,
+    /// By accept value of `argv`; the first is nothing matched.
+    pub argv_decisions: Vec<Decision>,
+    /// Where no rule matches.
+    pub defaults: SectionDefaults,
+    /// Programs that are anonymous memory.
+    pub memfd: Decision,
+    /// Programs whose file is gone.
+    pub deleted: Decision,
+    /// The longest prefix of an address decides, in it the last range from the port down.
+    pub addresses: Vec<AddressEntry>,
+}
+
+impl Policy {
+    /// Makes the tables.
+    pub fn lower(&self, limits: &Limits) -> Result<Lowered, LowerError> {
+        let max_rules = limits.max_rules.min(RuleId::LIMIT as usize);
+        if self.rules.len() > max_rules {
+            return Err(LowerError {
+                message: format!("`{}` has too many rules", self.name),
+                reason: format!(
+                    "{} rules with the built-in ones, the limit is {max_rules}",
+                    self.rules.len()
+                ),
+                hint: "put patterns together with `*`, `**` or `{a,b}`".to_owned(),
+            });
+        }
+        let (paths, path_decisions) = paths::lower(self, limits)?;
+        let (argv, argv_decisions) = argv::lower(self, limits)?;
+        let (memfd, deleted) = self.nameless();
+        Ok(Lowered {
+            name: self.name.clone(),
+            version: self.version,
+            digest: self.digest,
+            mode: self.mode,
+            on_gap: self.on_gap,
+            scope: self.scope.clone(),
+            selectors: self.governs.iter().map(lower_selector).collect(),
+            rules: self.rules.iter().map(lower_rule).collect(),
+            paths,
+            path_decisions,
+            argv,
+            argv_decisions,
+            defaults: self.defaults(),
+            memfd,
+            deleted,
+            addresses: addresses::lower(self, limits)?,
+        })
+    }
+}
+
+fn lower_selector(selector: &Selector) -> LoweredSelector {
+    match selector {
+        Selector::Exec(exec) => LoweredSelector::Exec {
+            pattern: exec.pattern.text.clone(),
+            path: exec.pattern.literal(),
+        },
+        Selector::User(name) => LoweredSelector::User {
+            name: name.clone(),
+            uid: name.parse().ok(),
+        },
+        Selector::Cgroup(path) => LoweredSelector::Cgroup { path: path.clone() },
+        Selector::Unit(name) => LoweredSelector::Unit { name: name.clone() },
+    }
+}
+
+fn lower_rule(rule: &crate::rule::Rule) -> LoweredRule {
+    LoweredRule {
+        id: rule.id,
+        section: rule.section,
+        verdict: rule.verdict,
+        kind: rule.kind,
+        text: rule.text.clone(),
+        line: rule.line,
+    }
+}

@@ -1,0 +1,139 @@
+//! Addresses: for every prefix a rule names, the final decision by port.
+
+use super::{Limits, LowerError};
+use crate::action::Protocol;
+use crate::address::{ANY_V4, ANY_V6, NetPattern, Network, is_v4, masked};
+use crate::policy::Policy;
+use crate::rule::{Pattern, Rule};
+use crate::verdict::Decision;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
+
+/// The decisions from a port up to the next range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRange {
+    /// The first port.
+    pub from: u16,
+    /// For TCP.
+    pub tcp: Decision,
+    /// For UDP.
+    pub udp: Decision,
+    /// For everything without ports.
+    pub other: Decision,
+}
+
+impl PortRange {
+    fn same(&self, other: &Self) -> bool {
+        (self.tcp, self.udp, self.other) == (other.tcp, other.udp, other.other)
+    }
+}
+
+/// A prefix and its ranges, the first from port 0.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressEntry {
+    /// The canonical address, IPv4 as `::ffff:a.b.c.d`.
+    pub prefix: [u8; 16],
+    /// How many bits of it count.
+    pub prefix_len: u8,
+    /// By first port, rising.
+    pub ranges: Vec<PortRange>,
+}
+
+/// Makes the entries, in the order of prefix and length.
+pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<Vec<AddressEntry>, LowerError> {
+    let mut rules: BTreeMap<Network, Vec<(&Rule, &NetPattern)>> = BTreeMap::new();
+    for rule in &policy.rules {
+        if let Pattern::Net(net) = &rule.pattern {
+            for network in &net.networks {
+                rules.entry(*network).or_default().push((rule, net));
+            }
+        }
+    }
+    let lengths: BTreeSet<u8> = rules.keys().map(|network| network.length).collect();
+    let mut prefixes: BTreeSet<Network> = rules.keys().copied().collect();
+    prefixes.extend(
+        [(ANY_V4, 96), (ANY_V6, 0), (ANY_V4, 128), (ANY_V6, 128)].map(|(prefix, length)| Network { prefix, length }),
+    );
+    if prefixes.len() > limits.max_address_entries {
+        return Err(LowerError {
+            message: format!("`{}` names too many addresses", policy.name),
+            reason: format!(
+                "{} different prefixes, the limit is {}",
+                prefixes.len(),
+                limits.max_address_entries
+            ),
+            hint: "put neighbouring addresses together as CIDRs".to_owned(),
+        });
+    }
+    let none = policy.defaults().net;
+    let mut entries = Vec::with_capacity(prefixes.len());
+    for network in prefixes {
+        let covering: Vec<_> = lengths
+            .range(..=network.length)
+            .filter_map(|length| {
+                rules.get(&Network {
+                    prefix: masked(&network.prefix, *length),
+                    length: *length,
+                })
+            })
+            .flatten()
+            .filter(|(_, net)| net.networks.iter().any(|wider| covers(wider, &network)))
+            .copied()
+            .collect();
+        let ranges = ranges(&covering, none);
+        if ranges.len() > limits.max_ranges {
+            let address = Ipv6Addr::from(network.prefix);
+            return Err(LowerError {
+                message: format!(
+                    "`{}` has too many port ranges for {address}/{}",
+                    policy.name, network.length
+                ),
+                reason: format!("{} ranges, the limit is {}", ranges.len(), limits.max_ranges),
+                hint: "put ports together as `:from-to`".to_owned(),
+            });
+        }
+        entries.push(AddressEntry {
+            prefix: network.prefix,
+            prefix_len: network.length,
+            ranges,
+        });
+    }
+    Ok(entries)
+}
+
+/// Whether a rule on one network speaks about the addresses of another, as [`Network::covers`] does about one address.
+fn covers(wider: &Network, network: &Network) -> bool {
+    if network.length == 128 {
+        return wider.covers(&network.prefix);
+    }
+    let v4 = |network: &Network| network.length >= 96 && is_v4(&network.prefix);
+    v4(wider) == v4(network) && wider.length <= network.length && masked(&network.prefix, wider.length) == wider.prefix
+}
+
+fn ranges(covering: &[(&Rule, &NetPattern)], none: Decision) -> Vec<PortRange> {
+    let mut starts = BTreeSet::from([0]);
+    for (_, net) in covering {
+        if let Some((first, last)) = net.ports {
+            starts.insert(first);
+            starts.extend(last.checked_add(1));
+        }
+    }
+    let best = |port: u16, protocol: Protocol| {
+        let matching = covering.iter().filter(|(_, net)| net.matches_port(port, protocol));
+        matching.max_by_key(|(rule, _)| rule.rank).map_or(none, |(rule, _)| {
+            Decision::new(rule.verdict, rule.is_written(), Some(rule.id))
+        })
+    };
+    let mut ranges: Vec<PortRange> = starts
+        .into_iter()
+        .map(|from| PortRange {
+            from,
+            tcp: best(from, Protocol::Tcp),
+            udp: best(from, Protocol::Udp),
+            other: best(0, Protocol::Other),
+        })
+        .collect();
+    ranges.dedup_by(|later, earlier| later.same(earlier));
+    ranges
+}

@@ -1,0 +1,293 @@
+//! A checked policy.
+
+use crate::diagnostic::{Diagnostic, Span};
+use crate::expect::Expect;
+use crate::glob::PathPattern;
+use crate::rule::{Column, Rule, Section};
+use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// What the caller knows and a policy may name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `$home`: the home of the user the agents run as.
+    pub home: Option<String>,
+    /// `$run`: their runtime directory.
+    pub run: Option<String>,
+    /// Further names, which win over the policy's own `let`.
+    pub lets: BTreeMap<String, String>,
+}
+
+/// Whether verdicts are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// They are.
+    #[default]
+    Enforce,
+    /// They are recorded only.
+    Observe,
+}
+
+/// What to do about a rule this host cannot enforce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnGap {
+    /// Do not load the policy.
+    #[default]
+    Refuse,
+    /// Load it and say so.
+    Degrade,
+}
+
+/// The level of the cascade a policy belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScopeLevel {
+    /// The whole organisation.
+    Org,
+    /// A team.
+    Team,
+    /// One agent.
+    Agent,
+    /// One session.
+    Session,
+}
+
+/// Whom a policy is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Scope {
+    /// The level.
+    pub level: ScopeLevel,
+    /// Its name.
+    pub name: String,
+}
+
+/// Which processes begin to be governed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// Those that run a program whose path matches.
+    Exec(ExecSelector),
+    /// Those of a user, by name or number.
+    User(String),
+    /// Those in a cgroup and below, by path from the root of the hierarchy.
+    Cgroup(String),
+    /// Those of a systemd unit.
+    Unit(String),
+}
+
+/// A pattern of program paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecSelector {
+    /// As written.
+    pub text: String,
+    pub(crate) pattern: PathPattern,
+}
+
+impl ExecSelector {
+    /// Whether a program's resolved path matches.
+    pub fn matches(&self, program: &[u8]) -> bool {
+        self.pattern.matches(program)
+    }
+}
+
+/// The decision where no rule matches, by section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct SectionDefaults {
+    /// `file.read`
+    pub read: Decision,
+    /// `file.write`
+    pub write: Decision,
+    /// `exec`
+    pub exec: Decision,
+    /// Mapping executable: the default of `exec`.
+    pub load: Decision,
+    /// `net`
+    pub net: Decision,
+}
+
+impl SectionDefaults {
+    /// The decision of a path that no pattern matches.
+    pub fn path(&self) -> PathDecision {
+        PathDecision {
+            read: self.read,
+            write: self.write,
+            exec: self.exec,
+            load: self.load,
+            unix: self.net,
+        }
+    }
+
+    pub(crate) fn section(&self, section: Section) -> Decision {
+        match section {
+            Section::Read => self.read,
+            Section::Write => self.write,
+            Section::Exec => self.exec,
+            Section::Load => self.load,
+            Section::Net => self.net,
+        }
+    }
+
+    pub(crate) fn column(&self, column: Column) -> Decision {
+        match column {
+            Column::Read => self.read,
+            Column::Write => self.write,
+            Column::Exec => self.exec,
+            Column::Load => self.load,
+            Column::Unix => self.net,
+        }
+    }
+}
+
+/// A section that is present, with its own default if it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Present {
+    pub(crate) default: Option<Verdict>,
+}
+
+/// The sections of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Sections {
+    pub(crate) read: Option<Present>,
+    pub(crate) write: Option<Present>,
+    pub(crate) exec: Option<Present>,
+    pub(crate) net: Option<Present>,
+    pub(crate) default: Option<Verdict>,
+}
+
+impl Sections {
+    pub(crate) fn get(&self, section: Section) -> Option<Present> {
+        match section {
+            Section::Read => self.read,
+            Section::Write => self.write,
+            Section::Exec | Section::Load => self.exec,
+            Section::Net => self.net,
+        }
+    }
+
+    fn decision(&self, section: Section) -> Decision {
+        self.get(section).map_or(Decision::NONE, |present| {
+            Decision::new(present.default.or(self.default).unwrap_or(Verdict::Deny), false, None)
+        })
+    }
+}
+
+/// A policy that was read and checked, and whose `expect` lines hold.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    pub(crate) about: Option<String>,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) mode: Mode,
+    pub(crate) on_gap: OnGap,
+    pub(crate) governs: Vec<Selector>,
+    pub(crate) lets: BTreeMap<String, String>,
+    pub(crate) sections: Sections,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) expects: Vec<Expect>,
+    pub(crate) digest: [u8; 32],
+    pub(crate) file: String,
+    pub(crate) text: String,
+    pub(crate) spans: Vec<Span>,
+    pub(crate) warnings: OnceLock<Vec<Diagnostic>>,
+}
+
+impl Policy {
+    /// The name records cite, with the version.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its version.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// What it is for.
+    pub fn about(&self) -> Option<&str> {
+        self.about.as_deref()
+    }
+
+    /// Whom it is for.
+    pub fn scope(&self) -> Option<&Scope> {
+        self.scope.as_ref()
+    }
+
+    /// Enforce or observe.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Refuse or degrade.
+    pub fn on_gap(&self) -> OnGap {
+        self.on_gap
+    }
+
+    /// Which processes begin to be governed by it.
+    pub fn governs(&self) -> &[Selector] {
+        &self.governs
+    }
+
+    /// SHA-256 of the text.
+    pub fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
+    /// All rules, the written before the built-in; a rule's id is its place here.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule with this number.
+    pub fn rule(&self, id: RuleId) -> Option<&Rule> {
+        self.rules.get(id.index())
+    }
+
+    /// What happens where no rule matches.
+    pub fn defaults(&self) -> SectionDefaults {
+        SectionDefaults {
+            read: self.sections.decision(Section::Read),
+            write: self.sections.decision(Section::Write),
+            exec: self.sections.decision(Section::Exec),
+            load: self.sections.decision(Section::Load),
+            net: self.sections.decision(Section::Net),
+        }
+    }
+
+    /// What is odd about it: absent sections, rules that never decide. Worked out at the first call, by lowering it.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        self.warnings.get_or_init(|| crate::warnings::find(self))
+    }
+}
+
+/// Two policies are equal if they mean the same and say it in the same words, wherever they stand.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        let rules = |policy: &Self| -> Vec<Rule> {
+            policy
+                .rules
+                .iter()
+                .map(|rule| Rule {
+                    line: 0,
+                    ..rule.clone()
+                })
+                .collect()
+        };
+        let expects =
+            |policy: &Self| -> Vec<String> { policy.expects.iter().map(|expect| expect.text.clone()).collect() };
+        self.name == other.name
+            && self.version == other.version
+            && self.about == other.about
+            && self.scope == other.scope
+            && self.mode == other.mode
+            && self.on_gap == other.on_gap
+            && self.governs == other.governs
+            && self.lets == other.lets
+            && self.sections == other.sections
+            && rules(self) == rules(other)
+            && expects(self) == expects(other)
+    }
+}

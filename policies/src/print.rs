@@ -1,0 +1,137 @@
+//! A policy back to text: `parse(print(p)) == p`.
+
+use crate::policy::{Mode, OnGap, Policy, ScopeLevel, Selector};
+use crate::rule::Section;
+use crate::verdict::Verdict;
+use std::fmt::Write as _;
+
+impl Policy {
+    /// The policy in its canonical form: sections in one order, every pattern quoted, comments gone.
+    pub fn to_yaml(&self) -> String {
+        let mut out = String::new();
+        let mut line = |text: String| {
+            out.push_str(&text);
+            out.push('\n');
+        };
+        line(format!("policy: {}", quote(&self.name)));
+        line(format!("version: {}", self.version));
+        if let Some(about) = &self.about {
+            line(format!("about: {}", quote(about)));
+        }
+        if let Some(scope) = &self.scope {
+            line(format!("scope: {{{}: {}}}", level(scope.level), quote(&scope.name)));
+        }
+        if !self.governs.is_empty() {
+            line("governs:".to_owned());
+            self.governs
+                .iter()
+                .for_each(|selector| line(format!("  - {}", selector_text(selector))));
+        }
+        line(format!(
+            "mode: {}",
+            if self.mode == Mode::Enforce {
+                "enforce"
+            } else {
+                "observe"
+            }
+        ));
+        line(format!(
+            "on_gap: {}",
+            if self.on_gap == OnGap::Refuse {
+                "refuse"
+            } else {
+                "degrade"
+            }
+        ));
+        if !self.lets.is_empty() {
+            line("let:".to_owned());
+            self.lets
+                .iter()
+                .for_each(|(name, value)| line(format!("  {}: {}", quote(name), quote(value))));
+        }
+        if let Some(default) = self.sections.default {
+            line(format!("default: {default}"));
+        }
+        out.push_str(&self.section_text(Section::Net, "net", ""));
+        if self.sections.read.is_some() || self.sections.write.is_some() {
+            out.push_str("file:\n");
+            out.push_str(&self.section_text(Section::Read, "read", "  "));
+            out.push_str(&self.section_text(Section::Write, "write", "  "));
+        }
+        out.push_str(&self.section_text(Section::Exec, "exec", ""));
+        if !self.expects.is_empty() {
+            out.push_str("expect:\n");
+            self.expects.iter().for_each(|expect| {
+                let _ = writeln!(out, "  - {}", quote(&expect.text));
+            });
+        }
+        out
+    }
+
+    fn section_text(&self, section: Section, name: &str, indent: &str) -> String {
+        let Some(present) = self.sections.get(section) else {
+            return String::new();
+        };
+        let mut lines = Vec::new();
+        for verdict in [Verdict::Allow, Verdict::Ask, Verdict::Deny] {
+            let of_list =
+                |rule: &&crate::rule::Rule| rule.section == section && rule.verdict == verdict && rule.is_written();
+            let items: Vec<String> = self
+                .rules
+                .iter()
+                .filter(of_list)
+                .map(|rule| format!("{indent}    - {}", quote(&rule.text)))
+                .collect();
+            if !items.is_empty() {
+                lines.push(format!("{indent}  {verdict}:\n{}", items.join("\n")));
+            }
+        }
+        if let Some(default) = present.default {
+            lines.push(format!("{indent}  default: {default}"));
+        }
+        if lines.is_empty() {
+            format!("{indent}{name}: {{}}\n")
+        } else {
+            format!("{indent}{name}:\n{}\n", lines.join("\n"))
+        }
+    }
+}
+
+fn level(level: ScopeLevel) -> &'static str {
+    match level {
+        ScopeLevel::Org => "org",
+        ScopeLevel::Team => "team",
+        ScopeLevel::Agent => "agent",
+        ScopeLevel::Session => "session",
+    }
+}
+
+fn selector_text(selector: &Selector) -> String {
+    match selector {
+        Selector::Exec(exec) => format!("exec: {}", quote(&exec.text)),
+        Selector::User(name) => format!("user: {}", quote(name)),
+        Selector::Cgroup(path) => format!("cgroup: {}", quote(path)),
+        Selector::Unit(name) => format!("unit: {}", quote(name)),
+    }
+}
+
+/// A YAML double-quoted scalar.
+pub(crate) fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(c);
+            }
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() || ['\u{85}', '\u{2028}', '\u{2029}', '\u{feff}'].contains(&c) => {
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,296 @@
+//! A rule: what it matches, what it says, and how it ranks among others.
+
+use crate::action::Protocol;
+use crate::address::NetPattern;
+use crate::argv::{ArgvPattern, names_of};
+use crate::diagnostic::{Code, Complaint};
+use crate::glob::{PathPattern, is_anchored};
+use crate::syntax::count;
+use crate::verdict::{RuleId, Verdict};
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::fmt;
+
+/// The part of a policy a rule stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Section {
+    /// Opening files for reading.
+    #[serde(rename = "file.read")]
+    Read,
+    /// Changing files and directories.
+    #[serde(rename = "file.write")]
+    Write,
+    /// Running programs.
+    #[serde(rename = "exec")]
+    Exec,
+    /// Mapping files executable; only built-in rules stand here, written ones in `exec`.
+    #[serde(rename = "load")]
+    Load,
+    /// Addresses and unix sockets.
+    #[serde(rename = "net")]
+    Net,
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "file.read",
+            Self::Write => "file.write",
+            Self::Exec => "exec",
+            Self::Load => "load",
+            Self::Net => "net",
+        })
+    }
+}
+
+/// Whether a rule was written or comes with the language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleKind {
+    /// It stands in the policy.
+    Written,
+    /// It is what every program needs; weaker than any written rule, stronger than a default.
+    BuiltIn,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    Path(PathPattern),
+    /// A program wherever it lies.
+    Name {
+        path: PathPattern,
+        argv: ArgvPattern,
+    },
+    Interpreter(PathPattern),
+    Argv(ArgvPattern),
+    Memfd,
+    Deleted,
+    Net(NetPattern),
+    Unix(PathPattern),
+}
+
+/// The columns of the path automaton.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    Read,
+    Write,
+    Exec,
+    Load,
+    Unix,
+}
+
+impl Column {
+    pub(crate) const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Exec, Self::Load, Self::Unix];
+}
+
+/// One entry of an `allow`, `ask` or `deny` list, or a built-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its number in the policy.
+    pub id: RuleId,
+    /// Where it stands.
+    pub section: Section,
+    /// What it says.
+    pub verdict: Verdict,
+    /// Written or built-in.
+    pub kind: RuleKind,
+    /// As written.
+    pub text: String,
+    /// The line it stands on; 0 for built-ins.
+    pub line: u32,
+    pub(crate) pattern: Pattern,
+    /// Greater wins over smaller among all rules that match.
+    pub(crate) rank: u32,
+}
+
+impl Rule {
+    /// The path patterns it puts in a column.
+    pub(crate) fn column(&self, column: Column) -> Option<&PathPattern> {
+        match (&self.pattern, self.section, column) {
+            (Pattern::Path(path), Section::Read, Column::Read)
+            | (Pattern::Path(path), Section::Write, Column::Write)
+            | (Pattern::Path(path), Section::Exec, Column::Exec | Column::Load)
+            | (Pattern::Path(path), Section::Load, Column::Load)
+            | (Pattern::Name { path, .. }, _, Column::Exec | Column::Load)
+            | (Pattern::Interpreter(path), _, Column::Load)
+            | (Pattern::Unix(path), _, Column::Unix) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Its path pattern, whatever the columns.
+    pub(crate) fn path(&self) -> Option<&PathPattern> {
+        Column::ALL.into_iter().find_map(|column| self.column(column))
+    }
+
+    /// What it looks for in names and arguments: a bare name that is asked or denied is also looked for in what a program is called by.
+    pub(crate) fn argv(&self) -> Option<&ArgvPattern> {
+        match &self.pattern {
+            Pattern::Argv(argv) => Some(argv),
+            Pattern::Name { argv, .. } if self.verdict >= Verdict::Ask => Some(argv),
+            _ => None,
+        }
+    }
+
+    /// Whether directories above what it names may not be moved.
+    pub(crate) fn guards(&self) -> bool {
+        self.verdict >= Verdict::Ask
+            && [Column::Read, Column::Write, Column::Exec]
+                .into_iter()
+                .filter_map(|column| self.column(column))
+                .any(|path| path.alternatives.iter().any(|pieces| is_anchored(pieces)))
+    }
+
+    pub(crate) fn is_written(&self) -> bool {
+        self.kind == RuleKind::Written
+    }
+
+    /// Longest literal prefix, then longer pattern.
+    fn specificity(&self) -> (u32, u32) {
+        match &self.pattern {
+            Pattern::Path(path) | Pattern::Name { path, .. } | Pattern::Interpreter(path) | Pattern::Unix(path) => {
+                (path.literal_prefix(), count(path.text.len()))
+            }
+            Pattern::Argv(_) => (
+                count(self.text.bytes().take_while(|byte| !b"*?".contains(byte)).count()),
+                count(self.text.len()),
+            ),
+            Pattern::Net(net) => net.specificity(),
+            Pattern::Memfd | Pattern::Deleted => (0, 0),
+        }
+    }
+
+    pub(crate) fn matches_address(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> bool {
+        matches!(&self.pattern, Pattern::Net(net) if net.matches(address, port, protocol))
+    }
+}
+
+/// Numbers the rules and ranks them: written before built-in, deny > ask > allow, then the more specific, then the earlier.
+pub(crate) fn rank(rules: &mut [Rule]) {
+    for (number, rule) in rules.iter_mut().enumerate() {
+        rule.id = RuleId(count(number));
+    }
+    let mut order: Vec<&mut Rule> = rules.iter_mut().collect();
+    order.sort_by_cached_key(|rule| (rule.is_written(), rule.verdict, rule.specificity(), Reverse(rule.id)));
+    for (place, rule) in order.into_iter().enumerate() {
+        rule.rank = count(place);
+    }
+}
+
+/// Reads an entry of the lists of a section, names already substituted.
+pub(crate) fn parse_pattern(section: Section, text: &str) -> Result<Pattern, Complaint> {
+    match section {
+        Section::Read | Section::Write | Section::Load => PathPattern::path(text).map(Pattern::Path),
+        Section::Net => match text.strip_prefix("unix:") {
+            Some(socket) => PathPattern::socket(socket).map(Pattern::Unix),
+            None => NetPattern::parse(text).map(Pattern::Net),
+        },
+        Section::Exec => parse_exec(text),
+    }
+}
+
+fn parse_exec(text: &str) -> Result<Pattern, Complaint> {
+    if let Some(script) = text.strip_prefix("interpreter:") {
+        return PathPattern::path(script).map(Pattern::Interpreter);
+    }
+    if text.starts_with("sha256:") {
+        return Err(
+            Complaint::new(Code::NotYet, "`sha256:` is not known by this version yet")
+                .hint("name the program's path, and deny writing to it"),
+        );
+    }
+    if text == "memfd" {
+        return Ok(Pattern::Memfd);
+    }
+    if text == "deleted" {
+        return Ok(Pattern::Deleted);
+    }
+    if text.starts_with('/') || text.starts_with("**") || text.starts_with("{/") {
+        let unescaped = text.replace("\\ ", "");
+        if unescaped.contains(char::is_whitespace) {
+            let program = unescaped.split_whitespace().next().unwrap_or_default();
+            let name = program.rsplit('/').next().unwrap_or_default();
+            return Err(Complaint::new(
+                Code::Exec,
+                format!("`{text}` is neither a path nor an argument pattern"),
+            )
+            .cause("an argument pattern begins with the program's name; it holds wherever the program lies")
+            .hint(format!("write `{name} ...`; a space in a path is written `\\ `")));
+        }
+        return PathPattern::path(text).map(Pattern::Path);
+    }
+    if text.contains(char::is_whitespace) {
+        return ArgvPattern::parse(text).map(Pattern::Argv);
+    }
+    if text.contains('/') || text.is_empty() || text == "..." {
+        return Err(
+            Complaint::new(Code::Exec, format!("`{text}` is neither a name nor an absolute path"))
+                .hint(format!("write `**/{text}` for that path at any depth")),
+        );
+    }
+    if text.contains(['{', '[']) {
+        return Err(
+            Complaint::new(Code::Exec, format!("`{text}`: a name holds no `{{...}}` or `[...]`"))
+                .hint(format!("write one name for each, or `**/{text}`")),
+        );
+    }
+    let names: Vec<PathPattern> = names_of(text)
+        .into_iter()
+        .map(|name| PathPattern::path(&format!("**/{name}")))
+        .collect::<Result<_, _>>()?;
+    let path = PathPattern {
+        text: format!("**/{text}"),
+        alternatives: names.into_iter().flat_map(|name| name.alternatives).collect(),
+    };
+    Ok(Pattern::Name {
+        path,
+        argv: ArgvPattern::any_arguments(text),
+    })
+}
+
+const DEVICES: [&str; 6] = [
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts/*",
+];
+const LIBRARIES: [&str; 7] = [
+    "/usr/lib/**",
+    "/usr/lib32/**",
+    "/usr/lib64/**",
+    "/lib/**",
+    "/lib64/**",
+    "/usr/local/lib/**",
+    "/usr/libexec/**",
+];
+
+/// What every program needs, for the sections that are present.
+pub(crate) fn built_in(present: impl Fn(Section) -> bool) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    let mut add = |section: Section, governed_by: Section, text: &str| {
+        if let (true, Ok(path)) = (present(governed_by), PathPattern::path(text)) {
+            rules.push(Rule {
+                id: RuleId(0),
+                section,
+                verdict: Verdict::Allow,
+                kind: RuleKind::BuiltIn,
+                text: text.to_owned(),
+                line: 0,
+                pattern: Pattern::Path(path),
+                rank: 0,
+            });
+        }
+    };
+    for device in DEVICES.iter().chain(&["/dev/urandom", "/dev/random"]) {
+        add(Section::Read, Section::Read, device);
+    }
+    for device in DEVICES {
+        add(Section::Write, Section::Write, device);
+    }
+    for library in LIBRARIES {
+        add(Section::Load, Section::Exec, library);
+    }
+    rules
+}

@@ -1,0 +1,7 @@
+//! What holds for every policy and every action, and the cases of `policies/cases`.
+
+mod cases;
+mod diagnostics;
+mod differential;
+mod packs;
+mod speed;

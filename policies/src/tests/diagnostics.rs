@@ -1,0 +1,202 @@
+//! Every error of a file at once, each with its place, cause and hint.
+
+use crate::{Code, Environment, parse_policy};
+
+fn errors(text: &str) -> String {
+    parse_policy(text, "p.yaml", &Environment::default())
+        .unwrap_err()
+        .to_string()
+}
+
+fn codes(body: &str) -> Vec<Code> {
+    let text = format!("policy: p\nversion: 1\n{body}");
+    match parse_policy(&text, "p.yaml", &Environment::default()) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.items.iter().map(|item| item.code).collect(),
+    }
+}
+
+#[test]
+fn an_error_shows_the_line_underlined_with_cause_hint_and_code() {
+    let text = "policy: p\nversion: 1\nfile:\n  read:\n    alow: [/**]\n    deny: [\"$hme/.ssh\", work/x]\nnet: {allow: [api.example.com:443]}\n";
+    let expected = "\
+error: no policy has a key `alow` here
+ --> p.yaml:5:5
+  |
+5 |     alow: [/**]
+  |     ^^^^
+  = hint: did you mean `allow`?
+  = code: AA-P004
+
+error: nothing defines `$hme`
+ --> p.yaml:6:12
+  |
+6 |     deny: [\"$hme/.ssh\", work/x]
+  |            ^^^^^^^^^^^
+  = hint: add `let: {hme: /...}`; a literal dollar is written `\\$`
+  = code: AA-P008
+
+error: `work/x` is not an absolute path
+ --> p.yaml:6:25
+  |
+6 |     deny: [\"$hme/.ssh\", work/x]
+  |                         ^^^^^^
+  = hint: write `**/work/x` for that name at any depth, or `$work/work/x`
+  = code: AA-P009
+
+error: host names (`api.example.com`) are not known by this version yet
+ --> p.yaml:7:15
+  |
+7 | net: {allow: [api.example.com:443]}
+  |               ^^^^^^^^^^^^^^^^^^^
+  = cause: the kernel sees addresses; binding the resolver's answers to names comes later
+  = hint: write the addresses the host has: `140.82.112.0/20:443/tcp`, `0.0.0.0/0:443/tcp` for any
+  = code: AA-P005
+";
+    assert_eq!(errors(text), expected);
+}
+
+#[test]
+fn what_later_versions_know_is_an_error_with_a_hint() {
+    for body in [
+        "tool: {deny: [x]}",
+        "model: {}",
+        "data: {}",
+        "spend: {}",
+        "rate: {}",
+        "hours: {}",
+        "ask: {}",
+        "net: {blind: deny}",
+        "net: {allow: [dns]}",
+        "net: {allow: [\"*.github.com:443\"]}",
+        "file: {label: {secret: [/x]}}",
+        "exec: {allow: [\"sha256:00\"]}",
+        "exec: {kill: [x]}",
+        "net: {alert: [127.0.0.1]}",
+        "exec: {deny: [{name: x, when: y}]}",
+        "governs: [{pod: {namespace: x}}]",
+        "governs: [{image: x}]",
+        "expect: [\"tool x -> deny\"]",
+        "expect: [\"read /x -> ask critical\"]",
+        "expect: [\"connect example.com:443 -> deny\"]",
+    ] {
+        assert_eq!(codes(body), [Code::NotYet], "{body}");
+        assert!(
+            errors(&format!("policy: p\nversion: 1\n{body}")).contains("hint: "),
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_errors() {
+    for (body, code) in [
+        ("mode: enforced", Code::Value),
+        ("default: ask", Code::Value),
+        ("scope: {team: a, org: b}", Code::Value),
+        ("scope: {tema: a}", Code::UnknownKey),
+        ("net:", Code::Shape),
+        ("net: {allow: loopback}", Code::Shape),
+        ("net: {allow: [[::1]]}", Code::Shape),
+        ("net: {allow: [10.0.0.1/8]}", Code::Net),
+        ("net: {allow: [\"127.0.0.1:70000\"]}", Code::Net),
+        ("net: {allow: [\"127.0.0.1:9-1\"]}", Code::Net),
+        ("net: {allow: [127.0.0.1/sctp]}", Code::Net),
+        ("file: {read: {allow: [/a/]}}", Code::Path),
+        ("file: {read: {allow: [/a/../b]}}", Code::Path),
+        ("file: {read: {allow: [/a//b]}}", Code::Path),
+        ("file: {read: {allow: [\"/a[\"]}}", Code::Path),
+        ("file: {read: {allow: [\"/a{b\"]}}", Code::Path),
+        ("file: {read: {allow: [\"/[/]\"]}}", Code::Path),
+        ("file: {allow: [/a]}", Code::UnknownKey),
+        ("exec: {allow: [/usr/bin/git push]}", Code::Exec),
+        ("exec: {allow: [bin/git]}", Code::Exec),
+        ("exec: {allow: [git ... push]}", Code::Exec),
+        ("exec: {allow: [\"{a,b}\"]}", Code::Exec),
+        ("mode: enforce\nmode: observe", Code::Duplicate),
+        ("about: &a x", Code::Document),
+        ("about: !!str x", Code::Document),
+        ("expect: [read /x]", Code::ExpectSyntax),
+        ("expect: [raed /x -> deny]", Code::ExpectSyntax),
+        ("expect: [read x -> deny]", Code::ExpectSyntax),
+        ("file: {read: {}}\nexpect: [read /x -> allow]", Code::ExpectFailed),
+        ("let: {home: /x}", Code::Value),
+    ] {
+        assert_eq!(codes(body), [code], "{body}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_yaml_says_where() {
+    let text = errors("policy: p\nversion: 1\nfile: {read: {deny: [**/.env]}}\n");
+    assert!(
+        text.contains("AA-P001") && text.contains("p.yaml:3:") && text.contains("quote patterns"),
+        "{text}"
+    );
+    assert!(errors("").contains("AA-P002"));
+    assert!(errors("policy: p\nversion: 1\n---\nx: y\n").contains("a second document"));
+    assert!(errors(&"#".repeat((1 << 20) + 1)).contains("1 MiB"));
+    assert!(errors(&"[".repeat(10_000)).contains("AA-P00"));
+}
+
+#[test]
+fn a_failed_expect_line_says_which_rule_decided() {
+    let text =
+        errors("policy: p\nversion: 1\nfile: {read: {allow: [/**], deny: [/x/**]}}\nexpect:\n  - read /x/y -> allow\n");
+    assert!(text.contains("expected allow, but it is deny"), "{text}");
+    assert!(text.contains("`/x/**` in file.read.deny (line 3)"), "{text}");
+}
+
+#[test]
+fn diagnostics_serialize_with_their_codes() {
+    let errors = parse_policy("policy: p\nversion: x\n", "p.yaml", &Environment::default()).unwrap_err();
+    let json = serde_json::to_value(&errors).unwrap();
+    assert_eq!(json[0]["code"], "AA-P007");
+    assert_eq!(json[0]["span"]["line"], 2);
+}
+
+#[test]
+fn absent_sections_and_dead_rules_are_warned_about() {
+    let text = "policy: p\nversion: 1\nfile: {read: {allow: [/a/**, /a/b], deny: [/a/c/**, /a/c/d, /a/*]}}\nnet: {allow: [10.0.0.0/8, 10.1.0.0/16], deny: [10.0.0.0/7]}\n";
+    let policy = parse_policy(text, "p.yaml", &Environment::default()).unwrap();
+    let shown: Vec<&str> = policy
+        .warnings()
+        .iter()
+        .map(|warning| warning.message.as_str())
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "`file.write` is absent: changing files is not governed",
+            "`exec` is absent: running programs is not governed",
+            "`/a/b` never decides anything",
+            "`10.0.0.0/8` never decides anything",
+            "`10.1.0.0/16` never decides anything",
+        ]
+    );
+    assert_eq!(
+        policy.warnings()[2].cause.as_deref(),
+        Some("deny is stronger than allow, and `/a/*` (line 3) matches the same")
+    );
+}
+
+#[test]
+fn an_explanation_names_rule_hook_and_what_would_allow_it() {
+    let text = "policy: p\nversion: 1\nfile: {write: {allow: [/a/**], ask: [/a/x]}}\n";
+    let policy = parse_policy(text, "p.yaml", &Environment::default()).unwrap();
+    let write = |path: &str| policy.explain(&crate::Action::Write { path: path.into() });
+    assert_eq!(write("/b").allow.as_deref(), Some("file.write: {allow: [\"/b\"]}"));
+    assert_eq!(write("/a/y").allow, None);
+    assert_eq!(write("/dev/null").kind, Some(crate::RuleKind::BuiltIn));
+    assert!(
+        write("/a/x")
+            .allow
+            .unwrap()
+            .starts_with("nothing added: ask is stronger")
+    );
+    assert!(write("/b").enforced.contains("path_unlink"));
+    assert_eq!(
+        policy.explain(&crate::Action::Read { path: b"/b".to_vec() }).enforced,
+        "nowhere"
+    );
+}

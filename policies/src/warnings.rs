@@ -1,0 +1,115 @@
+//! What is odd about a policy without being wrong: kinds of action it leaves ungoverned, rules that never decide anything.
+
+use crate::action::Action;
+use crate::diagnostic::{Code, Diagnostic, Report, Span};
+use crate::lower::{Limits, Lowered};
+use crate::policy::Policy;
+use crate::rule::{Rule, Section};
+use crate::verdict::{Decision, RuleId};
+use crate::witness;
+use std::collections::HashSet;
+
+pub(crate) fn find(policy: &Policy) -> Vec<Diagnostic> {
+    let mut report = Report::new(&policy.file, &policy.text);
+    let top = Span {
+        line: 1,
+        column: 1,
+        length: 1,
+    };
+    absent(policy, top, &mut report);
+    match policy.lower(&Limits::default()) {
+        Ok(lowered) => dead(policy, &lowered, &mut report),
+        Err(error) => {
+            report
+                .warning(Code::TooLarge, top, error.message)
+                .cause(error.reason)
+                .hint(error.hint);
+        }
+    }
+    report.finish().items
+}
+
+fn absent(policy: &Policy, top: Span, report: &mut Report<'_>) {
+    let kinds = [
+        (Section::Net, "`net` is absent: network is not governed", "net: {}"),
+        (
+            Section::Read,
+            "`file.read` is absent: reading files is not governed",
+            "file: {read: {}}",
+        ),
+        (
+            Section::Write,
+            "`file.write` is absent: changing files is not governed",
+            "file: {write: {}}",
+        ),
+        (
+            Section::Exec,
+            "`exec` is absent: running programs is not governed",
+            "exec: {}",
+        ),
+    ];
+    for (section, message, deny_all) in kinds {
+        if policy.sections.get(section).is_none() {
+            report
+                .warning(Code::Absent, top, message)
+                .hint(format!("`{deny_all}` denies all of it"));
+        }
+    }
+}
+
+/// Rules that no entry of the tables cites.
+fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
+    let mut cited: HashSet<RuleId> = HashSet::new();
+    let mut cite = |decision: Decision| cited.extend(decision.rule());
+    for decision in &lowered.path_decisions {
+        [
+            decision.read,
+            decision.write,
+            decision.exec,
+            decision.load,
+            decision.unix,
+        ]
+        .into_iter()
+        .for_each(&mut cite);
+    }
+    lowered.argv_decisions.iter().copied().for_each(&mut cite);
+    for range in lowered.addresses.iter().flat_map(|entry| &entry.ranges) {
+        [range.tcp, range.udp, range.other].into_iter().for_each(&mut cite);
+    }
+    [lowered.memfd, lowered.deleted].into_iter().for_each(&mut cite);
+    let written = policy.rules().iter().filter(|rule| rule.is_written());
+    for (rule, span) in written.zip(&policy.spans).filter(|(rule, _)| !cited.contains(&rule.id)) {
+        let winner = policy
+            .evaluate(&witness::action(rule, &mut |_| 0))
+            .rule
+            .and_then(|id| policy.rule(id));
+        let note = report.warning(Code::Dead, *span, format!("`{}` never decides anything", rule.text));
+        match winner.filter(|winner| winner.id != rule.id) {
+            Some(winner) => note.cause(why(rule, winner)).hint("remove it, or narrow the other"),
+            None => note.cause("other rules decide everything it matches").hint("remove it"),
+        };
+    }
+}
+
+fn why(rule: &Rule, winner: &Rule) -> String {
+    let place = if winner.line > 0 {
+        format!(" (line {})", winner.line)
+    } else {
+        String::new()
+    };
+    if winner.verdict > rule.verdict {
+        return format!(
+            "{} is stronger than {}, and `{}`{place} matches the same",
+            winner.verdict, rule.verdict, winner.text
+        );
+    }
+    format!("`{}`{place} says the same and is at least as specific", winner.text)
+}
+
+/// An action to try a rule with; for callers that show what a rule is about.
+impl Policy {
+    /// An action that the rule matches, though a stronger one may decide it.
+    pub fn example(&self, id: RuleId) -> Option<Action> {
+        self.rule(id).map(|rule| witness::action(rule, &mut |_| 0))
+    }
+}

@@ -1,0 +1,128 @@
+//! Inputs that a rule matches, made from its pattern.
+
+use crate::action::{Action, ExecAction, ProgramKind, Protocol};
+use crate::argv::{ArgvPattern, Word, WordPiece};
+use crate::glob::{PathPattern, Piece};
+use crate::rule::{Pattern, Rule, Section};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// Chooses a number below the one given; a constant 0 gives the shortest witness.
+pub(crate) type Choose<'a> = &'a mut dyn FnMut(usize) -> usize;
+
+const COMPONENTS: [&[u8]; 5] = [b"", b"q", b"sub/q", b".x", b"git"];
+
+/// A path (or `@name`) the pattern matches.
+pub(crate) fn path(pattern: &PathPattern, choose: Choose<'_>) -> Vec<u8> {
+    let alternative = choose(pattern.alternatives.len());
+    let Some(pieces) = pattern.alternatives.get(alternative) else {
+        return Vec::new();
+    };
+    let mut result = Vec::new();
+    for piece in pieces {
+        let filler: &[u8] = COMPONENTS.get(choose(COMPONENTS.len())).copied().unwrap_or_default();
+        match piece {
+            Piece::Byte(byte) => result.push(*byte),
+            Piece::AnyByte => result.push(b'z'),
+            Piece::Class(set) => {
+                let members: Vec<u8> = (0..=u8::MAX).filter(|byte| set.has(*byte)).collect();
+                result.extend(members.get(choose(members.len())));
+            }
+            Piece::Star => result.extend(filler.iter().filter(|byte| **byte != b'/')),
+            Piece::Any => result.extend_from_slice(filler),
+            Piece::Deep => {
+                result.push(b'/');
+                if !filler.is_empty() {
+                    result.extend_from_slice(filler);
+                    result.push(b'/');
+                }
+            }
+            Piece::Below => {
+                if !filler.is_empty() {
+                    result.push(b'/');
+                    result.extend_from_slice(filler);
+                }
+            }
+        }
+    }
+    if result.is_empty() { b"/".to_vec() } else { result }
+}
+
+fn word(word: &Word, choose: Choose<'_>) -> Vec<u8> {
+    let mut result = Vec::new();
+    for piece in &word.0 {
+        match piece {
+            WordPiece::Byte(byte) => result.push(*byte),
+            WordPiece::AnyByte => result.push(b'z'),
+            WordPiece::Star => {
+                result.extend_from_slice(COMPONENTS.get(choose(COMPONENTS.len())).copied().unwrap_or_default());
+            }
+        }
+    }
+    result
+}
+
+/// A program name and arguments the pattern matches.
+pub(crate) fn argv(pattern: &ArgvPattern, choose: Choose<'_>) -> (Vec<u8>, Vec<Vec<u8>>) {
+    let chosen = choose(pattern.programs.len());
+    let name = pattern
+        .programs
+        .get(chosen)
+        .map(|program| word(program, choose))
+        .unwrap_or_default();
+    (name, pattern.words.iter().map(|one| word(one, choose)).collect())
+}
+
+/// An action of the rule's own kind that it matches (though another may win).
+pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
+    let exec = |program: Vec<u8>, arguments: Vec<Vec<u8>>, kind: ProgramKind| {
+        let argv = std::iter::once(program.clone()).chain(arguments).collect();
+        Action::Exec(ExecAction {
+            program,
+            called_as: None,
+            argv,
+            kind,
+        })
+    };
+    match &rule.pattern {
+        Pattern::Path(pattern) => {
+            let path = path(pattern, choose);
+            match rule.section {
+                Section::Read | Section::Net => Action::Read { path },
+                Section::Write => Action::Write { path },
+                Section::Load => Action::Load { path },
+                Section::Exec => exec(path, Vec::new(), ProgramKind::File),
+            }
+        }
+        Pattern::Name { path: pattern, .. } => exec(path(pattern, choose), Vec::new(), ProgramKind::File),
+        Pattern::Interpreter(pattern) => Action::Load {
+            path: path(pattern, choose),
+        },
+        Pattern::Argv(pattern) => {
+            let (name, arguments) = argv(pattern, choose);
+            exec([b"/usr/bin/".as_slice(), &name].concat(), arguments, ProgramKind::File)
+        }
+        Pattern::Memfd => exec(b"/memfd".to_vec(), Vec::new(), ProgramKind::Memfd),
+        Pattern::Deleted => exec(b"/deleted".to_vec(), Vec::new(), ProgramKind::Deleted),
+        Pattern::Unix(pattern) => Action::Unix {
+            name: path(pattern, choose),
+        },
+        Pattern::Net(net) => {
+            let chosen = choose(net.networks.len());
+            let prefix = net
+                .networks
+                .get(chosen)
+                .map(|network| network.prefix)
+                .unwrap_or_default();
+            let ip = Ipv6Addr::from(prefix);
+            let ip = ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4);
+            let port = net.ports.map_or(443, |(first, _)| first);
+            let address = SocketAddr::new(ip, port);
+            let protocol = net.protocol.unwrap_or(Protocol::Tcp);
+            if crate::address::is_unspecified(&prefix) && net.specificity().0 == 128 {
+                Action::Bind { address, protocol }
+            } else {
+                Action::Connect { address, protocol }
+            }
+        }
+    }
+}

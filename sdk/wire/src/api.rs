@@ -1,0 +1,330 @@
+//! The control socket: one JSON object a line, requests from the client, answers from the gateway.
+//!
+//! A connection carries one request at a time. Every request is answered by one [`Answer`] line; `events` is answered by
+//! a line for each event and [`Reply::End`] at last. The peer's credentials, taken from the socket, say who asks.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Effect, Event, Kind};
+use crate::ids::{AgentId, CgroupId, Generation, Pid, SessionId, Slot};
+use crate::problem::WireError;
+use crate::status::{PolicyRow, Status};
+use crate::text::EscapedBytes;
+use crate::time::Timestamp;
+
+/// The version of this interface.
+pub const VERSION: u16 = 1;
+/// Where the gateway listens.
+pub const CONTROL_SOCKET: &str = "/run/aa-sensord/control.sock";
+/// Bytes of one policy's text.
+pub const POLICY_TEXT_LIMIT: usize = 1 << 20;
+/// Bytes of one line from a client: a policy's text may double when escaped.
+pub const LINE_LIMIT: usize = 2 * POLICY_TEXT_LIMIT + 65_536;
+/// Events in one answer without `follow`, unless fewer are asked for.
+pub const EVENTS_LIMIT: u32 = 10_000;
+
+/// A line from the client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// [`VERSION`].
+    pub v: u16,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// A line to the client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// [`VERSION`].
+    pub v: u16,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What came of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was done.
+    Ok(Reply),
+    /// It was not.
+    Error(WireError),
+}
+
+/// What a client can ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    /// How the daemon is: [`Reply::Status`].
+    Status,
+    /// Who is governed: [`Reply::Agents`].
+    Agents,
+    /// What happened: [`Reply::Event`] for each, then [`Reply::End`].
+    Events(EventsQuery),
+    /// One event: [`Reply::Event`].
+    Why {
+        /// Its id.
+        id: u64,
+    },
+    /// What was denied in a session so far: [`Reply::Denials`].
+    Denials {
+        /// Which session.
+        session: SessionId,
+    },
+    /// Govern the process that asks: [`Reply::Governed`].
+    Govern(GovernRequest),
+    /// Put a policy in force for all it governs, now and after the next start: [`Reply::Applied`].
+    Apply {
+        /// The policy.
+        text: String,
+        /// Where it comes from, for messages.
+        file_name: String,
+    },
+    /// The policies known: [`Reply::Policies`].
+    PolicyList,
+    /// Throw the kill switch: [`Reply::Killed`].
+    Kill(KillTarget),
+    /// Check the audit log: [`Reply::Verified`].
+    Verify,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventsQuery {
+    /// Go on with what happens from now on.
+    pub follow: bool,
+    /// Not older than this.
+    pub since: Option<Timestamp>,
+    /// With a greater id than this.
+    pub after: Option<u64>,
+    /// Only the last so many of what has happened.
+    pub limit: Option<u32>,
+    /// Only what this lets through.
+    pub filter: EventFilter,
+}
+
+/// What an event must be to be shown. Every given condition holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventFilter {
+    /// Of an agent of this name or number.
+    pub agent: Option<String>,
+    /// Of this session.
+    pub session: Option<SessionId>,
+    /// Denied, killed, or would have been denied.
+    pub denied: bool,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+}
+
+impl EventFilter {
+    /// Whether the event is one of these.
+    pub fn matches(&self, event: &Event) -> bool {
+        let agent = event.agent.as_ref();
+        let of_agent = self.agent.as_ref().is_none_or(|wanted| {
+            agent.is_some_and(|agent| agent.name.as_ref() == Some(wanted) || agent.id.to_string() == *wanted)
+        });
+        let of_session = self
+            .session
+            .is_none_or(|wanted| agent.is_some_and(|agent| agent.session == wanted));
+        let denied = !self.denied || is_denial(event);
+        of_agent && of_session && denied && self.kind.is_none_or(|kind| kind == event.kind)
+    }
+}
+
+/// Whether the event is an action that was not allowed.
+pub fn is_denial(event: &Event) -> bool {
+    event.kind == Kind::Decision && event.effect != Effect::Allowed
+}
+
+/// By what and as whom a process wants to be governed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GovernRequest {
+    /// By what.
+    pub policy: PolicySource,
+    /// What `$home`, `$work` and `$run` are.
+    pub environment: EnvironmentPaths,
+    /// As whom; the policy's name if absent.
+    pub agent_name: Option<String>,
+}
+
+/// Where a policy comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PolicySource {
+    /// A policy the daemon has, or a pack that ships.
+    Name(String),
+    /// A policy the client brings.
+    Text {
+        /// The policy.
+        text: String,
+        /// Where it comes from, for messages.
+        file_name: String,
+    },
+}
+
+/// What a policy's `$` names stand for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentPaths {
+    /// `$home`.
+    pub home: PathBuf,
+    /// `$work`.
+    pub work: PathBuf,
+    /// `$run`.
+    pub run: PathBuf,
+}
+
+/// Whom to kill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum KillTarget {
+    /// Every agent of this name or number.
+    Agent(String),
+    /// The agent of this session.
+    Session(SessionId),
+    /// Every agent.
+    All,
+}
+
+/// What the gateway answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// To `status`.
+    Status(Box<Status>),
+    /// To `agents`.
+    Agents(Vec<AgentRow>),
+    /// To `events`, many; to `why`, one.
+    Event(Box<Event>),
+    /// To `events` with `follow`: the client was too slow for so many events.
+    Skipped {
+        /// How many.
+        events: u64,
+    },
+    /// After the last event.
+    End,
+    /// To `denials`.
+    Denials {
+        /// How many.
+        count: u64,
+        /// The first of them.
+        first: Option<Box<Event>>,
+    },
+    /// To `govern`.
+    Governed {
+        /// The agent the process now is.
+        agent: AgentId,
+        /// The session it opened.
+        session: SessionId,
+        /// The cgroup it is in.
+        cgroup: CgroupId,
+        /// The policy that governs it.
+        policy: String,
+        /// What its author should know.
+        warnings: Vec<String>,
+    },
+    /// To `apply`.
+    Applied {
+        /// The policy's name.
+        policy: String,
+        /// What its author should know.
+        warnings: Vec<String>,
+        /// Where it went in force; empty: nobody is governed by it yet.
+        loaded: Vec<LoadedRow>,
+    },
+    /// To `policy-list`.
+    Policies(Vec<PolicyRow>),
+    /// To `kill`.
+    Killed {
+        /// The agents.
+        agents: Vec<AgentId>,
+        /// Their processes.
+        processes: u64,
+        /// From request to the last one's end, microseconds.
+        took_us: u64,
+    },
+    /// To `verify`.
+    Verified {
+        /// No finding.
+        intact: bool,
+        /// Records checked.
+        records: u64,
+        /// Bytes checked.
+        bytes: u64,
+        /// The last record's number.
+        last: u64,
+        /// What is wrong, and where.
+        findings: Vec<String>,
+    },
+}
+
+/// A policy that went in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadedRow {
+    /// Where.
+    pub slot: Slot,
+    /// Which load of it.
+    pub generation: Generation,
+    /// How long that took, microseconds.
+    pub took_us: u64,
+}
+
+/// An agent with live processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRow {
+    /// In the kernel's table.
+    pub id: AgentId,
+    /// For people.
+    pub name: Option<String>,
+    /// The policy that governs it, if known.
+    pub policy: Option<String>,
+    /// Its sessions.
+    pub sessions: Vec<SessionId>,
+    /// Its processes.
+    pub processes: Vec<ProcessRow>,
+}
+
+/// A live process of an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRow {
+    /// Thread group id in the initial pid namespace.
+    pub pid: Pid,
+    /// The parent's.
+    pub parent_pid: Pid,
+    /// Threads of it.
+    pub threads: u32,
+    /// User id.
+    pub uid: u32,
+    /// When it started.
+    pub start: Timestamp,
+    /// Its `comm`.
+    pub command: EscapedBytes,
+}
+
+impl Ask {
+    /// A request in this version.
+    pub fn new(request: Request) -> Self {
+        Self { v: VERSION, request }
+    }
+}
+
+impl Answer {
+    /// An answer in this version.
+    pub fn new(result: Result<Reply, WireError>) -> Self {
+        let outcome = match result {
+            Ok(reply) => Outcome::Ok(reply),
+            Err(problem) => Outcome::Error(problem),
+        };
+        Self { v: VERSION, outcome }
+    }
+}
+
+#[cfg(test)]
+mod tests;

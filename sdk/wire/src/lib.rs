@@ -1,0 +1,24 @@
+//! What the processes of aa-sensord say to each other and to their users. Pure: no I/O, no async.
+//!
+//! * [`sensor`]: the typed protocol between `aa-sensord` (sensor) and `aa-gateway`, framed by [`frame`].
+//! * [`status`]: the state of the daemon as `aasm status` shows it.
+//! * [`event`]: the event everybody sees: in the audit log, in `aasm events`, in exports.
+//! * [`api`]: the JSON lines of the control socket.
+//! * [`problem`]: how a failure is told (`error / cause / hint / code`), the same everywhere.
+//! * [`text`], [`time`], [`ids`]: the scalars all of these are made of.
+
+pub mod api;
+pub mod event;
+pub mod frame;
+pub mod ids;
+pub mod problem;
+pub mod sensor;
+pub mod status;
+pub mod text;
+pub mod time;
+
+pub use event::Event;
+pub use ids::{AgentId, CgroupId, Generation, Pid, Sequence, SessionId, Slot};
+pub use problem::WireError;
+pub use text::EscapedBytes;
+pub use time::Timestamp;

@@ -1,0 +1,97 @@
+# Shared by the guest's scripts. Needs bash.
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}"
+RUN=/run/aa-vmtest
+UNITS=/usr/lib/systemd/system
+DAEMON_LOG=$RUN/daemon.log
+
+# One line to the host. A virtio port has one opener at a time; all our writers are sequential.
+tell() {
+    printf '%s\n' "$*" >/dev/aa.control
+}
+
+# The guest cannot do what it is for: say so and wait to be killed.
+fail() {
+    tell "fail $*"
+    sleep infinity
+}
+
+# Installs the job's files and makes the users they name; before any init runs.
+prepare() {
+    # shellcheck source=/dev/null
+    . /run/aa-job/env.sh
+    bash /run/aa-job/install.sh >$RUN/install.log 2>&1 || fail "cannot install: $(tail -n 3 $RUN/install.log | tr '\n' ' ')"
+    if compgen -G '/usr/lib/sysusers.d/aa-*.conf' >/dev/null; then
+        systemd-sysusers /usr/lib/sysusers.d/aa-*.conf >$RUN/install.log 2>&1 ||
+            fail "cannot make users: $(tail -n 3 $RUN/install.log | tr '\n' ' ')"
+    fi
+}
+
+# All values of one key of a unit, continuation lines joined.
+unit_values() {
+    sed -e ':a' -e '/\\$/{N;s/\\\n//;ba' -e '}' "$1" | sed -n "s/^$2=//p"
+}
+
+# Does for a unit what systemd would, as far as our daemon needs it: directories, environment, cgroup, ExecStart. Prints the pid.
+start_like_systemd() {
+    local unit=$UNITS/$1 group=/sys/fs/cgroup/system.slice/$1 user key base dir command
+    user=$(unit_values "$unit" User | tail -n 1)
+    for key in RuntimeDirectory:/run StateDirectory:/var/lib LogsDirectory:/var/log CacheDirectory:/var/cache ConfigurationDirectory:/etc; do
+        base=${key#*:}
+        for dir in $(unit_values "$unit" "${key%%:*}"); do
+            install -d -o "${user:-root}" "$base/$dir"
+        done
+    done
+    mkdir -p "$group"
+    command=$(unit_values "$unit" ExecStart | tail -n 1 | sed 's/^[-@:+!|]*//')
+    (
+        echo "$BASHPID" >"$group/cgroup.procs"
+        while read -r setting; do
+            eval "export $setting"
+        done < <(unit_values "$unit" Environment)
+        # shellcheck disable=SC2086 # the words of ExecStart
+        exec setsid $command
+    ) </dev/null >"$DAEMON_LOG" 2>&1 &
+    echo $! >$RUN/daemon.pid
+}
+
+# Starts the daemon and says in AA_DAEMON what came of it: absent, running or refused.
+start_daemon() {
+    AA_DAEMON=absent
+    if [ "$AA_START" = 1 ] && [ -e $UNITS/aa-sensord.service ]; then
+        if [ -d /run/systemd/system ] && [ "$(cat /proc/1/comm)" = systemd ]; then
+            start_by_systemd
+        else
+            start_by_hand
+        fi
+    fi
+    export AA_DAEMON
+    # A kernel that cannot enforce may be refused; there the script judges. Elsewhere no daemon, no test.
+    if [ "$AA_DAEMON" = refused ] && [ "$AA_EXPECT" = enforce ]; then
+        tail -n 40 "$DAEMON_LOG" >/dev/aa.stderr
+        fail "aa-sensord did not start on a kernel where it must; the end of its log stands above"
+    fi
+}
+
+start_by_systemd() {
+    if timeout 60 systemctl start aa-sensord.service; then
+        AA_DAEMON=running
+    else
+        AA_DAEMON=refused
+    fi
+    journalctl --no-pager -o cat -u aa-sensord.service >"$DAEMON_LOG" 2>&1
+}
+
+start_by_hand() {
+    start_like_systemd aa-sensord.service
+    local pid deadline=$((SECONDS + 30))
+    pid=$(cat $RUN/daemon.pid)
+    AA_DAEMON=refused
+    while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $deadline ]; do
+        if aasm status >/dev/null 2>&1; then
+            AA_DAEMON=running
+            return
+        fi
+        sleep 0.2
+    done
+}

@@ -1,0 +1,157 @@
+//! The job disk: what is carried into a guest. A read-only file system with the script, its arguments, and the files to install.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::image::make_ext4;
+use crate::manifest::Install;
+use crate::table::Expect;
+
+/// What the guest does once it is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Runs a script with these arguments.
+    Script {
+        /// On the host.
+        path: PathBuf,
+        /// Passed to it.
+        arguments: Vec<String>,
+    },
+    /// Gives the user a shell on the terminal.
+    Shell,
+}
+
+/// One job.
+#[derive(Debug, Clone)]
+pub(crate) struct Job {
+    /// Name in the support table.
+    pub(crate) kernel: String,
+    /// What the daemon must do on this kernel.
+    pub(crate) expect: Expect,
+    /// Files to install.
+    pub(crate) installs: Vec<Install>,
+    /// Whether to start the daemon before the task.
+    pub(crate) start_daemon: bool,
+    /// What to do.
+    pub(crate) task: Task,
+}
+
+impl Job {
+    /// Writes the job disk to `image`, using `staging` (an empty directory) on the way.
+    pub(crate) fn write(&self, staging: &Path, image: &Path) -> Result<()> {
+        fs::create_dir_all(staging.join("files")).with_context(|| format!("cannot make {}", staging.display()))?;
+        for (number, install) in self.installs.iter().enumerate() {
+            let place = staging.join("files").join(number.to_string());
+            fs::copy(&install.source, &place).with_context(|| format!("cannot copy {}", install.source.display()))?;
+        }
+        if let Task::Script { path, .. } = &self.task {
+            fs::copy(path, staging.join("script"))
+                .with_context(|| format!("cannot read the script {}", path.display()))?;
+        }
+        for (name, text) in [
+            ("env.sh", self.environment()),
+            ("install.sh", self.install_script()),
+            ("args.sh", self.arguments()),
+        ] {
+            fs::write(staging.join(name), text).with_context(|| format!("cannot write {name}"))?;
+        }
+        make_ext4(staging, image, None)
+    }
+
+    fn environment(&self) -> String {
+        let mode = if matches!(self.task, Task::Shell) {
+            "shell"
+        } else {
+            "script"
+        };
+        let mut text = String::new();
+        for (name, value) in [
+            ("AA_KERNEL", self.kernel.clone()),
+            ("AA_EXPECT", self.expect.to_string()),
+            ("AA_START", u8::from(self.start_daemon).to_string()),
+            ("AA_MODE", mode.to_owned()),
+        ] {
+            // Writing to a String does not fail.
+            let _ = writeln!(text, "{name}={}", quote(&value));
+        }
+        text
+    }
+
+    fn install_script(&self) -> String {
+        let mut text = String::from("set -e\n");
+        for (number, install) in self.installs.iter().enumerate() {
+            let _ = writeln!(
+                text,
+                "install -D -m {} /run/aa-job/files/{number} {}",
+                install.mode,
+                quote(&install.dest)
+            );
+        }
+        text
+    }
+
+    fn arguments(&self) -> String {
+        let arguments = match &self.task {
+            Task::Script { arguments, .. } => arguments.as_slice(),
+            Task::Shell => &[],
+        };
+        let quoted: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
+        format!("set -- {}\n", quoted.join(" "))
+    }
+}
+
+/// One word for a POSIX shell.
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(arguments: &[&str]) -> Job {
+        Job {
+            kernel: "6.12".to_owned(),
+            expect: Expect::Enforce,
+            installs: vec![Install {
+                source: "x".into(),
+                dest: "/usr/bin/it's".to_owned(),
+                mode: "0755".to_owned(),
+            }],
+            start_daemon: true,
+            task: Task::Script {
+                path: "s".into(),
+                arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_shell_reads_back_the_arguments_as_given() {
+        let given = ["plain", "two words", "it's", "$HOME `id` \\", ""];
+        let script = format!("{}printf '<%s>' \"$@\"", job(&given).arguments());
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let wanted: String = format!("<{}>", given.join("><"));
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), wanted);
+    }
+
+    #[test]
+    fn installing_quotes_the_destination() {
+        assert!(
+            job(&[])
+                .install_script()
+                .contains(r"-m 0755 /run/aa-job/files/0 '/usr/bin/it'\''s'")
+        );
+    }
+
+    #[test]
+    fn the_environment_names_kernel_and_expectation() {
+        assert_eq!(
+            job(&[]).environment(),
+            "AA_KERNEL='6.12'\nAA_EXPECT='enforce'\nAA_START='1'\nAA_MODE='script'\n"
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! `aa-vmtest test`: the guest test program on several kernels, their result lines summed.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::Result;
+
+use crate::cli::GuestOptions;
+use crate::frame::{Lines, parse_result};
+use crate::job::Task;
+use crate::report::{self, Row};
+use crate::session::{Run, Session};
+use crate::supervise::{End, Sink, Sinks};
+use crate::table::Kernel;
+
+/// Runs the tests and prints the table; true if nothing failed.
+pub(crate) fn test(
+    session: &Session,
+    kernels: &[&Kernel],
+    filter: Option<&str>,
+    jobs: u8,
+    options: &GuestOptions,
+) -> Result<bool> {
+    let arguments = filter
+        .map(|filter| vec!["--filter".to_owned(), filter.to_owned()])
+        .unwrap_or_default();
+    let task = Task::Script {
+        path: session.repository.join(&session.table.test.script),
+        arguments,
+    };
+    // Once, before guests run side by side.
+    session.image(false)?;
+    let queue: Mutex<VecDeque<(usize, &Kernel)>> = Mutex::new(kernels.iter().copied().enumerate().collect());
+    let rows = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                while let Some((place, kernel)) = pop(&queue) {
+                    let row = test_one(session, kernel, task.clone(), options);
+                    rows.lock().unwrap_or_else(PoisonError::into_inner).push((place, row));
+                }
+            });
+        }
+    });
+    let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
+    rows.sort_by_key(|(place, _)| *place);
+    let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    print!("{}", report::table(&rows));
+    Ok(rows.iter().all(|row| row.failed == 0))
+}
+
+fn pop<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+fn test_one(session: &Session, kernel: &Kernel, task: Task, options: &GuestOptions) -> Row {
+    let sums = Arc::new(Mutex::new(Sums::default()));
+    let sinks = Sinks {
+        stdout: echo(&kernel.name, Some(Arc::clone(&sums))),
+        stderr: echo(&kernel.name, None),
+    };
+    let run = session.run(kernel, task, options, sinks);
+    let sums = *sums.lock().unwrap_or_else(PoisonError::into_inner);
+    let row = Row {
+        kernel: kernel.name.clone(),
+        expect: kernel.expect.to_string(),
+        ..Row::default()
+    };
+    match run {
+        Ok(run) => {
+            run.report(options);
+            finish(row, sums, &run, options)
+        }
+        Err(failure) => {
+            report::render(&failure);
+            Row {
+                failed: 1,
+                remark: failure.to_string(),
+                ..row
+            }
+        }
+    }
+}
+
+/// Result lines seen so far.
+#[derive(Debug, Default, Clone, Copy)]
+struct Sums {
+    lines: u64,
+    passed: u64,
+    failed: u64,
+}
+
+/// Passes whole lines on with the kernel's name in front, and sums result lines.
+fn echo(kernel: &str, sums: Option<Arc<Mutex<Sums>>>) -> Sink {
+    let (mut lines, kernel) = (Lines::default(), kernel.to_owned());
+    let to_stdout = sums.is_some();
+    Box::new(move |bytes| {
+        for line in lines.push(bytes) {
+            if let (Some(sums), Some((passed, failed))) = (&sums, parse_result(&line)) {
+                let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+                sums.lines += 1;
+                sums.passed += passed;
+                sums.failed += failed;
+            } else if to_stdout {
+                // A closed stdout must not end the guests.
+                let _ = writeln!(std::io::stdout(), "{kernel}: {line}");
+            } else {
+                eprintln!("{kernel}: {line}");
+            }
+        }
+    })
+}
+
+/// A guest proves nothing unless it exits, with status 0 if nothing failed, after at least one result line.
+fn finish(row: Row, sums: Sums, run: &Run, options: &GuestOptions) -> Row {
+    let remark = match (&run.outcome.end, run.trouble(options)) {
+        (_, Some(trouble)) => Some(trouble),
+        (End::Exited(status), None) if sums.failed == 0 && *status != 0 => Some(format!("exit status {status}")),
+        _ if sums.lines == 0 => Some("no result line".to_owned()),
+        _ if sums.passed + sums.failed == 0 => Some("no test ran".to_owned()),
+        _ => None,
+    };
+    Row {
+        release: run.release.clone(),
+        passed: sums.passed,
+        failed: sums.failed + u64::from(remark.is_some()),
+        boot: run.outcome.boot.map_or_else(|| "-".to_owned(), report::seconds),
+        total: report::seconds(run.outcome.total),
+        remark: remark.unwrap_or_default(),
+        ..row
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervise::Outcome;
+    use clap::Parser;
+    use std::time::Duration;
+
+    fn judged(end: End, lines: u64, passed: u64, failed: u64) -> (u64, String) {
+        let outcome = Outcome {
+            end,
+            boot: None,
+            total: Duration::ZERO,
+            complaints: Vec::new(),
+            notes: Vec::new(),
+        };
+        let run = Run {
+            release: "r".into(),
+            outcome,
+            console_log: "log".into(),
+        };
+        let cli = crate::cli::Cli::try_parse_from(["aa-vmtest", "shell", "k"]).unwrap();
+        let crate::cli::Action::Shell { options, .. } = cli.action else {
+            panic!("not a shell")
+        };
+        let row = finish(Row::default(), Sums { lines, passed, failed }, &run, &options);
+        (row.failed, row.remark)
+    }
+
+    #[test]
+    fn a_clean_run_has_no_failure() {
+        assert_eq!(judged(End::Exited(0), 1, 5, 0), (0, String::new()));
+    }
+
+    #[test]
+    fn silence_and_bad_ends_count_as_failures() {
+        assert_eq!(judged(End::Exited(0), 0, 0, 0).0, 1);
+        assert_eq!(judged(End::Exited(0), 1, 0, 0).0, 1, "no test ran");
+        assert_eq!(judged(End::Exited(3), 1, 5, 0).0, 1);
+        assert_eq!(judged(End::TimedOut, 1, 5, 0).0, 1);
+        assert_eq!(judged(End::Panicked("x".into()), 1, 5, 0).0, 1);
+    }
+
+    #[test]
+    fn failures_the_program_counted_are_not_counted_again() {
+        assert_eq!(judged(End::Exited(1), 1, 5, 2), (2, String::new()));
+    }
+}

@@ -94,52 +94,56 @@ static __always_inline s64 judge_argv(struct aa_scratch *s, struct aa_policy *po
 	return pool_word(pool, policy->argv.accepts + accept);
 }
 
-/* The strictest of what argv rules say of the program by its file's name and by the name it was called. */
-static __always_inline int add_argv_rules(struct aa_scratch *s, const struct subject *subject, struct linux_binprm *bprm,
-					  struct aa_identity *identity, struct judgement *j)
+/* What the argv rules say of a program by its file's name and by the name it was called. */
+struct argv_decisions {
+	u32 named;
+	u32 called;
+};
+
+/* Returns 0, or -1 if arguments that a rule wants to see could not be read. */
+static __always_inline int judge_arguments(struct aa_scratch *s, const struct subject *subject, struct linux_binprm *bprm,
+					   struct aa_identity *identity, struct argv_decisions *by)
 {
 	struct aa_policy *policy = subject->policy;
 	struct aa_text *own = &s->name, *called = &s->executable;
 	int have = 0;
 	s64 by_own = -1, by_called = -1;
-
 	long bytes = bpf_probe_read_kernel_str(s->second.bytes, AA_PATH_BYTES, bprm->filename);
 
 	s->second.start = 0;
 	s->second.length = bytes - 1;
-	if (bytes > 0 && !fault_injected(subject->agent, AA_FAULT_ARGV) && !take_file_name(own, &s->object)) {
-		if (!take_file_name(called, &s->second)) {
-			by_own = judge_argv(s, policy, own, &have);
-			by_called = judge_argv(s, policy, called, &have);
-		}
-	}
-	s->second.length = have ? s->second.length : 0;
-	if (by_own < 0 || by_called < 0) {
-		count_loss(AA_LOSS_ARGV);
-		s->second.length = 0;
-		j->decision = DECISION_CLOSED;
-		j->reason = AA_REASON_UNREADABLE_ARGV;
-		return 1;
+	if (bytes > 0 && !fault_injected(subject->agent, AA_FAULT_ARGV) && !take_file_name(own, &s->object) &&
+	    !take_file_name(called, &s->second)) {
+		by_own = judge_argv(s, policy, own, &have);
+		by_called = judge_argv(s, policy, called, &have);
 	}
 	if (have) {
 		identity->argv_bytes = s->second.length;
 		identity->argv_hash = hash_text(&s->second);
-		/* Arguments can hold secrets: the record cites the rule, not what was typed. */
-		s->second.length = 0;
 	}
+	/* Arguments can hold secrets: the record cites the rule, not what was typed. */
+	s->second.length = 0;
+	if (by_own < 0 || by_called < 0) {
+		count_loss(AA_LOSS_ARGV);
+		return -1;
+	}
+	by->named = by_own;
+	by->called = by_called;
+	return 0;
+}
 
-	u32 before = j->decision;
+/* As combine_exec() in policies/src/judge.rs, which says why; `load` is AA_UNGOVERNED for what is no script. */
+static __always_inline u32 combine_exec(u32 exec, u32 load, struct argv_decisions by)
+{
+	u32 result;
 
-	/* An argument rule allows by the file's own name alone, and only where no written path rule speaks. */
-	if (verdict_of(by_own) == AA_ALLOW && !(before & AA_DECISION_EXPLICIT))
-		j->decision = by_own;
-	j->decision = stricter(j->decision, by_own);
-	if (verdict_of(by_called) > AA_ALLOW)
-		j->decision = stricter(j->decision, by_called);
-	if (j->decision == before)
-		return 0;
-	j->reason = reason_of(j->decision);
-	return 1;
+	if ((by.named & AA_DECISION_EXPLICIT) && !(exec & AA_DECISION_EXPLICIT))
+		result = by.named;
+	else
+		result = stricter(exec, by.named);
+	if ((load & AA_DECISION_EXPLICIT) || !(result & AA_DECISION_EXPLICIT))
+		result = stricter(result, load);
+	return stricter_if_written(result, by.called);
 }
 
 /*
@@ -181,25 +185,36 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 		return conclude(ctx, s, &subject, action, j);
 	}
 	j.decision = s->object.columns[AA_COLUMN_EXEC];
+	j.reason = 0;
 	if (inode->i_sb->s_flags & AA_SB_NOUSER) {
 		j.decision = policy->memfd;
 		s->object.flags |= AA_OBJECT_MEMFD;
 	} else if (inode->i_nlink == 0) {
 		j.decision = policy->deleted;
 		s->object.flags |= AA_OBJECT_DELETED;
-	}
-	if (bprm->buf[0] == '#' && bprm->buf[1] == '!') {
-		s->object.flags |= AA_OBJECT_SCRIPT;
-		j.decision = stricter(j.decision, s->object.columns[AA_COLUMN_LOAD]);
-	}
-	j.reason = reason_of(j.decision);
-	/* Only the first level has the caller's arguments; an interpreter's are those and the script's name. */
-	if (bprm->interp == bprm->filename) {
-		identity->argv_hash = 0;
-		identity->argv_bytes = 0;
-		if (policy->argv.start && add_argv_rules(s, &subject, bprm, identity, &j))
+	} else if (verdict_of(j.decision) != AA_UNGOVERNED) {
+		struct argv_decisions by = {};
+		u32 load = AA_UNGOVERNED;
+
+		if (bprm->buf[0] == '#' && bprm->buf[1] == '!') {
+			s->object.flags |= AA_OBJECT_SCRIPT;
+			load = s->object.columns[AA_COLUMN_LOAD];
+		}
+		/* Only the first level has the caller's arguments; an interpreter's are those and the script's name. */
+		if (bprm->interp == bprm->filename) {
+			identity->argv_hash = 0;
+			identity->argv_bytes = 0;
+			if (policy->argv.start && judge_arguments(s, &subject, bprm, identity, &by)) {
+				j.decision = DECISION_CLOSED;
+				j.reason = AA_REASON_UNREADABLE_ARGV;
+				return conclude(ctx, s, &subject, AA_ACTION_ARGV, j);
+			}
+		}
+		j.decision = combine_exec(j.decision, load, by);
+		if (j.decision == by.named || j.decision == by.called)
 			action = AA_ACTION_ARGV;
 	}
+	j.reason = reason_of(j.decision);
 	if (passes(j.decision))
 		identity->program = (u64)inode;
 	return conclude(ctx, s, &subject, action, j);

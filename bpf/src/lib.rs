@@ -5,6 +5,7 @@
 //! - [`tables`]: the maps the sensor writes: agents, policies, addresses, selectors, settings.
 //! - [`pool`]: the automaton pool, mapped writable; builds a generation beside those in use.
 //! - [`tasks`]: who is governed: storage by pidfd, the iterators.
+//! - [`probe`]: actions a self-test needs that no safe interface offers.
 //! - [`ring`]: the readers' side of the rings; the gateway uses nothing else of this crate but [`abi`].
 //!
 //! Nothing here knows the policy language; `aa-sensord` translates.
@@ -12,6 +13,7 @@
 pub mod abi;
 pub mod load;
 pub mod pool;
+pub mod probe;
 pub mod ring;
 pub mod tables;
 pub mod tasks;

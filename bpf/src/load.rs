@@ -108,6 +108,8 @@ pub struct Attached {
     pub program: String,
     /// Hook, as the ELF section says it (`lsm/file_open`).
     pub hook: String,
+    /// The link's id as `bpftool` shows it; 0 if the kernel does not tell.
+    pub link_id: u32,
 }
 
 /// The loaded kernel side: maps by name, and the links that keep programs attached. Dropping it detaches nothing,
@@ -136,6 +138,12 @@ impl Kernel {
             remove_pins(path)?;
         }
         Ok(kernel)
+    }
+
+    /// The programs of this build that are in force now, if they are. Loads nothing.
+    pub fn running() -> Result<Option<Self>, LoadError> {
+        let folder = Path::new(PIN_ROOT).join(build_name());
+        if folder.is_dir() { Self::adopt(folder).map(Some) } else { Ok(None) }
     }
 
     /// Takes every program and map out of force. Nothing is enforced afterwards.
@@ -175,7 +183,9 @@ impl Kernel {
             .map(|path| file_name(path))
             .filter_map(|name| {
                 let (program, hook) = name.split_once('@')?;
-                Some(Attached { program: program.to_owned(), hook: hook.replace(':', "/") })
+                let link = Link::open(folder.join("links").join(&name)).ok()?;
+                let link_id = link.info().map_or(0, |info| info.id);
+                Some(Attached { program: program.to_owned(), hook: hook.replace(':', "/"), link_id })
             })
             .collect();
         Ok(Self { maps, attached, folder, adopted: true })
@@ -295,7 +305,8 @@ fn attach_all(object: &Object, partial: &Path, attached: &mut Vec<Attached>) -> 
         let path = if hook.starts_with("iter/") {
             partial.join("tasks").join(&name)
         } else {
-            attached.push(Attached { program: name.clone(), hook: hook.clone() });
+            let link_id = link.info().map_or(0, |info| info.id);
+            attached.push(Attached { program: name.clone(), hook: hook.clone(), link_id });
             partial.join("links").join(format!("{name}@{}", hook.replace('/', ":")))
         };
         link.pin(&path).map_err(|source| LoadError::Pin { path, source })?;

@@ -23,7 +23,7 @@ pub struct AutomatonTable<'a> {
     pub classes: &'a [u8],
     /// Index of the first row.
     pub start: u32,
-    /// Rows: accepted decision, whether names below are protected, next row by class.
+    /// Rows, the first of them dead: accepted decision, whether names below are protected, next row by class.
     pub rows: Vec<(u32, bool, &'a [u32])>,
     /// Decision table: entries of `columns` words each, by accepted index.
     pub decisions: Vec<u32>,
@@ -434,6 +434,9 @@ fn automaton_words(table: &AutomatonTable<'_>) -> Result<u32, TableError> {
     }
     let rows = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
     let inside = |next: &u32| *next < rows;
+    if table.rows.first().is_none_or(|dead| dead.0 != 0 || dead.1 || dead.2.iter().any(|next| *next != 0)) {
+        return Err(TableError::Inconsistent("the first row of an automaton is dead"));
+    }
     if table.start >= rows || !table.rows.iter().all(|row| row.2.iter().all(inside)) {
         return Err(TableError::Inconsistent("an automaton leads outside of itself"));
     }
@@ -451,13 +454,15 @@ fn fill_automaton(table: &AutomatonTable<'_>, start: u32, content: &mut Vec<u32>
         let entry = |class: Option<&u8>| u32::from(class.copied().unwrap_or(0)) + 1;
         u32::from_ne_bytes(native_halves(entry(pair.first()), entry(pair.get(1))))
     }));
+    // Row 0 is dead; it stands once for all at the beginning of the pool, where a walk can see that it is lost.
+    let place = |row: u32| if row == 0 { 0 } else { rows_at + row * row_words };
     for (accept, guarded, next) in &table.rows {
         content.push(accept | if *guarded { abi::AA_ACCEPT_GUARDED } else { 0 });
-        content.extend(next.iter().map(|row| rows_at + row * row_words));
+        content.extend(next.iter().map(|row| place(*row)));
     }
     let accepts = rows_at + u32::try_from(table.rows.len()).unwrap_or(0) * row_words;
     content.extend(&table.decisions);
-    abi::aa_automaton { classes: start, start: rows_at + table.start * row_words, accepts, columns: table.columns }
+    abi::aa_automaton { classes: start, start: place(table.start), accepts, columns: table.columns }
 }
 
 fn native_halves(first: u32, second: u32) -> [u8; 4] {

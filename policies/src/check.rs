@@ -3,6 +3,7 @@
 mod header;
 mod sections;
 
+use crate::action::Action;
 use crate::diagnostic::{Code, Diagnostics, Report, Span};
 use crate::expect;
 use crate::names::Names;
@@ -59,6 +60,32 @@ pub fn parse_policy(text: &str, file_name: &str, environment: &Environment) -> R
         }
     }
     draft.finish(text, file_name, report)
+}
+
+/// Reads an action as an `expect` line of the policy would name it: `read $work/x`, `exec git push`, `connect 1.2.3.4:443`.
+pub fn parse_action(text: &str, policy: &Policy, environment: &Environment) -> Result<Action, Diagnostics> {
+    let mut report = Report::new("action", text);
+    let mut names = Names::new(environment);
+    let missing = policy
+        .lets
+        .iter()
+        .filter(|(name, _)| !Names::new(environment).is_given(name));
+    let action = missing
+        .map(|(name, value)| names.define(name, value))
+        .collect::<Result<Vec<()>, _>>()
+        .and_then(|_| expect::parse_action(text, &names));
+    action.map_err(|complaint| {
+        let length = syntax::count(text.chars().count());
+        complaint.report(
+            &mut report,
+            Span {
+                line: 1,
+                column: 1,
+                length,
+            },
+        );
+        report.finish()
+    })
 }
 
 #[derive(Default)]

@@ -32,7 +32,7 @@ mod witness;
 
 pub use action::{Action, ExecAction, ProgramKind, Protocol};
 pub use address::{canonical, destination};
-pub use check::parse_policy;
+pub use check::{parse_action, parse_policy};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Span};
 pub use explain::Explanation;
 pub use judge::{Judgement, combine_exec};

@@ -179,6 +179,9 @@ pub(crate) fn rank(rules: &mut [Rule]) {
 
 /// Reads an entry of the lists of a section, names already substituted.
 pub(crate) fn parse_pattern(section: Section, text: &str) -> Result<Pattern, Complaint> {
+    if text.contains('\0') {
+        return Err(Complaint::new(Code::Value, "a pattern has no NUL byte"));
+    }
     match section {
         Section::Read | Section::Write | Section::Load => PathPattern::path(text).map(Pattern::Path),
         Section::Net => match text.strip_prefix("unix:") {

@@ -3,5 +3,7 @@
 mod cases;
 mod diagnostics;
 mod differential;
+mod limits;
 mod packs;
+mod programs;
 mod speed;

@@ -97,7 +97,13 @@ impl AuditLog {
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("audit".into())
-            .spawn(move || Writer { output, shared: for_thread }.run(&queue))
+            .spawn(move || {
+                Writer {
+                    output,
+                    shared: for_thread,
+                }
+                .run(&queue);
+            })
             .map_err(|error| AuditError::file("start a writer for", directory, error))?;
         let log = Self {
             jobs: Some(jobs),

@@ -19,7 +19,10 @@ const MPTCP: u16 = 262;
 /// The object of the action; `None` for actions that have none.
 pub(crate) fn object(record: &Record) -> Option<Object> {
     let family = |known: &[(u16, &str)], number: u16| {
-        let name = known.iter().find(|(known, _)| *known == number).map(|(_, name)| (*name).to_owned());
+        let name = known
+            .iter()
+            .find(|(known, _)| *known == number)
+            .map(|(_, name)| (*name).to_owned());
         name.unwrap_or_else(|| number.to_string())
     };
     match u32::from(record.action) {
@@ -27,18 +30,25 @@ pub(crate) fn object(record: &Record) -> Option<Object> {
             Some(address(record))
         }
         abi::AA_ACTION_RECEIVE_FD if record.object.is_empty() => Some(address(record)),
-        abi::AA_ACTION_UNIX_CONNECT | abi::AA_ACTION_UNIX_SEND | abi::AA_ACTION_RECEIVE_FD => {
-            Some(Object::Unix { name: EscapedBytes::from_bytes(&record.object) })
-        }
+        abi::AA_ACTION_UNIX_CONNECT | abi::AA_ACTION_UNIX_SEND | abi::AA_ACTION_RECEIVE_FD => Some(Object::Unix {
+            name: EscapedBytes::from_bytes(&record.object),
+        }),
         abi::AA_ACTION_SOCKET => Some(Object::Socket {
             family: family(FAMILIES, record.family),
             socket_type: family(SOCKET_TYPES, record.socket_type),
             protocol: record.protocol,
         }),
-        abi::AA_ACTION_SIGNAL | abi::AA_ACTION_PTRACE => Some(Object::Process { pid: Pid(record.other_pid) }),
-        abi::AA_ACTION_ARGV => Some(Object::Arguments { arguments: EscapedBytes::from_bytes(&blanks(&record.object)) }),
+        abi::AA_ACTION_SIGNAL | abi::AA_ACTION_PTRACE => Some(Object::Process {
+            pid: Pid(record.other_pid),
+        }),
+        abi::AA_ACTION_ARGV => Some(Object::Arguments {
+            arguments: EscapedBytes::from_bytes(&blanks(&record.object)),
+        }),
         _ if record.object.is_empty() && record.object_flags == 0 => None,
-        _ => Some(Object::Path { path: EscapedBytes::from_bytes(&record.object), flags: flags(record.object_flags) }),
+        _ => Some(Object::Path {
+            path: EscapedBytes::from_bytes(&record.object),
+            flags: flags(record.object_flags),
+        }),
     }
 }
 
@@ -48,10 +58,13 @@ pub(crate) fn second_object(record: &Record) -> Option<Object> {
         return None;
     }
     Some(match u32::from(record.action) {
-        abi::AA_ACTION_EXEC | abi::AA_ACTION_ARGV => {
-            Object::Arguments { arguments: EscapedBytes::from_bytes(&blanks(&record.second)) }
-        }
-        _ => Object::Path { path: EscapedBytes::from_bytes(&record.second), flags: Vec::new() },
+        abi::AA_ACTION_EXEC | abi::AA_ACTION_ARGV => Object::Arguments {
+            arguments: EscapedBytes::from_bytes(&blanks(&record.second)),
+        },
+        _ => Object::Path {
+            path: EscapedBytes::from_bytes(&record.second),
+            flags: Vec::new(),
+        },
     })
 }
 
@@ -76,17 +89,24 @@ pub(crate) fn policy_action(record: &Record) -> Option<Action> {
             new: record.second.clone(),
             directory: has(record.object_flags, abi::AA_OBJECT_DIRECTORY),
         },
-        abi::AA_ACTION_LINK => Action::Link { old: path()?, new: record.second.clone() },
+        abi::AA_ACTION_LINK => Action::Link {
+            old: path()?,
+            new: record.second.clone(),
+        },
         abi::AA_ACTION_LOAD => Action::Load { path: path()? },
         abi::AA_ACTION_EXEC => Action::Exec(exec(record, arguments(&record.second))),
         abi::AA_ACTION_ARGV if record.object.starts_with(b"/") => Action::Exec(exec(record, arguments(&record.second))),
-        abi::AA_ACTION_CONNECT | abi::AA_ACTION_SEND => {
-            Action::Connect { address: socket(), protocol: protocol(record.protocol) }
-        }
-        abi::AA_ACTION_BIND | abi::AA_ACTION_LISTEN => {
-            Action::Bind { address: socket(), protocol: protocol(record.protocol) }
-        }
-        abi::AA_ACTION_UNIX_CONNECT | abi::AA_ACTION_UNIX_SEND => Action::Unix { name: record.object.clone() },
+        abi::AA_ACTION_CONNECT | abi::AA_ACTION_SEND => Action::Connect {
+            address: socket(),
+            protocol: protocol(record.protocol),
+        },
+        abi::AA_ACTION_BIND | abi::AA_ACTION_LISTEN => Action::Bind {
+            address: socket(),
+            protocol: protocol(record.protocol),
+        },
+        abi::AA_ACTION_UNIX_CONNECT | abi::AA_ACTION_UNIX_SEND => Action::Unix {
+            name: record.object.clone(),
+        },
         _ => return None,
     })
 }
@@ -101,16 +121,28 @@ fn exec(record: &Record, argv: Vec<Vec<u8>>) -> ExecAction {
     } else {
         ProgramKind::File
     };
-    ExecAction { program: record.object.clone(), called_as: None, argv, kind }
+    ExecAction {
+        program: record.object.clone(),
+        called_as: None,
+        argv,
+        kind,
+    }
 }
 
 fn arguments(joined: &[u8]) -> Vec<Vec<u8>> {
     let ended = joined.strip_suffix(&[0]).unwrap_or(joined);
-    if ended.is_empty() { Vec::new() } else { ended.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect() }
+    if ended.is_empty() {
+        Vec::new()
+    } else {
+        ended.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
+    }
 }
 
 fn blanks(joined: &[u8]) -> Vec<u8> {
-    joined.iter().map(|byte| if *byte == 0 { b' ' } else { *byte }).collect()
+    joined
+        .iter()
+        .map(|byte| if *byte == 0 { b' ' } else { *byte })
+        .collect()
 }
 
 fn address(record: &Record) -> Object {
@@ -120,7 +152,11 @@ fn address(record: &Record) -> Object {
         SCTP => "sctp".to_owned(),
         other => other.to_string(),
     };
-    Object::Address { address: record.address, port: record.port, protocol }
+    Object::Address {
+        address: record.address,
+        port: record.port,
+        protocol,
+    }
 }
 
 fn protocol(number: u16) -> Protocol {
@@ -145,7 +181,11 @@ const FLAGS: &[(u32, &str)] = &[
 ];
 
 fn flags(bits: u32) -> Vec<String> {
-    FLAGS.iter().filter(|(flag, _)| has(bits, *flag)).map(|(_, name)| (*name).to_owned()).collect()
+    FLAGS
+        .iter()
+        .filter(|(flag, _)| has(bits, *flag))
+        .map(|(_, name)| (*name).to_owned())
+        .collect()
 }
 
 /// Families and types that denials are about; the rest by number.
@@ -159,8 +199,14 @@ const FAMILIES: &[(u16, &str)] = &[
     (40, "AF_VSOCK"),
     (44, "AF_XDP"),
 ];
-const SOCKET_TYPES: &[(u16, &str)] =
-    &[(1, "SOCK_STREAM"), (2, "SOCK_DGRAM"), (3, "SOCK_RAW"), (4, "SOCK_RDM"), (5, "SOCK_SEQPACKET"), (10, "SOCK_PACKET")];
+const SOCKET_TYPES: &[(u16, &str)] = &[
+    (1, "SOCK_STREAM"),
+    (2, "SOCK_DGRAM"),
+    (3, "SOCK_RAW"),
+    (4, "SOCK_RDM"),
+    (5, "SOCK_SEQPACKET"),
+    (10, "SOCK_PACKET"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -175,7 +221,9 @@ mod tests {
     fn an_exec_is_asked_with_its_arguments() {
         let mut record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
         record.second = b"sudo\0-u\0root\0".to_vec();
-        let Some(Action::Exec(exec)) = policy_action(&record) else { panic!("an exec") };
+        let Some(Action::Exec(exec)) = policy_action(&record) else {
+            panic!("an exec")
+        };
         assert_eq!(exec.argv, [b"sudo".to_vec(), b"-u".to_vec(), b"root".to_vec()]);
         assert_eq!(second_object(&record).unwrap().to_string(), "sudo -u root ");
     }

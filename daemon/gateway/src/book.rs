@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use aa_policy::{Mode, Policy};
 use aa_wire::api::EnvironmentPaths;
+use aa_wire::sensor::PolicyInKernel;
 use aa_wire::status::{BadPolicy, PolicyRow};
 use aa_wire::{Generation, Slot};
 
@@ -55,6 +56,8 @@ pub(crate) struct Book {
     bad: BTreeMap<String, BadPolicy>,
     loads: BTreeMap<Generation, Load>,
     in_force: HashMap<String, Generation>,
+    /// What the kernel holds, by the slot's name, whether it is understood here or not.
+    kernel: HashMap<String, PolicyInKernel>,
 }
 
 impl Book {
@@ -64,7 +67,10 @@ impl Book {
 
     /// A policy that was parsed without an environment, hiding one of the same name and lesser origin.
     pub(crate) fn add_source(&mut self, name: String, source: Source, policy: Option<Arc<Policy>>) {
-        let hidden = self.sources.get(&name).is_some_and(|(known, _)| known.origin > source.origin);
+        let hidden = self
+            .sources
+            .get(&name)
+            .is_some_and(|(known, _)| known.origin > source.origin);
         self.bad.remove(&source.file_name);
         if !hidden {
             self.sources.insert(name, (source, policy));
@@ -73,15 +79,31 @@ impl Book {
 
     /// Forgets sources for which this does not hold; the names forgotten.
     pub(crate) fn retain_sources(&mut self, mut keep: impl FnMut(&Source) -> bool) -> Vec<String> {
-        let gone = self.sources.extract_if(.., |_, (source, _)| !keep(source));
-        gone.map(|(name, _)| name).collect()
+        let mut gone = Vec::new();
+        self.sources.retain(|name, (source, _)| {
+            let kept = keep(source);
+            if !kept {
+                gone.push(name.clone());
+            }
+            kept
+        });
+        gone
     }
 
     /// A file that could not be read as a policy. What was in force of it stays.
     pub(crate) fn add_bad(&mut self, file: String, diagnostics: String) {
         let kept = self.sources.values().find(|(source, _)| source.file_name == file);
-        let kept = kept.and_then(|(_, policy)| policy.as_ref()).map(|policy| digest_text(policy));
-        self.bad.insert(file.clone(), BadPolicy { file, diagnostics, kept });
+        let kept = kept
+            .and_then(|(_, policy)| policy.as_ref())
+            .map(|policy| digest_text(policy));
+        self.bad.insert(
+            file.clone(),
+            BadPolicy {
+                file,
+                diagnostics,
+                kept,
+            },
+        );
     }
 
     pub(crate) fn clear_bad(&mut self) {
@@ -95,11 +117,37 @@ impl Book {
     /// Names of policies that say themselves whom they govern.
     pub(crate) fn selecting(&self) -> Vec<String> {
         let selects = |policy: &Arc<Policy>| !policy.governs().is_empty();
-        let selecting = self.sources.iter().filter(|(_, (_, policy))| policy.as_ref().is_some_and(selects));
+        let selecting = self
+            .sources
+            .iter()
+            .filter(|(_, (_, policy))| policy.as_ref().is_some_and(selects));
         selecting.map(|(name, _)| name.clone()).collect()
     }
 
+    /// What the sensor said the kernel holds already.
+    pub(crate) fn add_kernel(&mut self, in_kernel: &[PolicyInKernel]) {
+        self.kernel
+            .extend(in_kernel.iter().map(|known| (known.name.clone(), known.clone())));
+    }
+
+    /// What the kernel holds under a slot's name.
+    pub(crate) fn in_kernel(&self, slot_name: &str) -> Option<&PolicyInKernel> {
+        self.kernel.get(slot_name)
+    }
+
     pub(crate) fn add_load(&mut self, generation: Generation, load: Load) {
+        if !load.retired {
+            let (name, digest) = (load.slot_name.clone(), load.digest.clone());
+            self.kernel.insert(
+                name.clone(),
+                PolicyInKernel {
+                    slot: load.slot,
+                    generation,
+                    name,
+                    digest,
+                },
+            );
+        }
         if !load.retired
             && let Some(before) = self.in_force.insert(load.slot_name.clone(), generation)
             && before != generation
@@ -108,13 +156,19 @@ impl Book {
             before.retired = true;
         }
         self.loads.insert(generation, load);
-        let retired: Vec<_> = self.loads.iter().filter(|(_, load)| load.retired).map(|(key, _)| *key).collect();
+        let retired: Vec<_> = self
+            .loads
+            .iter()
+            .filter(|(_, load)| load.retired)
+            .map(|(key, _)| *key)
+            .collect();
         for key in retired.iter().take(retired.len().saturating_sub(RETIRED_KEPT)) {
             self.loads.remove(key);
         }
     }
 
     pub(crate) fn retire(&mut self, slot_name: &str) {
+        self.kernel.remove(slot_name);
         if let Some(generation) = self.in_force.remove(slot_name)
             && let Some(load) = self.loads.get_mut(&generation)
         {
@@ -132,8 +186,21 @@ impl Book {
         Some((generation, self.loads.get(&generation)?))
     }
 
+    /// What is in force of just this text with just these paths.
+    pub(crate) fn in_force_of(&self, source: &Source, paths: Option<&EnvironmentPaths>) -> Option<(Generation, &Load)> {
+        let in_force = self
+            .in_force
+            .values()
+            .filter_map(|generation| Some((*generation, self.loads.get(generation)?)));
+        let same = |load: &Load| load.environment.as_ref() == paths && load.source == *source;
+        in_force.into_iter().find(|(_, load)| same(load))
+    }
+
     pub(crate) fn all_in_force(&self) -> Vec<(Generation, Load)> {
-        self.in_force.values().filter_map(|generation| Some((*generation, self.loads.get(generation)?.clone()))).collect()
+        self.in_force
+            .values()
+            .filter_map(|generation| Some((*generation, self.loads.get(generation)?.clone())))
+            .collect()
     }
 
     pub(crate) fn loads(&self) -> impl Iterator<Item = (Generation, &Load)> {
@@ -190,9 +257,11 @@ pub(crate) fn digest_text(policy: &Policy) -> String {
 
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

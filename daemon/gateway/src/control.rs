@@ -56,7 +56,10 @@ pub(crate) async fn serve(gateway: Rc<Gateway>, listener: StdListener) -> std::i
 async fn client(gateway: Rc<Gateway>, stream: UnixStream, refused: Option<WireError>) {
     let peer = identify(&stream);
     let (input, output) = stream.into_split();
-    let mut client = Client { input: BufReader::new(input), output };
+    let mut client = Client {
+        input: BufReader::new(input),
+        output,
+    };
     let peer = match refused.map_or(peer, Err) {
         Ok(peer) => peer,
         Err(problem) => return drop(client.answer(Err(problem)).await),
@@ -80,16 +83,25 @@ async fn client(gateway: Rc<Gateway>, stream: UnixStream, refused: Option<WireEr
 fn identify(stream: &UnixStream) -> Result<Peer, WireError> {
     let unknown = || WireError::new("no-credentials", "the kernel does not say who you are");
     let credentials = stream.peer_cred().map_err(|_| unknown())?;
-    let pid = credentials.pid().and_then(|pid| u32::try_from(pid).ok()).ok_or_else(unknown)?;
-    Ok(Peer { pid: Pid(pid), uid: credentials.uid(), gid: credentials.gid() })
+    let pid = credentials
+        .pid()
+        .and_then(|pid| u32::try_from(pid).ok())
+        .ok_or_else(unknown)?;
+    Ok(Peer {
+        pid: Pid(pid),
+        uid: credentials.uid(),
+        gid: credentials.gid(),
+    })
 }
 
 fn parse(line: &[u8]) -> Result<Request, WireError> {
-    let ask: Ask = serde_json::from_slice(line).map_err(|error| {
-        WireError::new("bad-request", "the line is not a request").because(error)
-    })?;
+    let ask: Ask = serde_json::from_slice(line)
+        .map_err(|error| WireError::new("bad-request", "the line is not a request").because(error))?;
     if ask.v != VERSION {
-        return Err(WireError::new("bad-version", format!("this is version {VERSION} of the interface, not {}", ask.v)));
+        return Err(WireError::new(
+            "bad-version",
+            format!("this is version {VERSION} of the interface, not {}", ask.v),
+        ));
     }
     Ok(ask.request)
 }
@@ -117,8 +129,12 @@ impl Gateway {
     /// Whether the peer may ask this: root or the control group, and never somebody who is governed.
     async fn admit(&self, peer: Peer, request: &Request) -> Result<(), WireError> {
         if peer.uid != 0 && !is_member(peer, &self.settings.control_group) {
-            return Err(WireError::new("not-permitted", "you may not control aa-sensord")
-                .hint(format!("run it with sudo, or: sudo usermod -aG {} $USER", self.settings.control_group)));
+            return Err(
+                WireError::new("not-permitted", "you may not control aa-sensord").hint(format!(
+                    "run it with sudo, or: sudo usermod -aG {} $USER",
+                    self.settings.control_group
+                )),
+            );
         }
         let governed = match self.sensor.request(SensorRequest::Processes).await {
             Ok(SensorReply::Processes(processes)) => processes.iter().any(|process| process.pid == peer.pid),
@@ -129,7 +145,10 @@ impl Gateway {
         };
         if governed {
             tracing::warn!(pid = %peer.pid, "a governed process tried to use the control socket");
-            return Err(WireError::new("governed", "a governed process may not control aa-sensord"));
+            return Err(WireError::new(
+                "governed",
+                "a governed process may not control aa-sensord",
+            ));
         }
         Ok(())
     }
@@ -137,12 +156,18 @@ impl Gateway {
 
 /// The socket's mode already says so; this holds if somebody loosens it.
 fn is_member(peer: Peer, group: &str) -> bool {
-    let Ok(Some(group)) = Group::from_name(group) else { return false };
+    let Ok(Some(group)) = Group::from_name(group) else {
+        return false;
+    };
     if peer.gid == group.gid.as_raw() {
         return true;
     }
-    let Ok(Some(user)) = User::from_uid(Uid::from_raw(peer.uid)) else { return false };
-    let Ok(name) = std::ffi::CString::new(user.name) else { return false };
+    let Ok(Some(user)) = User::from_uid(Uid::from_raw(peer.uid)) else {
+        return false;
+    };
+    let Ok(name) = std::ffi::CString::new(user.name) else {
+        return false;
+    };
     getgrouplist(&name, Gid::from_raw(peer.gid)).is_ok_and(|groups| groups.contains(&group.gid))
 }
 
@@ -164,7 +189,10 @@ impl Client {
         if line.pop() == Some(b'\n') {
             return Some(Ok(line));
         }
-        Some(Err(WireError::new("too-long", format!("a request is one line of at most {LINE_LIMIT} bytes"))))
+        Some(Err(WireError::new(
+            "too-long",
+            format!("a request is one line of at most {LINE_LIMIT} bytes"),
+        )))
     }
 
     /// Sends one answer.

@@ -148,7 +148,6 @@ pub(crate) mod tests {
             tid: 101,
             parent_pid: 99,
             uid: 1000,
-            ..abi::aa_event_head::default()
         };
         [event.as_bytes(), executable, object, b"pad"].concat()
     }
@@ -157,7 +156,10 @@ pub(crate) mod tests {
     fn a_record_comes_out_as_it_was_written() {
         let record = decode(Ring::Decisions, &record_bytes(9)).unwrap();
         assert_eq!((record.sequence, record.pid, record.session), (9, 100, 3));
-        assert_eq!((record.executable.as_slice(), record.object.as_slice()), (&b"/bin/sh"[..], &b"/usr/bin/sudo"[..]));
+        assert_eq!(
+            (record.executable.as_slice(), record.object.as_slice()),
+            (&b"/bin/sh"[..], &b"/usr/bin/sudo"[..])
+        );
         assert_eq!(record.stack, [0x1000, 0x2000]);
     }
 

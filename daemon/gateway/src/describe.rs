@@ -2,8 +2,8 @@
 
 use aa_bpf::abi;
 use aa_policy::{Decision, Policy, RuleKind};
-use aa_wire::event::{AgentRef, Effect, Frame, Kind, Object, PolicyRef, ProcessRef, Reason, RuleRef, Verdict};
-use aa_wire::{AgentId, CgroupId, Event, EscapedBytes, Generation, Pid, SessionId, Timestamp};
+use aa_wire::event::{AgentRef, Effect, Frame, Kind, PolicyRef, ProcessRef, Reason, RuleRef, Verdict};
+use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Generation, Pid, SessionId, Timestamp};
 
 use crate::actions;
 use crate::book::Load;
@@ -65,10 +65,16 @@ fn judge(event: &mut Event, record: &Record, load: Option<&Load>) {
     });
     event.rule = decision.rule().map(|id| rule_ref(id, load));
     if let Some((code, text)) = abi::reason(record.reason) {
-        event.reason = Some(Reason { code: code.to_owned(), text: text.to_owned() });
+        event.reason = Some(Reason {
+            code: code.to_owned(),
+            text: text.to_owned(),
+        });
     } else if record.reason != 0 {
         let code = record.reason.to_string();
-        event.reason = Some(Reason { code, text: "a reason this version does not know".to_owned() });
+        event.reason = Some(Reason {
+            code,
+            text: "a reason this version does not know".to_owned(),
+        });
     }
     let by_policy = matches!(u32::from(record.reason), abi::AA_REASON_RULE | abi::AA_REASON_DEFAULT);
     if event.effect != Effect::Allowed
@@ -115,7 +121,12 @@ pub(crate) fn name_or_number(known: Option<(&'static str, &'static str)>, number
 }
 
 pub(crate) fn bare_frame(address: u64) -> Frame {
-    Frame { address, symbol: None, module: None, offset: None }
+    Frame {
+        address,
+        symbol: None,
+        module: None,
+        offset: None,
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +146,11 @@ mod tests {
         let policy = aa_policy::parse_policy(POLICY, "coding-agent.yaml", &aa_policy::Environment::default()).unwrap();
         Load {
             policy: Arc::new(policy),
-            source: Source { text: POLICY.into(), file_name: "coding-agent.yaml".into(), origin: Origin::Pack },
+            source: Source {
+                text: POLICY.into(),
+                file_name: "coding-agent.yaml".into(),
+                origin: Origin::Pack,
+            },
             digest: "d1".into(),
             environment: None,
             slot_name: "coding-agent".into(),
@@ -147,10 +162,21 @@ mod tests {
     #[test]
     fn a_denial_cites_the_rule_its_line_and_its_reason() {
         let load = load();
-        let sudo = load.policy.rules().iter().find(|rule| rule.text == "sudo").unwrap().id.0;
+        let sudo = load
+            .policy
+            .rules()
+            .iter()
+            .find(|rule| rule.text == "sudo")
+            .unwrap()
+            .id
+            .0;
         let mut record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
         record.decision = 3 | 8 | ((sudo + 1) << 8);
-        let known = Known { boottime_to_realtime_ns: 1, agent_name: Some("claude".into()), load: Some(&load) };
+        let known = Known {
+            boottime_to_realtime_ns: 1,
+            agent_name: Some("claude".into()),
+            load: Some(&load),
+        };
         let event = describe(&record, &known);
         let rule = event.rule.unwrap();
         assert_eq!((rule.text.as_deref(), rule.line), (Some("deny: sudo"), Some(5)));
@@ -164,7 +190,14 @@ mod tests {
     #[test]
     fn a_generation_nobody_remembers_is_still_cited_by_number() {
         let record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
-        let event = describe(&record, &Known { boottime_to_realtime_ns: 0, agent_name: None, load: None });
+        let event = describe(
+            &record,
+            &Known {
+                boottime_to_realtime_ns: 0,
+                agent_name: None,
+                load: None,
+            },
+        );
         assert_eq!(event.policy.unwrap().generation, Generation(7));
         assert_eq!(event.rule.unwrap().text, None);
         assert_eq!(event.would_allow, None);

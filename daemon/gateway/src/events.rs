@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use aa_audit::{AuditError, last_matching, scan, scan_since};
 use aa_wire::api::{EVENTS_LIMIT, EventsQuery, Reply};
 use aa_wire::{Event, WireError};
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::control::Client;
@@ -28,11 +30,24 @@ impl From<io::Error> for Ended {
 pub(crate) async fn stream(gateway: &Rc<Gateway>, query: EventsQuery, client: &mut Client) -> Result<(), Ended> {
     let mut following = gateway.followers.subscribe();
     let past = history(gateway, &query).await.map_err(Ended::Log)?;
-    let mut last = past.last().map_or(0, |event| event.id).max(query.after.unwrap_or(0));
+    let last = past.last().map_or(0, |event| event.id).max(query.after.unwrap_or(0));
     for event in past {
         client.answer(Ok(Reply::Event(Box::new(event)))).await?;
     }
-    while query.follow {
+    if query.follow {
+        follow(&mut following, &query, last, client).await?;
+    }
+    client.answer(Ok(Reply::End)).await?;
+    Ok(())
+}
+
+async fn follow(
+    following: &mut Receiver<Arc<Event>>,
+    query: &EventsQuery,
+    mut last: u64,
+    client: &mut Client,
+) -> Result<(), Ended> {
+    loop {
         let next = tokio::select! {
             next = following.recv() => next,
             () = client.closed() => return Err(Ended::Client(io::ErrorKind::ConnectionAborted.into())),
@@ -45,11 +60,9 @@ pub(crate) async fn stream(gateway: &Rc<Gateway>, query: EventsQuery, client: &m
             }
             Ok(_) => {}
             Err(RecvError::Lagged(events)) => client.answer(Ok(Reply::Skipped { events })).await?,
-            Err(RecvError::Closed) => break,
+            Err(RecvError::Closed) => return Ok(()),
         }
     }
-    client.answer(Ok(Reply::End)).await?;
-    Ok(())
 }
 
 async fn history(gateway: &Rc<Gateway>, query: &EventsQuery) -> Result<Vec<Event>, WireError> {
@@ -91,4 +104,3 @@ fn last_of(
     }
     Ok(kept.into())
 }
-

@@ -82,7 +82,13 @@ impl Gateway {
             rings: parts.rings,
             book: RefCell::default(),
             loading: Mutex::new(()),
-            agents: RefCell::new(parts.saved.into_iter().map(|(id, agent)| (AgentId(id), agent)).collect()),
+            agents: RefCell::new(
+                parts
+                    .saved
+                    .into_iter()
+                    .map(|(id, agent)| (AgentId(id), agent))
+                    .collect(),
+            ),
             sessions: RefCell::default(),
             stacks: parts.stacks,
             followers: broadcast::channel(FOLLOWER_LAG).0,
@@ -103,12 +109,16 @@ impl Gateway {
     pub(crate) fn record(&self, event: Event) {
         let recorded = self.recorded.clone();
         // The receiver lives as long as the gateway.
-        self.audit.submit(vec![event], Durability::Synced, move |result| drop(recorded.send(result)));
+        self.audit.submit(vec![event], Durability::Synced, move |result| {
+            drop(recorded.send(result));
+        });
     }
 
     /// Records events; waits while too many batches are on their way.
     pub(crate) async fn record_batch(&self, events: Vec<Event>, durability: Durability) {
-        let Ok(permit) = Arc::clone(&self.recording).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&self.recording).acquire_owned().await else {
+            return;
+        };
         let recorded = self.recorded.clone();
         self.audit.submit(events, durability, move |result| {
             // The receiver lives as long as the gateway.
@@ -122,13 +132,17 @@ impl Gateway {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let recorded = self.recorded.clone();
         self.audit.submit(vec![event], Durability::Synced, move |result| {
-            let id = result.as_ref().map(|events| events.first().map_or(0, |event| event.id)).map_err(Clone::clone);
+            let id = result
+                .as_ref()
+                .map(|events| events.first().map_or(0, |event| event.id))
+                .map_err(Clone::clone);
             // Nobody may wait any more.
             let _ = sender.send(id);
             let _ = recorded.send(result);
         });
         let refused = |error: &AuditError| {
-            WireError::from_error("audit-failing", error).hint("make room for, or repair, the audit directory; nothing new is governed or changed meanwhile")
+            WireError::from_error("audit-failing", error)
+                .hint("make room for, or repair, the audit directory; nothing new is governed or changed meanwhile")
         };
         match receiver.await {
             Ok(Ok(id)) => Ok(id),
@@ -140,7 +154,10 @@ impl Gateway {
     /// What this gateway lost, by cause.
     pub(crate) fn own_losses(&self) -> Vec<LossCount> {
         use std::sync::atomic::Ordering::Relaxed;
-        let count = |cause: &str, count| LossCount { cause: cause.to_owned(), count };
+        let count = |cause: &str, count| LossCount {
+            cause: cause.to_owned(),
+            count,
+        };
         vec![
             count("pipeline-busy", self.rings.dropped.load(Relaxed)),
             count("undecodable", self.rings.undecodable.load(Relaxed)),
@@ -150,7 +167,10 @@ impl Gateway {
 
     /// Writes down what must survive this process. A failure costs names, not safety.
     pub(crate) fn save_state(&self) {
-        let mut state = State { boot_id: self.hello.boot_id.clone(), ..State::default() };
+        let mut state = State {
+            boot_id: self.hello.boot_id.clone(),
+            ..State::default()
+        };
         for (generation, load) in self.book.borrow().loads() {
             state.texts.insert(load.digest.clone(), load.source.text.to_string());
             let saved = SavedLoad {
@@ -164,7 +184,12 @@ impl Gateway {
             };
             state.loads.insert(generation.0, saved);
         }
-        state.agents = self.agents.borrow().iter().map(|(id, agent)| (id.0, agent.clone())).collect();
+        state.agents = self
+            .agents
+            .borrow()
+            .iter()
+            .map(|(id, agent)| (id.0, agent.clone()))
+            .collect();
         if let Err(error) = self.state_file.save(&state) {
             tracing::error!(%error, "the state could not be saved");
         }
@@ -182,7 +207,11 @@ impl Gateway {
             if living.iter().any(|agent| !agents.contains_key(agent)) {
                 return;
             }
-            living.iter().filter_map(|agent| agents.get(agent)).map(|agent| agent.slot_name.clone()).collect::<Vec<_>>()
+            living
+                .iter()
+                .filter_map(|agent| agents.get(agent))
+                .map(|agent| agent.slot_name.clone())
+                .collect::<Vec<_>>()
         };
         self.retire_unused(&used).await;
     }

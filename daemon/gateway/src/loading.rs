@@ -34,7 +34,9 @@ struct Prepared {
 }
 
 fn environment_of(paths: Option<&EnvironmentPaths>) -> Result<Environment, WireError> {
-    let Some(paths) = paths else { return Ok(Environment::default()) };
+    let Some(paths) = paths else {
+        return Ok(Environment::default());
+    };
     let text = |name: &str, path: &Path| {
         let text = path.to_str().filter(|_| path.is_absolute());
         text.map(str::to_owned).ok_or_else(|| {
@@ -42,7 +44,11 @@ fn environment_of(paths: Option<&EnvironmentPaths>) -> Result<Environment, WireE
         })
     };
     let work = [("work".to_owned(), text("work", &paths.work)?)];
-    Ok(Environment { home: Some(text("home", &paths.home)?), run: Some(text("run", &paths.run)?), lets: work.into() })
+    Ok(Environment {
+        home: Some(text("home", &paths.home)?),
+        run: Some(text("run", &paths.run)?),
+        lets: work.into(),
+    })
 }
 
 /// Parses on a blocking thread.
@@ -63,12 +69,17 @@ async fn prepare(source: &Source, paths: Option<&EnvironmentPaths>) -> Result<Pr
         // The warnings need the lowered tables too and are kept in the policy.
         for_thread.warnings();
         let lowered = for_thread.lower(&Limits::default()).map_err(|error| {
-            WireError::new("policy-too-large", error.message).because(error.reason).hint(error.hint)
+            WireError::new("policy-too-large", error.message)
+                .because(error.reason)
+                .hint(error.hint)
         })?;
         postcard::to_stdvec(&lowered).map_err(|error| WireError::from_error("internal", &error))
     });
     match lowered.await {
-        Ok(lowered) => Ok(Prepared { policy, lowered: lowered? }),
+        Ok(lowered) => Ok(Prepared {
+            policy,
+            lowered: lowered?,
+        }),
         Err(_) => Err(WireError::new("internal", "lowering the policy failed")),
     }
 }
@@ -93,47 +104,87 @@ fn slot_name(policy: &Policy, origin: &Origin, paths: Option<&EnvironmentPaths>)
 
 impl Gateway {
     /// Sees to it that a policy is in force with these paths.
-    pub(crate) async fn ensure(
-        &self,
-        source: &Source,
-        paths: Option<&EnvironmentPaths>,
-    ) -> Result<InForce, WireError> {
+    pub(crate) async fn ensure(&self, source: &Source, paths: Option<&EnvironmentPaths>) -> Result<InForce, WireError> {
         let _turn = self.loading.lock().await;
         self.ensure_in_turn(source, paths).await
     }
 
     async fn ensure_in_turn(&self, source: &Source, paths: Option<&EnvironmentPaths>) -> Result<InForce, WireError> {
-        let policy = parse(source, paths).await?;
-        let name = slot_name(&policy, &source.origin, paths);
-        let digest = digest_text(&policy);
-        let known = self.book.borrow().in_force(&name).map(|(generation, load)| (generation, load.clone()));
-        if let Some((generation, load)) = &known
-            && load.digest == digest
-        {
-            let policy = Arc::clone(&load.policy);
-            return Ok(InForce { slot: load.slot, generation: *generation, slot_name: name, policy, took_us: None });
+        if let Some(in_force) = self.in_force_of(source, paths) {
+            return Ok(in_force);
         }
-        let Prepared { policy, lowered } = prepare(source, paths).await?;
-        let request =
-            Request::LoadPolicy { name: name.clone(), digest: digest.clone(), lowered, replaces: known.is_some() };
-        let Reply::Loaded { slot, generation, took_us } = self.sensor.request(request).await? else {
-            return Err(WireError::new("protocol", "the sensor answered something else"));
-        };
-        let load = Load {
-            policy: Arc::clone(&policy),
+        let policy = parse(source, paths).await?;
+        let slot_name = slot_name(&policy, &source.origin, paths);
+        let digest = digest_text(&policy);
+        let held = self.book.borrow().in_kernel(&slot_name).cloned();
+        let load = |policy: &Arc<Policy>, slot| Load {
+            policy: Arc::clone(policy),
             source: source.clone(),
-            digest,
+            digest: digest.clone(),
             environment: paths.cloned(),
-            slot_name: name.clone(),
+            slot_name: slot_name.clone(),
             slot,
             retired: false,
         };
-        self.book.borrow_mut().add_load(generation, load);
+        if let Some(held) = &held
+            && held.digest == digest
+        {
+            let (slot, generation) = (held.slot, held.generation);
+            self.book.borrow_mut().add_load(generation, load(&policy, slot));
+            self.save_state();
+            return Ok(InForce {
+                slot,
+                generation,
+                slot_name,
+                policy,
+                took_us: None,
+            });
+        }
+        let Prepared { policy, lowered } = prepare(source, paths).await?;
+        let request = Request::LoadPolicy {
+            name: slot_name.clone(),
+            digest: digest.clone(),
+            lowered,
+            replaces: held.is_some(),
+        };
+        let Reply::Loaded {
+            slot,
+            generation,
+            took_us,
+        } = self.sensor.request(request).await?
+        else {
+            return Err(WireError::new("protocol", "the sensor answered something else"));
+        };
+        self.book.borrow_mut().add_load(generation, load(&policy, slot));
         self.save_state();
-        tracing::info!(policy = policy.name(), slot_name = %name, %slot, %generation, took_us, "policy loaded");
-        let detail = format!("{} version {} is generation {generation}, slot {slot}", policy.name(), policy.version());
+        tracing::info!(policy = policy.name(), slot_name, %slot, %generation, took_us, "policy loaded");
+        let detail = format!(
+            "{} version {} is generation {generation}, slot {slot}",
+            policy.name(),
+            policy.version()
+        );
         self.record(Event::lifecycle("policy-loaded", Effect::Allowed, detail));
-        Ok(InForce { slot, generation, slot_name: name, policy, took_us: Some(took_us) })
+        Ok(InForce {
+            slot,
+            generation,
+            slot_name,
+            policy,
+            took_us: Some(took_us),
+        })
+    }
+
+    /// What is in force of just this text with just these paths; spares parsing it again.
+    pub(crate) fn in_force_of(&self, source: &Source, paths: Option<&EnvironmentPaths>) -> Option<InForce> {
+        let book = self.book.borrow();
+        let (generation, load) = book.in_force_of(source, paths)?;
+        let (slot_name, policy) = (load.slot_name.clone(), Arc::clone(&load.policy));
+        Some(InForce {
+            slot: load.slot,
+            generation,
+            slot_name,
+            policy,
+            took_us: None,
+        })
     }
 
     /// A policy by name: applied, a file, or a pack.
@@ -162,18 +213,24 @@ impl Gateway {
             seen.push(path.display().to_string());
             self.read_source(&path, origin).await;
         }
-        let gone = self.book.borrow_mut().retain_sources(|source| seen.contains(&source.file_name));
+        let gone = self
+            .book
+            .borrow_mut()
+            .retain_sources(|source| seen.contains(&source.file_name));
         for name in gone {
             self.retire_quietly(&name).await;
         }
-        for name in self.book.borrow().selecting() {
+        let selecting = self.book.borrow().selecting();
+        for name in selecting {
             if let Ok(source) = self.find_source(&name) {
                 self.ensure_or_complain(&source, None).await;
             }
         }
         let in_force = self.book.borrow().all_in_force();
         for (_, load) in in_force {
-            let Ok(source) = self.find_source(load.policy.name()) else { continue };
+            let Ok(source) = self.find_source(load.policy.name()) else {
+                continue;
+            };
             if load.source.origin != Origin::Client && source.text != load.source.text {
                 self.ensure_or_complain(&source, load.environment.as_ref()).await;
             }
@@ -182,8 +239,14 @@ impl Gateway {
 
     async fn ensure_or_complain(&self, source: &Source, paths: Option<&EnvironmentPaths>) {
         if let Err(problem) = self.ensure_in_turn(source, paths).await {
-            tracing::warn!(file = source.file_name, code = problem.code, "policy not loaded; the old one stays");
-            self.book.borrow_mut().add_bad(source.file_name.clone(), problem.to_string());
+            tracing::warn!(
+                file = source.file_name,
+                code = problem.code,
+                "policy not loaded; the old one stays"
+            );
+            self.book
+                .borrow_mut()
+                .add_bad(source.file_name.clone(), problem.to_string());
         }
     }
 
@@ -191,17 +254,33 @@ impl Gateway {
         let file_name = path.display().to_string();
         let text = match read_policy_file(path) {
             Ok(text) => text,
-            Err(error) => return self.book.borrow_mut().add_bad(file_name, format!("cannot read it: {error}")),
+            Err(error) => {
+                return self
+                    .book
+                    .borrow_mut()
+                    .add_bad(file_name, format!("cannot read it: {error}"));
+            }
         };
-        let source = Source { text: text.into(), file_name: file_name.clone(), origin };
+        let source = Source {
+            text: text.into(),
+            file_name: file_name.clone(),
+            origin,
+        };
         // Stand-ins for `$home`, `$run` and `$work`, which only a run knows.
-        let stand_ins = EnvironmentPaths { home: "/home/agent".into(), work: "/srv/work".into(), run: "/run/agent".into() };
+        let stand_ins = EnvironmentPaths {
+            home: "/home/agent".into(),
+            work: "/srv/work".into(),
+            run: "/run/agent".into(),
+        };
         let result = match parse(&source, None).await {
             Ok(policy) => Ok(policy),
             Err(_) => parse(&source, Some(&stand_ins)).await,
         };
         match result {
-            Ok(policy) => self.book.borrow_mut().add_source(policy.name().to_owned(), source, Some(policy)),
+            Ok(policy) => self
+                .book
+                .borrow_mut()
+                .add_source(policy.name().to_owned(), source, Some(policy)),
             Err(problem) => self.book.borrow_mut().add_bad(file_name, problem.to_string()),
         }
     }
@@ -209,7 +288,9 @@ impl Gateway {
     /// Policy files, weaker origin first.
     fn policy_files(&self) -> Vec<(PathBuf, Origin)> {
         let files = |directory: &Path, origin: fn(PathBuf) -> Origin| -> Vec<(PathBuf, Origin)> {
-            let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+            let Ok(entries) = fs::read_dir(directory) else {
+                return Vec::new();
+            };
             let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
             paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
             paths.sort();
@@ -225,7 +306,9 @@ impl Gateway {
     }
 
     async fn retire_quietly(&self, slot_name: &str) {
-        let Some(slot) = self.book.borrow().in_force(slot_name).map(|(_, load)| load.slot) else { return };
+        let Some(slot) = self.book.borrow().in_force(slot_name).map(|(_, load)| load.slot) else {
+            return;
+        };
         match self.sensor.request(Request::RetirePolicy { slot }).await {
             Ok(_) => {
                 self.book.borrow_mut().retire(slot_name);
@@ -250,8 +333,16 @@ impl Gateway {
 
     /// Puts a client's policy in force for all it governs and keeps its text.
     pub(crate) async fn apply(&self, text: &str, file_name: &str) -> Result<(Arc<Policy>, Vec<LoadedRow>), WireError> {
-        let stand_ins = EnvironmentPaths { home: "/home/agent".into(), work: "/srv/work".into(), run: "/run/agent".into() };
-        let mut source = Source { text: text.into(), file_name: file_name.to_owned(), origin: Origin::Client };
+        let stand_ins = EnvironmentPaths {
+            home: "/home/agent".into(),
+            work: "/srv/work".into(),
+            run: "/run/agent".into(),
+        };
+        let mut source = Source {
+            text: text.into(),
+            file_name: file_name.to_owned(),
+            origin: Origin::Client,
+        };
         let policy = match parse(&source, None).await {
             Ok(policy) => policy,
             Err(_) => parse(&source, Some(&stand_ins)).await?,
@@ -259,7 +350,10 @@ impl Gateway {
         let name = policy.name().to_owned();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if name.is_empty() || name.starts_with('.') || name.len() > 128 || !name.bytes().all(plain) {
-            return Err(WireError::new("bad-name", "a policy that is applied is named by letters, digits, `.`, `_`, `-`"));
+            return Err(WireError::new(
+                "bad-name",
+                "a policy that is applied is named by letters, digits, `.`, `_`, `-`",
+            ));
         }
         let path = self.applied_directory().join(format!("{name}.yaml"));
         source.file_name = path.display().to_string();
@@ -271,27 +365,41 @@ impl Gateway {
             targets.push(None);
         }
         for (_, load) in self.book.borrow().all_in_force() {
-            if load.policy.name() == name && load.source.origin != Origin::Client && !targets.contains(&load.environment) {
+            if load.policy.name() == name
+                && load.source.origin != Origin::Client
+                && !targets.contains(&load.environment)
+            {
                 targets.push(load.environment);
             }
         }
         let mut loaded = Vec::new();
         for paths in targets {
             let in_force = self.ensure_in_turn(&source, paths.as_ref()).await?;
-            let row = |took_us| LoadedRow { slot: in_force.slot, generation: in_force.generation, took_us };
+            let row = |took_us| LoadedRow {
+                slot: in_force.slot,
+                generation: in_force.generation,
+                took_us,
+            };
             loaded.extend(in_force.took_us.map(row));
         }
         fs::create_dir_all(self.applied_directory())
             .and_then(|()| replace(&path, text.as_bytes()))
-            .map_err(|error| WireError::new("not-kept", "the policy is in force, but could not be kept").because(error))?;
-        self.book.borrow_mut().add_source(name, source, Some(Arc::clone(&policy)));
+            .map_err(|error| {
+                WireError::new("not-kept", "the policy is in force, but could not be kept").because(error)
+            })?;
+        self.book
+            .borrow_mut()
+            .add_source(name, source, Some(Arc::clone(&policy)));
         Ok((policy, loaded))
     }
 
     /// Takes up what the kernel has in force already, as far as the saved state still knows it.
     pub(crate) async fn take_up(&self, saved: &crate::state::State, in_kernel: &[PolicyInKernel]) {
+        self.book.borrow_mut().add_kernel(in_kernel);
         for (generation, load) in &saved.loads {
-            let Some(text) = saved.texts.get(&load.digest) else { continue };
+            let Some(text) = saved.texts.get(&load.digest) else {
+                continue;
+            };
             let current = in_kernel.iter().any(|known| {
                 known.generation.0 == *generation && known.name == load.slot_name && known.digest == load.digest
             });
@@ -314,8 +422,14 @@ impl Gateway {
         } else {
             Origin::Pack
         };
-        let source = Source { text: text.into(), file_name: saved.file_name.clone(), origin };
-        let Ok(policy) = parse(&source, saved.environment.as_ref()).await else { return };
+        let source = Source {
+            text: text.into(),
+            file_name: saved.file_name.clone(),
+            origin,
+        };
+        let Ok(policy) = parse(&source, saved.environment.as_ref()).await else {
+            return;
+        };
         let load = Load {
             policy,
             source,

@@ -54,7 +54,11 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 fn main() -> ExitCode {
     let flags = Flags::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("AA_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     match live(flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -68,7 +72,10 @@ fn live(flags: Flags) -> Result<()> {
     let settings = Settings::load(flags)?;
     let greeted = sensor_link::greet(sensor_link::take_stdin()?)?;
     let theirs = greeted.hello.abi_version;
-    ensure!(theirs == AA_ABI_VERSION, "the kernel's records are of version {theirs}, this gateway reads {AA_ABI_VERSION}");
+    ensure!(
+        theirs == AA_ABI_VERSION,
+        "the kernel's records are of version {theirs}, this gateway reads {AA_ABI_VERSION}"
+    );
 
     let account = privileges::find_account(&settings)?;
     privileges::prepare_directories(&settings, account)?;
@@ -78,19 +85,37 @@ fn live(flags: Flags) -> Result<()> {
     privileges::drop_all(account)?;
 
     let (audit, recovery) = AuditLog::open(&settings.audit_dir, Options::default())?;
-    tracing::info!(records = recovery.last, repairs = recovery.repairs.len(), "audit log open");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+    tracing::info!(
+        records = recovery.last,
+        repairs = recovery.repairs.len(),
+        "audit log open"
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(4)
+        .build()?;
     LocalSet::new().block_on(&runtime, async move {
         let (sensor, reader) = sensor_link::connect(socket, inbox)?;
         let (orders, order) = mpsc::unbounded_channel();
-        let link = spawn_local(reader.run(move |order| drop(orders.send(order))));
+        let link = spawn_local(reader.run(move |order| {
+            // The receiver lives as long as the gateway runs.
+            let _ = orders.send(order);
+        }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
         let in_kernel = hello.policies_in_kernel.clone();
         let holes = seen_before(&audit, &hello.boot_id, &saved.boot_id);
         let (rings, agents) = (ring_thread.counts.clone(), saved.agents.clone());
-        let parts = Parts { settings, hello, sensor, audit, rings, stacks, saved: agents };
+        let parts = Parts {
+            settings,
+            hello,
+            sensor,
+            audit,
+            rings,
+            stacks,
+            saved: agents,
+        };
         let (gateway, recorded) = Gateway::new(parts);
         let gateway = Rc::new(gateway);
         spawn_local(pipeline::publish(Rc::clone(&gateway), recorded));
@@ -152,7 +177,9 @@ async fn run(
     serving.abort();
     tracing::info!(why, "ending");
     // The last record; whatever is queued before it is written too.
-    let last = gateway.record_first(Event::lifecycle("stop", Effect::Allowed, why)).await;
+    let last = gateway
+        .record_first(Event::lifecycle("stop", Effect::Allowed, why))
+        .await;
     last.map(|_| ()).map_err(Into::into)
 }
 

@@ -59,14 +59,23 @@ pub(crate) async fn run(gateway: Rc<Gateway>, mut holes: Holes, mut batches: mps
 }
 
 fn hole(record: &Record, missing: u64) -> Event {
-    let detail = format!("{missing} records of the {} ring, processor {}, never arrived", record.ring, record.cpu);
-    let mut event = Event { lost: Some(missing), ..loss("ring-hole", detail) };
+    let detail = format!(
+        "{missing} records of the {} ring, processor {}, never arrived",
+        record.ring, record.cpu
+    );
+    let mut event = Event {
+        lost: Some(missing),
+        ..loss("ring-hole", detail)
+    };
     (event.ring, event.cpu) = (Some(record.ring), Some(record.cpu));
     event
 }
 
 fn loss(action: &str, detail: String) -> Event {
-    Event { detail: Some(detail), ..Event::bare(Timestamp::now(), Kind::Loss, Effect::Denied, action) }
+    Event {
+        detail: Some(detail),
+        ..Event::bare(Timestamp::now(), Kind::Loss, Effect::Denied, action)
+    }
 }
 
 impl Gateway {
@@ -87,7 +96,14 @@ impl Gateway {
         if let (None, Some(load)) = (agents.get(&id), load) {
             // An agent that a policy's own selector made: it is called as the policy is.
             let name = load.policy.name().to_owned();
-            agents.insert(id, SavedAgent { policy: name.clone(), name, slot_name: load.slot_name.clone() });
+            agents.insert(
+                id,
+                SavedAgent {
+                    policy: name.clone(),
+                    name,
+                    slot_name: load.slot_name.clone(),
+                },
+            );
         }
         let known = Known {
             boottime_to_realtime_ns: self.hello.boottime_to_realtime_ns,
@@ -100,7 +116,10 @@ impl Gateway {
     async fn record_with_stack(&self, mut event: Event, turn: crate::stacks::Turn) {
         if let Some(process) = &event.process {
             let addresses = event.stack.iter().map(|frame| frame.address).collect();
-            event.stack = self.stacks.name(&self.sensor, process.pid, process.start_ns, addresses).await;
+            event.stack = self
+                .stacks
+                .name(&self.sensor, process.pid, process.start_ns, addresses)
+                .await;
         }
         drop(turn);
         self.record_batch(vec![event], Durability::Synced).await;
@@ -129,7 +148,10 @@ pub(crate) async fn publish(gateway: Rc<Gateway>, mut recorded: mpsc::UnboundedR
             let detail = format!("{} batches of events could not be recorded", unrecorded - lost_before);
             let lost = Some(unrecorded - lost_before);
             lost_before = unrecorded;
-            gateway.record(Event { lost, ..loss("unrecorded", detail) });
+            gateway.record(Event {
+                lost,
+                ..loss("unrecorded", detail)
+            });
         }
     }
 }
@@ -145,7 +167,11 @@ pub(crate) async fn watch_losses(gateway: Rc<Gateway>) {
             }
             first = false;
         }
-        let own: Vec<_> = gateway.own_losses().into_iter().filter(|loss| loss.cause != "unrecorded").collect();
+        let own: Vec<_> = gateway
+            .own_losses()
+            .into_iter()
+            .filter(|loss| loss.cause != "unrecorded")
+            .collect();
         for event in grown(&mut known, own, false) {
             gateway.record(event);
         }
@@ -161,7 +187,10 @@ fn grown(known: &mut BTreeMap<String, u64>, losses: Vec<LossCount>, silently: bo
         let more = count.saturating_sub(before);
         if more > 0 && !silently {
             let detail = format!("{more} more: {}", what(&cause));
-            events.push(Event { lost: Some(more), ..loss(&cause, detail) });
+            events.push(Event {
+                lost: Some(more),
+                ..loss(&cause, detail)
+            });
         }
     }
     events
@@ -178,7 +207,12 @@ mod tests {
 
     #[test]
     fn a_counter_that_grew_is_told_once_with_what_it_grew_by() {
-        let count = |count| vec![LossCount { cause: "scratch-busy".into(), count }];
+        let count = |count| {
+            vec![LossCount {
+                cause: "scratch-busy".into(),
+                count,
+            }]
+        };
         let mut known = BTreeMap::new();
         assert_eq!(grown(&mut known, count(5), true).len(), 0);
         assert_eq!(grown(&mut known, count(5), false).len(), 0);

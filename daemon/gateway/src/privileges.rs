@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use caps::CapSet;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, fchmodat, FchmodatFlags};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{Gid, Group, Uid, User, chown, geteuid, setgroups, setresgid, setresuid};
 
 use crate::settings::Settings;
@@ -29,10 +29,20 @@ pub(crate) fn find_account(settings: &Settings) -> Result<Option<Account>> {
     }
     let found = User::from_name(&settings.user).context("cannot read the user database")?;
     let user = found.with_context(|| {
-        format!("there is no user `{}`; the package makes it: systemd-sysusers aa-sensord.conf", settings.user)
+        format!(
+            "there is no user `{}`; the package makes it: systemd-sysusers aa-sensord.conf",
+            settings.user
+        )
     })?;
-    ensure!(!user.uid.is_root(), "the gateway may not run as root; `{}` has user id 0", settings.user);
-    Ok(Some(Account { uid: user.uid, gid: user.gid }))
+    ensure!(
+        !user.uid.is_root(),
+        "the gateway may not run as root; `{}` has user id 0",
+        settings.user
+    );
+    Ok(Some(Account {
+        uid: user.uid,
+        gid: user.gid,
+    }))
 }
 
 /// Makes the directories the gateway writes to, owned by its account.
@@ -53,7 +63,12 @@ pub(crate) fn prepare_directories(settings: &Settings, account: Option<Account>)
 fn own_all(directory: &Path, account: Account) -> Result<()> {
     let mut paths: Vec<PathBuf> = vec![directory.to_owned()];
     let entries = std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
-    paths.extend(entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink())).map(|entry| entry.path()));
+    paths.extend(
+        entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink()))
+            .map(|entry| entry.path()),
+    );
     for path in paths {
         let owned = chown(&path, Some(account.uid), Some(account.gid));
         owned.with_context(|| format!("cannot give {} to the gateway's user", path.display()))?;
@@ -76,14 +91,21 @@ pub(crate) fn bind_control_socket(settings: &Settings) -> Result<UnixListener> {
     nix::sys::stat::umask(before);
     let listener = listener.with_context(|| format!("cannot bind {}", path.display()))?;
     if geteuid().is_root() {
-        match Group::from_name(&settings.control_group).context("cannot read the group database")? {
-            Some(group) => chown(&path, Some(Uid::from_raw(0)), Some(group.gid)).context("cannot chown the control socket")?,
-            None => tracing::warn!(group = settings.control_group, "no such group; only root can use the control socket"),
+        if let Some(group) = Group::from_name(&settings.control_group).context("cannot read the group database")? {
+            chown(&path, Some(Uid::from_raw(0)), Some(group.gid)).context("cannot chown the control socket")?;
+        } else {
+            tracing::warn!(
+                group = settings.control_group,
+                "no such group; only root can use the control socket"
+            );
         }
     }
     let mode = Mode::from_bits_truncate(0o660);
-    fchmodat(nix::fcntl::AT_FDCWD, &path, mode, FchmodatFlags::FollowSymlink).context("cannot chmod the control socket")?;
-    listener.set_nonblocking(true).context("cannot prepare the control socket")?;
+    fchmodat(nix::fcntl::AT_FDCWD, &path, mode, FchmodatFlags::FollowSymlink)
+        .context("cannot chmod the control socket")?;
+    listener
+        .set_nonblocking(true)
+        .context("cannot prepare the control socket")?;
     Ok(listener)
 }
 
@@ -91,9 +113,11 @@ pub(crate) fn bind_control_socket(settings: &Settings) -> Result<UnixListener> {
 pub(crate) fn drop_all(account: Option<Account>) -> Result<()> {
     nix::sys::prctl::set_no_new_privs().context("cannot refuse new privileges")?;
     if let Some(account) = account {
-        for (name, flag) in
-            [("ipc", CloneFlags::CLONE_NEWIPC), ("uts", CloneFlags::CLONE_NEWUTS), ("net", CloneFlags::CLONE_NEWNET)]
-        {
+        for (name, flag) in [
+            ("ipc", CloneFlags::CLONE_NEWIPC),
+            ("uts", CloneFlags::CLONE_NEWUTS),
+            ("net", CloneFlags::CLONE_NEWNET),
+        ] {
             if let Err(error) = unshare(flag) {
                 tracing::warn!(namespace = name, %error, "this namespace stays shared");
             }
@@ -102,12 +126,20 @@ pub(crate) fn drop_all(account: Option<Account>) -> Result<()> {
         setgroups(&[account.gid]).context("cannot drop supplementary groups")?;
         setresgid(account.gid, account.gid, account.gid).context("cannot become the gateway's group")?;
         setresuid(account.uid, account.uid, account.uid).context("cannot become the gateway's user")?;
-        for set in [CapSet::Ambient, CapSet::Inheritable, CapSet::Effective, CapSet::Permitted] {
+        for set in [
+            CapSet::Ambient,
+            CapSet::Inheritable,
+            CapSet::Effective,
+            CapSet::Permitted,
+        ] {
             caps::clear(None, set).with_context(|| format!("cannot clear the capability set {set:?}"))?;
         }
         let left = caps::read(None, CapSet::Permitted).context("cannot read back the capabilities")?;
         ensure!(left.is_empty(), "capabilities are left: {left:?}");
-        ensure!(nix::unistd::setuid(Uid::from_raw(0)).is_err(), "the gateway could become root again");
+        ensure!(
+            nix::unistd::setuid(Uid::from_raw(0)).is_err(),
+            "the gateway could become root again"
+        );
     } else {
         tracing::warn!("not started as root: user, namespaces and capabilities stay as they are");
     }

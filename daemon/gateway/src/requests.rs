@@ -58,13 +58,13 @@ impl Gateway {
                 name: known.map(|agent| agent.name.clone()),
                 policy: known.map(|agent| agent.policy.clone()),
                 sessions: sessions.into_iter().collect(),
-                processes: processes.into_iter().map(|process| self.process_row(process)).collect(),
+                processes: processes.iter().map(|process| self.process_row(process)).collect(),
             }
         };
         Ok(by_agent.into_iter().map(row).collect())
     }
 
-    fn process_row(&self, process: GovernedProcess) -> ProcessRow {
+    fn process_row(&self, process: &GovernedProcess) -> ProcessRow {
         ProcessRow {
             pid: process.pid,
             parent_pid: process.parent_pid,
@@ -78,7 +78,9 @@ impl Gateway {
     async fn why(&self, id: u64) -> Result<Reply, WireError> {
         let directory = self.audit.directory().to_owned();
         let read = tokio::task::spawn_blocking(move || aa_audit::scan(&directory, id)?.next().transpose());
-        let found = read.await.map_err(|_| WireError::new("internal", "reading the audit log failed"))?;
+        let found = read
+            .await
+            .map_err(|_| WireError::new("internal", "reading the audit log failed"))?;
         let found = found.map_err(|error| WireError::from_error("audit-unreadable", &error))?;
         let event = found.filter(|event| event.id == id);
         event.map(|event| Reply::Event(Box::new(event))).ok_or_else(|| {
@@ -95,15 +97,27 @@ impl Gateway {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let denials = self.sessions.borrow().of(session);
-        Reply::Denials { count: denials.count, first: denials.first }
+        Reply::Denials {
+            count: denials.count,
+            first: denials.first,
+        }
     }
 
     async fn govern(&self, peer: Peer, request: GovernRequest) -> Result<Reply, WireError> {
         let source = self.policy_source(request.policy)?;
-        let policy = crate::loading::parse(&source, Some(&request.environment)).await?;
+        let policy = match self.in_force_of(&source, Some(&request.environment)) {
+            Some(in_force) => in_force.policy,
+            None => crate::loading::parse(&source, Some(&request.environment)).await?,
+        };
         let agent_name = checked_name(request.agent_name.as_deref().unwrap_or(policy.name()))?;
-        let detail = format!("process {} of user {} under {} as {agent_name}", peer.pid, peer.uid, policy.name());
-        self.record_first(Event::lifecycle("govern", Effect::Allowed, detail.clone())).await?;
+        let detail = format!(
+            "process {} of user {} under {} as {agent_name}",
+            peer.pid,
+            peer.uid,
+            policy.name()
+        );
+        self.record_first(Event::lifecycle("govern", Effect::Allowed, detail.clone()))
+            .await?;
         let result = self.govern_now(peer, &source, &request.environment, &agent_name).await;
         if let Err(problem) = &result {
             let detail = format!("{detail}: {}", problem.message);
@@ -130,11 +144,21 @@ impl Gateway {
         let SensorReply::Governed { agent, session, cgroup } = self.sensor.request(request).await? else {
             return Err(WireError::new("protocol", "the sensor answered something else"));
         };
-        let saved = SavedAgent { name: agent_name.to_owned(), policy: name.clone(), slot_name: in_force.slot_name };
+        let saved = SavedAgent {
+            name: agent_name.to_owned(),
+            policy: name.clone(),
+            slot_name: in_force.slot_name,
+        };
         self.agents.borrow_mut().insert(agent, saved);
         self.save_state();
         let warnings = in_force.policy.warnings().iter().map(ToString::to_string).collect();
-        Ok(Reply::Governed { agent, session, cgroup, policy: name, warnings })
+        Ok(Reply::Governed {
+            agent,
+            session,
+            cgroup,
+            policy: name,
+            warnings,
+        })
     }
 
     fn policy_source(&self, policy: PolicySource) -> Result<Source, WireError> {
@@ -142,7 +166,11 @@ impl Gateway {
             PolicySource::Name(name) => self.find_source(&name),
             PolicySource::Text { text, file_name } => {
                 bounded(&text)?;
-                Ok(Source { text: text.into(), file_name, origin: Origin::Client })
+                Ok(Source {
+                    text: text.into(),
+                    file_name,
+                    origin: Origin::Client,
+                })
             }
         }
     }
@@ -150,11 +178,16 @@ impl Gateway {
     async fn apply_for(&self, peer: Peer, text: &str, file_name: &str) -> Result<Reply, WireError> {
         bounded(text)?;
         let detail = format!("{} by user {}", EscapedBytes::from(file_name), peer.uid);
-        self.record_first(Event::lifecycle("policy-apply", Effect::Allowed, detail.clone())).await?;
+        self.record_first(Event::lifecycle("policy-apply", Effect::Allowed, detail.clone()))
+            .await?;
         match self.apply(text, file_name).await {
             Ok((policy, loaded)) => {
                 let warnings = policy.warnings().iter().map(ToString::to_string).collect();
-                Ok(Reply::Applied { policy: policy.name().to_owned(), warnings, loaded })
+                Ok(Reply::Applied {
+                    policy: policy.name().to_owned(),
+                    warnings,
+                    loaded,
+                })
             }
             Err(problem) => {
                 let detail = format!("{detail}: {}", problem.message);
@@ -189,10 +222,25 @@ impl Gateway {
         }
         let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         let names: Vec<_> = agents.iter().map(ToString::to_string).collect();
-        let detail = format!("agents [{}] by user {}: {processes} processes in {took_us} us", names.join(", "), peer.uid);
-        let effect = if failure.is_some() { Effect::Denied } else { Effect::Killed };
+        let detail = format!(
+            "agents [{}] by user {}: {processes} processes in {took_us} us",
+            names.join(", "),
+            peer.uid
+        );
+        let effect = if failure.is_some() {
+            Effect::Denied
+        } else {
+            Effect::Killed
+        };
         self.record(Event::lifecycle("kill", effect, detail));
-        failure.map_or(Ok(Reply::Killed { agents, processes, took_us }), Err)
+        failure.map_or(
+            Ok(Reply::Killed {
+                agents,
+                processes,
+                took_us,
+            }),
+            Err,
+        )
     }
 
     async fn targets(&self, target: &KillTarget) -> Result<Vec<AgentId>, WireError> {
@@ -202,7 +250,8 @@ impl Gateway {
             KillTarget::All => true,
             KillTarget::Session(session) => process.session == *session,
             KillTarget::Agent(name) => {
-                process.agent.to_string() == *name || agents.get(&process.agent).is_some_and(|agent| agent.name == *name)
+                process.agent.to_string() == *name
+                    || agents.get(&process.agent).is_some_and(|agent| agent.name == *name)
             }
         };
         let agents: BTreeSet<_> = processes.iter().filter(wanted).map(|process| process.agent).collect();
@@ -226,7 +275,10 @@ impl Gateway {
 
 fn bounded(text: &str) -> Result<(), WireError> {
     if text.len() > POLICY_TEXT_LIMIT {
-        return Err(WireError::new("policy-too-large", format!("a policy's text has at most {POLICY_TEXT_LIMIT} bytes")));
+        return Err(WireError::new(
+            "policy-too-large",
+            format!("a policy's text has at most {POLICY_TEXT_LIMIT} bytes"),
+        ));
     }
     Ok(())
 }
@@ -237,5 +289,8 @@ fn checked_name(name: &str) -> Result<String, WireError> {
     if plain {
         return Ok(name.to_owned());
     }
-    Err(WireError::new("bad-name", format!("an agent's name has 1 to {NAME_LIMIT} bytes and no control characters")))
+    Err(WireError::new(
+        "bad-name",
+        format!("an agent's name has 1 to {NAME_LIMIT} bytes and no control characters"),
+    ))
 }

@@ -62,9 +62,23 @@ pub(crate) fn start(source: impl RecordSource) -> std::io::Result<(RingThread, m
     let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
     let counts = Arc::new(RingCounts::default());
     let stop = Arc::new(AtomicBool::new(false));
-    let drain = Drain { source, sender, counts: Arc::clone(&counts), stop: Arc::clone(&stop) };
-    let thread = std::thread::Builder::new().name("rings".into()).spawn(move || drain.run())?;
-    Ok((RingThread { counts, stop, thread: Some(thread) }, receiver))
+    let drain = Drain {
+        source,
+        sender,
+        counts: Arc::clone(&counts),
+        stop: Arc::clone(&stop),
+    };
+    let thread = std::thread::Builder::new()
+        .name("rings".into())
+        .spawn(move || drain.run())?;
+    Ok((
+        RingThread {
+            counts,
+            stop,
+            thread: Some(thread),
+        },
+        receiver,
+    ))
 }
 
 impl Drop for RingThread {
@@ -159,7 +173,11 @@ mod tests {
 
     #[test]
     fn records_arrive_and_what_is_none_is_counted() {
-        let script = vec![(Ring::Decisions, record_bytes(1)), (Ring::Decisions, vec![1, 2, 3]), (Ring::Activity, record_bytes(2))];
+        let script = vec![
+            (Ring::Decisions, record_bytes(1)),
+            (Ring::Decisions, vec![1, 2, 3]),
+            (Ring::Activity, record_bytes(2)),
+        ];
         let (thread, mut receiver) = start(Scripted(script)).unwrap();
         let batch = receiver.blocking_recv().unwrap();
         assert_eq!(batch.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2]);

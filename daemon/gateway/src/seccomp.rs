@@ -138,21 +138,28 @@ pub(crate) fn apply() -> Result<(), SeccompError> {
 }
 
 fn program() -> Result<BpfProgram, SeccompError> {
-    let mut rules: BTreeMap<libc::c_long, Vec<SeccompRule>> =
-        ALLOWED.iter().chain(ALLOWED_HERE).map(|number| (*number, Vec::new())).collect();
+    let mut rules: BTreeMap<libc::c_long, Vec<SeccompRule>> = ALLOWED
+        .iter()
+        .chain(ALLOWED_HERE)
+        .map(|number| (*number, Vec::new()))
+        .collect();
     for number in [libc::SYS_socket, libc::SYS_socketpair] {
-        rules.insert(number, vec![first_argument_is(libc::AF_UNIX)?]);
+        rules.insert(number, vec![argument_is(0, libc::AF_UNIX.unsigned_abs().into())?]);
     }
     // Threads name themselves.
-    rules.insert(libc::SYS_prctl, vec![first_argument_is(libc::PR_SET_NAME)?]);
+    rules.insert(
+        libc::SYS_prctl,
+        vec![argument_is(0, libc::PR_SET_NAME.unsigned_abs().into())?],
+    );
+    // Sockets are made non-blocking.
+    rules.insert(libc::SYS_ioctl, vec![argument_is(1, libc::FIONBIO)?]);
     let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let architecture = TargetArch::try_from(std::env::consts::ARCH)?;
     Ok(SeccompFilter::new(rules, denied, SeccompAction::Allow, architecture)?.try_into()?)
 }
 
-fn first_argument_is(value: libc::c_int) -> Result<SeccompRule, SeccompError> {
-    let value = u64::from(value.unsigned_abs());
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
+fn argument_is(index: u8, value: u64) -> Result<SeccompRule, SeccompError> {
+    let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
     Ok(SeccompRule::new(vec![condition])?)
 }
 
@@ -170,9 +177,15 @@ mod tests {
         std::thread::spawn(|| {
             nix::sys::prctl::set_no_new_privs().unwrap();
             apply().unwrap();
-            assert_eq!(TcpListener::bind("127.0.0.1:0").unwrap_err().kind(), ErrorKind::PermissionDenied);
-            assert_eq!(Command::new("/bin/true").status().unwrap_err().kind(), ErrorKind::PermissionDenied);
-            assert!(UnixStream::pair().is_ok());
+            assert_eq!(
+                TcpListener::bind("127.0.0.1:0").unwrap_err().kind(),
+                ErrorKind::PermissionDenied
+            );
+            assert_eq!(
+                Command::new("/bin/true").status().unwrap_err().kind(),
+                ErrorKind::PermissionDenied
+            );
+            assert!(UnixStream::pair().unwrap().0.set_nonblocking(true).is_ok());
             assert!(std::fs::read("/proc/self/maps").is_ok());
             std::thread::spawn(|| ()).join().unwrap();
         })

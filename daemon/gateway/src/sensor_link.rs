@@ -79,12 +79,17 @@ impl Inbox {
     }
 
     fn next_message(&mut self) -> Result<Option<Received>, LinkError> {
-        let Some(message) = self.decoder.next_message::<FromSensor>()? else { return Ok(None) };
+        let Some(message) = self.decoder.next_message::<FromSensor>()? else {
+            return Ok(None);
+        };
         let announced = message.descriptors();
         if announced > self.descriptors.len() {
             return Err(LinkError::NoDescriptors);
         }
-        Ok(Some(Received { message, descriptors: self.descriptors.drain(..announced).collect() }))
+        Ok(Some(Received {
+            message,
+            descriptors: self.descriptors.drain(..announced).collect(),
+        }))
     }
 }
 
@@ -109,12 +114,21 @@ pub(crate) fn greet(socket: OwnedFd) -> Result<Greeted, LinkError> {
             return Err(LinkError::Closed);
         }
     };
-    let FromSensor::Hello(hello) = received.message else { return Err(LinkError::NoHello) };
+    let FromSensor::Hello(hello) = received.message else {
+        return Err(LinkError::NoHello);
+    };
     if hello.protocol_version != PROTOCOL_VERSION {
-        return Err(LinkError::Version { theirs: hello.protocol_version });
+        return Err(LinkError::Version {
+            theirs: hello.protocol_version,
+        });
     }
     let rings = received.descriptors.try_into().map_err(|_| LinkError::NoDescriptors)?;
-    Ok(Greeted { hello, rings, socket, inbox })
+    Ok(Greeted {
+        hello,
+        rings,
+        socket,
+        inbox,
+    })
 }
 
 /// A duplicate of descriptor 0, which itself becomes `/dev/null`: nothing reads the protocol by accident.
@@ -158,7 +172,12 @@ pub(crate) fn connect(socket: StdStream, inbox: InboxAfterHello) -> Result<(Sens
         waiting: RefCell::new(HashMap::new()),
         next: Cell::new(1),
     });
-    Ok((Sensor { shared: Rc::clone(&shared) }, Reader { shared, inbox: inbox.0 }))
+    Ok((
+        Sensor {
+            shared: Rc::clone(&shared),
+        },
+        Reader { shared, inbox: inbox.0 },
+    ))
 }
 
 /// What had arrived behind the hello.

@@ -25,7 +25,9 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// Counts the event if it is a denial of a session.
     pub(crate) fn note(&mut self, event: &Event) {
-        let Some(agent) = event.agent.as_ref().filter(|_| is_denial(event)) else { return };
+        let Some(agent) = event.agent.as_ref().filter(|_| is_denial(event)) else {
+            return;
+        };
         if !self.denials.contains_key(&agent.session) {
             self.order.push_back(agent.session);
             if self.order.len() > SESSIONS_KEPT
@@ -51,16 +53,27 @@ mod tests {
     use aa_wire::{AgentId, Timestamp};
 
     fn event(session: u64, effect: Effect, id: u64) -> Event {
-        let agent = AgentRef { id: AgentId(1), name: None, session: SessionId(session) };
-        Event { id, agent: Some(agent), ..Event::bare(Timestamp::default(), Kind::Decision, effect, "exec") }
+        let agent = AgentRef {
+            id: AgentId(1),
+            name: None,
+            session: SessionId(session),
+        };
+        Event {
+            id,
+            agent: Some(agent),
+            ..Event::bare(Timestamp::default(), Kind::Decision, effect, "exec")
+        }
     }
 
     #[test]
     fn only_denials_of_the_session_count_and_the_first_is_kept() {
         let mut sessions = Sessions::default();
-        for (session, effect, id) in
-            [(1, Effect::Allowed, 1), (1, Effect::Denied, 2), (2, Effect::Denied, 3), (1, Effect::Killed, 4)]
-        {
+        for (session, effect, id) in [
+            (1, Effect::Allowed, 1),
+            (1, Effect::Denied, 2),
+            (2, Effect::Denied, 3),
+            (1, Effect::Killed, 4),
+        ] {
             sessions.note(&event(session, effect, id));
         }
         let denials = sessions.of(SessionId(1));

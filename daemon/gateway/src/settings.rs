@@ -52,7 +52,10 @@ pub(crate) enum SettingsError {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("{} is not a configuration of aa-sensord", path.display())]
-    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    Parse {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
     #[error("{name} must be an absolute path, not `{}`", path.display())]
     Relative { name: &'static str, path: PathBuf },
 }
@@ -64,7 +67,12 @@ impl Settings {
             None => match std::fs::read_to_string(CONFIG_FILE) {
                 Ok(text) => parse_file(Path::new(CONFIG_FILE), &text)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => ConfigFile::default(),
-                Err(source) => return Err(SettingsError::Read { path: CONFIG_FILE.into(), source }),
+                Err(source) => {
+                    return Err(SettingsError::Read {
+                        path: CONFIG_FILE.into(),
+                        source,
+                    });
+                }
             },
         };
         Self::merge(flags, file)
@@ -77,9 +85,21 @@ impl Settings {
             user: text(flags.user, table.user, "aa-gateway"),
             control_group: text(flags.control_group, table.control_group, "aa-sensord"),
             run_dir: directory("run_dir", flags.run_dir.or(table.run_dir), "/run/aa-sensord")?,
-            state_dir: directory("state_dir", flags.state_dir.or(table.state_dir), "/var/lib/aa-sensord/state")?,
-            policy_dir: directory("policy_dir", flags.policy_dir.or(table.policy_dir), "/etc/aa-sensord/policies")?,
-            audit_dir: directory("audit_dir", flags.audit_dir.or(table.audit_dir), "/var/lib/aa-sensord/audit")?,
+            state_dir: directory(
+                "state_dir",
+                flags.state_dir.or(table.state_dir),
+                "/var/lib/aa-sensord/state",
+            )?,
+            policy_dir: directory(
+                "policy_dir",
+                flags.policy_dir.or(table.policy_dir),
+                "/etc/aa-sensord/policies",
+            )?,
+            audit_dir: directory(
+                "audit_dir",
+                flags.audit_dir.or(table.audit_dir),
+                "/var/lib/aa-sensord/audit",
+            )?,
         })
     }
 
@@ -89,16 +109,26 @@ impl Settings {
 }
 
 fn read(path: &Path) -> Result<String, SettingsError> {
-    std::fs::read_to_string(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn parse_file(path: &Path, text: &str) -> Result<ConfigFile, SettingsError> {
-    toml::from_str(text).map_err(|error| SettingsError::Parse { path: path.to_owned(), source: Box::new(error) })
+    toml::from_str(text).map_err(|error| SettingsError::Parse {
+        path: path.to_owned(),
+        source: Box::new(error),
+    })
 }
 
 fn directory(name: &'static str, given: Option<PathBuf>, default: &str) -> Result<PathBuf, SettingsError> {
     let path = given.unwrap_or_else(|| default.into());
-    if path.is_absolute() { Ok(path) } else { Err(SettingsError::Relative { name, path }) }
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(SettingsError::Relative { name, path })
+    }
 }
 
 #[cfg(test)]
@@ -121,11 +151,17 @@ mod tests {
 
     #[test]
     fn a_misspelt_setting_is_refused() {
-        assert!(matches!(merge(&[], "[gateway]\nusr = \"x\"\n"), Err(SettingsError::Parse { .. })));
+        assert!(matches!(
+            merge(&[], "[gateway]\nusr = \"x\"\n"),
+            Err(SettingsError::Parse { .. })
+        ));
     }
 
     #[test]
     fn a_relative_directory_is_refused() {
-        assert!(matches!(merge(&[], "[gateway]\naudit_dir = \"audit\"\n"), Err(SettingsError::Relative { .. })));
+        assert!(matches!(
+            merge(&[], "[gateway]\naudit_dir = \"audit\"\n"),
+            Err(SettingsError::Relative { .. })
+        ));
     }
 }

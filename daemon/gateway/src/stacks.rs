@@ -38,10 +38,13 @@ const MODULES_KEPT: usize = 32;
 pub(crate) struct Stacks {
     turns: Arc<Semaphore>,
     second: Cell<(Instant, u32)>,
-    maps: RefCell<HashMap<(Pid, u64), (Instant, Rc<Vec<Mapping>>)>>,
+    maps: RefCell<HashMap<(Pid, u64), ReadMaps>>,
     modules: RefCell<Vec<(ModuleKey, Arc<Module>)>>,
     thread: SymbolThread,
 }
+
+/// A process's executable mappings, and when they were read.
+type ReadMaps = (Instant, Rc<Vec<Mapping>>);
 
 /// The right to have one stack named now.
 pub(crate) struct Turn {
@@ -63,12 +66,19 @@ impl Stacks {
     /// The right to have a stack named, if there are not too many already.
     pub(crate) fn begin(&self) -> Option<Turn> {
         let (since, count) = self.second.get();
-        let (since, count) = if since.elapsed() > Duration::from_secs(1) { (Instant::now(), 0) } else { (since, count) };
+        let (since, count) = if since.elapsed() > Duration::from_secs(1) {
+            (Instant::now(), 0)
+        } else {
+            (since, count)
+        };
         self.second.set((since, count + 1));
         if count >= PER_SECOND {
             return None;
         }
-        Arc::clone(&self.turns).try_acquire_owned().ok().map(|permit| Turn { _permit: permit })
+        Arc::clone(&self.turns)
+            .try_acquire_owned()
+            .ok()
+            .map(|permit| Turn { _permit: permit })
     }
 
     /// Whether stacks are being named.
@@ -79,7 +89,10 @@ impl Stacks {
     /// Names a stack as well as can be done in time.
     pub(crate) async fn name(&self, sensor: &Sensor, pid: Pid, start_ns: u64, addresses: Vec<u64>) -> Vec<Frame> {
         let named = tokio::time::timeout(TIME_FOR_ONE, self.try_name(sensor, pid, start_ns, &addresses)).await;
-        named.ok().flatten().unwrap_or_else(|| addresses.into_iter().map(bare_frame).collect())
+        named
+            .ok()
+            .flatten()
+            .unwrap_or_else(|| addresses.into_iter().map(bare_frame).collect())
     }
 
     async fn try_name(&self, sensor: &Sensor, pid: Pid, start_ns: u64, addresses: &[u64]) -> Option<Vec<Frame>> {
@@ -89,7 +102,11 @@ impl Stacks {
             // All but the innermost are return addresses: the call is just before.
             let call = address.saturating_sub(u64::from(index > 0));
             let Some(mapping) = maps.iter().find(|mapping| mapping.contains(call)) else {
-                lookups.push(Lookup { frame: bare_frame(*address), offset: 0, module: None });
+                lookups.push(Lookup {
+                    frame: bare_frame(*address),
+                    offset: 0,
+                    module: None,
+                });
                 continue;
             };
             let offset = mapping.file_offset(call);
@@ -112,7 +129,9 @@ impl Stacks {
         {
             return Some(Rc::clone(maps));
         }
-        let Ok(Reply::Maps { text }) = sensor.request(Request::Maps { pid, start_ns }).await else { return None };
+        let Ok(Reply::Maps { text }) = sensor.request(Request::Maps { pid, start_ns }).await else {
+            return None;
+        };
         let maps = Rc::new(maps::parse(&text));
         let mut kept = self.maps.borrow_mut();
         kept.retain(|_, (read, _)| read.elapsed() < MAPS_FRESH);
@@ -127,8 +146,15 @@ impl Stacks {
         if let Some(module) = self.kept_module(&key) {
             return Some(module);
         }
-        let request = Request::OpenMapped { pid, start_ns, from: mapping.from, to: mapping.to };
-        let (Reply::Mapped, descriptors) = sensor.request_with_descriptors(request).await.ok()? else { return None };
+        let request = Request::OpenMapped {
+            pid,
+            start_ns,
+            from: mapping.from,
+            to: mapping.to,
+        };
+        let (Reply::Mapped, descriptors) = sensor.request_with_descriptors(request).await.ok()? else {
+            return None;
+        };
         let file: OwnedFd = descriptors.into_iter().next()?;
         let module = Arc::new(Module { key: key.clone(), file });
         let mut modules = self.modules.borrow_mut();

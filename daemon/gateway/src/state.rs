@@ -60,7 +60,9 @@ pub(crate) struct StateFile {
 
 impl StateFile {
     pub(crate) fn new(directory: &Path) -> Self {
-        Self { directory: directory.to_owned() }
+        Self {
+            directory: directory.to_owned(),
+        }
     }
 
     fn path(&self) -> PathBuf {
@@ -69,7 +71,10 @@ impl StateFile {
 
     /// What was saved in this boot; nothing if there is no file, or one that cannot be read.
     pub(crate) fn load(&self, boot_id: &str) -> State {
-        let fresh = State { boot_id: boot_id.to_owned(), ..State::default() };
+        let fresh = State {
+            boot_id: boot_id.to_owned(),
+            ..State::default()
+        };
         match self.read() {
             Ok(Some(state)) if state.boot_id == boot_id => state,
             Ok(_) => fresh,
@@ -103,7 +108,12 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&beside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o640)
+        .open(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
@@ -119,10 +129,23 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = StateFile::new(directory.path());
         let mut state = file.load("boot-1");
-        state.agents.insert(3, SavedAgent { name: "claude".into(), policy: "coding-agent".into(), slot_name: "coding-agent@1".into() });
+        state.agents.insert(
+            3,
+            SavedAgent {
+                name: "claude".into(),
+                policy: "coding-agent".into(),
+                slot_name: "coding-agent@1".into(),
+            },
+        );
         file.save(&state).unwrap();
         assert_eq!(file.load("boot-1"), state);
-        assert_eq!(file.load("boot-2"), State { boot_id: "boot-2".into(), ..State::default() });
+        assert_eq!(
+            file.load("boot-2"),
+            State {
+                boot_id: "boot-2".into(),
+                ..State::default()
+            }
+        );
     }
 
     #[test]

@@ -44,7 +44,12 @@ impl Gateway {
             followers: self.followers.receiver_count() as u64,
         };
         let complaints = complaints(sensor.as_ref(), &gateway);
-        Status { healthy: complaints.is_empty(), complaints, sensor, gateway }
+        Status {
+            healthy: complaints.is_empty(),
+            complaints,
+            sensor,
+            gateway,
+        }
     }
 }
 
@@ -58,7 +63,10 @@ fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus) -> Vec<Str
                 match &protection.state {
                     ProtectionState::Enforced { .. } if protection.proven => {}
                     ProtectionState::Enforced { via } => {
-                        lines.push(format!("{} is enforced via {via}, but its probes did not prove it", protection.name));
+                        lines.push(format!(
+                            "{} is enforced via {via}, but its probes did not prove it",
+                            protection.name
+                        ));
                     }
                     ProtectionState::Observed { missing, .. } => {
                         lines.push(format!("{} is only observed, missing {missing}", protection.name));
@@ -69,13 +77,23 @@ fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus) -> Vec<Str
                 }
             }
             let failed = sensor.self_test.iter().filter(|row| !row.passed);
-            lines.extend(failed.map(|row| format!("self-test of {}: {} was {}, not {}", row.hook, row.probe, row.got, row.expected)));
+            lines.extend(failed.map(|row| {
+                format!(
+                    "self-test of {}: {} was {}, not {}",
+                    row.hook, row.probe, row.got, row.expected
+                )
+            }));
         }
     }
     if let Some(failing) = &gateway.audit.failing {
         lines.push(format!("audit records cannot be written: {failing}"));
     }
-    lines.extend(gateway.bad_policies.iter().map(|bad| format!("the policy {} cannot be used", bad.file)));
+    lines.extend(
+        gateway
+            .bad_policies
+            .iter()
+            .map(|bad| format!("the policy {} cannot be used", bad.file)),
+    );
     let lost = gateway.losses.iter().filter(|loss| loss.count > 0);
     lines.extend(lost.map(|loss| format!("{} events lost: {}", loss.count, loss.cause)));
     if gateway.rings.missing > 0 {
@@ -86,9 +104,9 @@ fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus) -> Vec<Str
 
 #[cfg(test)]
 mod tests {
+    use aa_wire::Timestamp;
     use aa_wire::sensor::LossCount;
     use aa_wire::status::{BadPolicy, Protection, SelfTestRow};
-    use aa_wire::Timestamp;
 
     use super::*;
 
@@ -96,7 +114,11 @@ mod tests {
         GatewayStatus {
             version: String::new(),
             started: Timestamp::default(),
-            audit: AuditStatus { directory: String::new(), sequence: 0, failing: None },
+            audit: AuditStatus {
+                directory: String::new(),
+                sequence: 0,
+                failing: None,
+            },
             rings: RingStatus::default(),
             queue_depth: 0,
             losses: vec![],
@@ -110,18 +132,35 @@ mod tests {
     #[test]
     fn nothing_is_complained_about_when_all_is_proven() {
         let enforced = ProtectionState::Enforced { via: "bpf-lsm".into() };
-        let protection = Protection { name: "exec".into(), state: enforced, proven: true };
-        let sensor = SensorStatus { protections: vec![protection], ..SensorStatus::default() };
+        let protection = Protection {
+            name: "exec".into(),
+            state: enforced,
+            proven: true,
+        };
+        let sensor = SensorStatus {
+            protections: vec![protection],
+            ..SensorStatus::default()
+        };
         assert_eq!(complaints(Some(&sensor), &gateway()), Vec::<String>::new());
     }
 
     #[test]
     fn everything_that_is_not_as_it_should_be_is_named() {
-        let protection = |state, proven| Protection { name: "p".into(), state, proven };
+        let protection = |state, proven| Protection {
+            name: "p".into(),
+            state,
+            proven,
+        };
         let sensor = SensorStatus {
             protections: vec![
                 protection(ProtectionState::Enforced { via: "x".into() }, false),
-                protection(ProtectionState::Observed { via: "x".into(), missing: "bpf in lsm=".into() }, true),
+                protection(
+                    ProtectionState::Observed {
+                        via: "x".into(),
+                        missing: "bpf in lsm=".into(),
+                    },
+                    true,
+                ),
                 protection(ProtectionState::Refused { missing: "BTF".into() }, false),
             ],
             self_test: vec![SelfTestRow {
@@ -135,8 +174,15 @@ mod tests {
         };
         let mut gateway = gateway();
         gateway.audit.failing = Some("full".into());
-        gateway.bad_policies.push(BadPolicy { file: "f".into(), diagnostics: String::new(), kept: None });
-        gateway.losses.push(LossCount { cause: "undecodable".into(), count: 2 });
+        gateway.bad_policies.push(BadPolicy {
+            file: "f".into(),
+            diagnostics: String::new(),
+            kept: None,
+        });
+        gateway.losses.push(LossCount {
+            cause: "undecodable".into(),
+            count: 2,
+        });
         gateway.rings.missing = 1;
         assert_eq!(complaints(Some(&sensor), &gateway).len(), 8);
         assert_eq!(complaints(None, &gateway)[0], "the sensor does not answer");

@@ -1,7 +1,7 @@
 //! The tables say what the rules say.
 
 use crate::generate::{random_actions, random_policy};
-use crate::{Environment, Limits, parse_policy};
+use crate::{Decision, Environment, Limits, Lowered, Verdict, parse_policy};
 use proptest::prelude::*;
 
 fn agree(seed: u64, actions: usize) {
@@ -20,6 +20,72 @@ fn agree(seed: u64, actions: usize) {
 #[test]
 fn lowered_tables_and_rules_agree_on_the_first_forty_seeds() {
     (0..40).for_each(|seed| agree(seed, 300));
+}
+
+#[test]
+#[ignore = "minutes; to be run in release"]
+fn lowered_tables_and_rules_agree_on_two_thousand_seeds() {
+    (1_000..3_000).for_each(|seed| agree(seed, 500));
+}
+
+#[test]
+fn random_actions_meet_every_verdict_by_rule_and_by_default_and_guarded_directories() {
+    let mut seen = std::collections::BTreeMap::new();
+    for seed in 0..30 {
+        let policy = parse_policy(&random_policy(seed), "random.yaml", &Environment::default()).unwrap();
+        for action in random_actions(seed, &policy, 100) {
+            let judgement = policy.evaluate(&action);
+            let kind = if judgement.reason.starts_with("a rule asks") {
+                2
+            } else {
+                u8::from(judgement.rule.is_some())
+            };
+            *seen.entry((judgement.verdict, kind)).or_insert(0) += 1;
+        }
+    }
+    for key in [
+        (Verdict::Allow, 0),
+        (Verdict::Allow, 1),
+        (Verdict::Ask, 1),
+        (Verdict::Deny, 0),
+        (Verdict::Deny, 1),
+        (Verdict::Deny, 2),
+    ] {
+        assert!(seen.get(&key).is_some_and(|times| *times >= 10), "{key:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_wrong_table_is_noticed() {
+    let wrong: [fn(&mut Lowered); 5] = [
+        |lowered| {
+            lowered
+                .path_decisions
+                .iter_mut()
+                .skip(1)
+                .for_each(|decision| decision.read = Decision::NONE);
+        },
+        |lowered| lowered.paths.rows.iter_mut().for_each(|row| row.guarded = false),
+        |lowered| {
+            lowered
+                .argv_decisions
+                .iter_mut()
+                .for_each(|decision| *decision = Decision::NONE);
+        },
+        |lowered| lowered.addresses.retain(|entry| entry.prefix_len != 128),
+        |lowered| lowered.memfd = Decision::NONE,
+    ];
+    for (number, spoil) in wrong.into_iter().enumerate() {
+        let noticed = (0..30).any(|seed| {
+            let policy = parse_policy(&random_policy(seed), "random.yaml", &Environment::default()).unwrap();
+            let mut lowered = policy.lower(&Limits::default()).unwrap();
+            spoil(&mut lowered);
+            random_actions(seed, &policy, 200)
+                .iter()
+                .any(|action| policy.evaluate(action) != lowered.evaluate(action))
+        });
+        assert!(noticed, "spoiling number {number} goes unnoticed");
+    }
 }
 
 proptest! {

@@ -71,16 +71,3 @@ fn speed_of_lowering() {
     });
     println!("200 random policies: {:?}", start.elapsed());
 }
-
-#[test]
-#[ignore = "a measurement, to be run in release"]
-fn speed_of_refusing_an_exponential_pattern() {
-    let start = Instant::now();
-    let text = "policy: p\nversion: 1\nfile: {read: {deny: [\"/**/a????????????????????????????\"]}}\n";
-    let policy = parse_policy(text, "p.yaml", &Environment::default()).unwrap();
-    println!(
-        "{:?} after {:?}",
-        policy.lower(&Limits::default()).map(|_| ()),
-        start.elapsed()
-    );
-}

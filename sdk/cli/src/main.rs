@@ -1,1 +1,91 @@
-fn main() {}
+//! `aasm`: the command line of aa-sensord.
+
+mod cli;
+mod doctor;
+mod events;
+mod execute;
+mod exit;
+mod manage;
+mod policy;
+mod run;
+mod status;
+mod table;
+mod why;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use aa_sdk::Client;
+use clap::Parser;
+
+use cli::{AuditCommand, Cli, Command, PolicyCommand};
+use exit::{Failure, USAGE};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            // Where this goes may be closed; there is nobody else to tell.
+            let _ = error.print();
+            return if asked_for {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(USAGE)
+            };
+        }
+    };
+    let result = match cli.command {
+        // These two decide their exit code themselves.
+        Command::Run(arguments) => return run::run(&cli.socket, &arguments).unwrap_or_else(Failure::tell),
+        Command::Exec(arguments) => return execute::execute(&cli.socket, arguments),
+        other => other_command(&cli.socket, other),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
+    let client = || Client::connect(socket);
+    match command {
+        Command::Run(_) | Command::Exec(_) => Ok(()),
+        Command::Status(output) => status::status(&mut client()?, output.json),
+        Command::Doctor(output) => doctor::doctor(socket, output.json),
+        Command::Events(arguments) => events::events(client()?, &arguments),
+        Command::Why { id, output } => why::why(&mut client()?, id, output.json),
+        Command::Agents(output) => manage::agents(&mut client()?, output.json),
+        Command::Kill { target } => manage::kill(&mut client()?, &target),
+        Command::Policy(PolicyCommand::Check { file, output }) => policy::check(&file, output.json),
+        Command::Policy(PolicyCommand::Explain { policy, action, output }) => {
+            policy::explain(&policy, &action, output.json)
+        }
+        Command::Policy(PolicyCommand::Apply { file, output }) => manage::apply(&mut client()?, &file, output.json),
+        Command::Audit(AuditCommand::Verify {
+            directory: Some(directory),
+            output,
+        }) => manage::verify_offline(&directory, output.json),
+        Command::Audit(AuditCommand::Verify {
+            directory: None,
+            output,
+        }) => manage::verify(&mut client()?, output.json),
+    }
+}
+
+/// Prints to standard output; that nobody reads any more is no failure.
+pub(crate) fn print(text: &str) {
+    use std::io::Write;
+    let mut output = std::io::stdout().lock();
+    // `aasm events | head` ends like this.
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
+
+/// Prints a value as one line of JSON.
+pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_string(value)
+        .map_err(|error| aa_wire::WireError::new("internal", "this cannot be told as JSON").because(error))?;
+    text.push('\n');
+    print(&text);
+    Ok(())
+}

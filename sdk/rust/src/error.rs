@@ -55,16 +55,19 @@ impl SdkError {
             Self::Refused(problem) => problem.clone(),
             Self::Connect { socket, source } => {
                 let (code, hint) = match source.kind() {
-                    ErrorKind::PermissionDenied => {
-                        ("not-permitted", "run it with sudo, or: sudo usermod -aG aa-sensord $USER")
-                    }
+                    ErrorKind::PermissionDenied => (
+                        "not-permitted",
+                        "run it with sudo, or: sudo usermod -aG aa-sensord $USER",
+                    ),
                     _ => ("daemon-unreachable", "systemctl start aa-sensord"),
                 };
                 let error = WireError::new(code, self.to_string());
                 error.because(format!("{}: {source}", socket.display())).hint(hint)
             }
             Self::Broken { .. } | Self::Closed { .. } => base("daemon-unreachable").hint("systemctl status aa-sensord"),
-            Self::Version { .. } | Self::Unexpected => base("bad-version").hint("install daemon and client of one version"),
+            Self::Version { .. } | Self::Unexpected => {
+                base("bad-version").hint("install daemon and client of one version")
+            }
         }
     }
 }

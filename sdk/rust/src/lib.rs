@@ -50,11 +50,17 @@ impl Client {
     /// # Errors
     /// As [`Client::connect_default`].
     pub fn connect(socket: &Path) -> Result<Self, SdkError> {
-        let failed = |source| SdkError::Connect { socket: socket.to_owned(), source };
+        let failed = |source| SdkError::Connect {
+            socket: socket.to_owned(),
+            source,
+        };
         let stream = UnixStream::connect(socket).map_err(failed)?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
         stream.set_write_timeout(Some(PATIENCE)).map_err(failed)?;
-        Ok(Self { socket: socket.to_owned(), input: BufReader::new(stream) })
+        Ok(Self {
+            socket: socket.to_owned(),
+            input: BufReader::new(stream),
+        })
     }
 
     /// Asks and waits for the one answer.
@@ -133,11 +139,17 @@ impl Client {
         let patience = if query.follow { None } else { Some(PATIENCE) };
         self.send(Request::Events(query))?;
         self.set_patience(patience)?;
-        Ok(Events { client: self, ended: false })
+        Ok(Events {
+            client: self,
+            ended: false,
+        })
     }
 
     fn set_patience(&self, patience: Option<Duration>) -> Result<(), SdkError> {
-        self.input.get_ref().set_read_timeout(patience).map_err(|source| self.broken(source))
+        self.input
+            .get_ref()
+            .set_read_timeout(patience)
+            .map_err(|source| self.broken(source))
     }
 
     fn send(&mut self, request: Request) -> Result<(), SdkError> {
@@ -152,7 +164,9 @@ impl Client {
         let read = (&mut self.input).take(ANSWER_LIMIT).read_until(b'\n', &mut line);
         let count = read.map_err(|source| self.broken(source))?;
         if count == 0 {
-            return Err(SdkError::Closed { socket: self.socket.clone() });
+            return Err(SdkError::Closed {
+                socket: self.socket.clone(),
+            });
         }
         let answer: Answer = serde_json::from_slice(&line).map_err(|_| SdkError::Unexpected)?;
         if answer.v != VERSION {
@@ -165,7 +179,10 @@ impl Client {
     }
 
     fn broken(&self, source: std::io::Error) -> SdkError {
-        SdkError::Broken { socket: self.socket.clone(), source }
+        SdkError::Broken {
+            socket: self.socket.clone(),
+            source,
+        }
     }
 }
 

@@ -32,7 +32,9 @@ pub(crate) fn hello() -> Hello {
 }
 
 fn files(count: usize) -> Vec<OwnedFd> {
-    (0..count).map(|_| std::fs::File::open("/dev/null").unwrap().into()).collect()
+    (0..count)
+        .map(|_| std::fs::File::open("/dev/null").unwrap().into())
+        .collect()
 }
 
 fn greeted() -> (StdStream, Greeted) {
@@ -54,7 +56,10 @@ fn a_hello_without_rings_or_of_another_version_is_refused() {
     assert!(matches!(greet(ours.into()), Err(LinkError::NoDescriptors)));
 
     let (ours, theirs) = StdStream::pair().unwrap();
-    let other = Hello { protocol_version: 9, ..hello() };
+    let other = Hello {
+        protocol_version: 9,
+        ..hello()
+    };
     send(&theirs, &FromSensor::Hello(other), &files(3));
     assert!(matches!(greet(ours.into()), Err(LinkError::Version { theirs: 9 })));
 
@@ -77,7 +82,10 @@ fn read_request(socket: &mut StdStream) -> ToSensor {
 }
 
 fn in_runtime<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, test)
 }
 
@@ -98,13 +106,20 @@ fn answers_find_who_asked_in_any_order_and_bring_their_descriptors() {
         let orders = Rc::new(RefCell::new(Vec::new()));
         let seen = Rc::clone(&orders);
         let reading = tokio::task::spawn_local(reader.run(move |order| seen.borrow_mut().push(order)));
-        let open = Request::OpenMapped { pid: aa_wire::Pid(1), start_ns: 2, from: 3, to: 4 };
-        let (first, second) =
-            tokio::join!(asking.request(Request::Status), asking.request_with_descriptors(open));
+        let open = Request::OpenMapped {
+            pid: aa_wire::Pid(1),
+            start_ns: 2,
+            from: 3,
+            to: 4,
+        };
+        let (first, second) = tokio::join!(asking.request(Request::Status), asking.request_with_descriptors(open));
         assert_eq!(first, Ok(Reply::Done));
         let (reply, descriptors) = second.unwrap();
         assert_eq!((reply, descriptors.len()), (Reply::Mapped, 1));
-        assert!(matches!(reading.await.unwrap(), Err(LinkError::Closed)), "the sensor closed its end");
+        assert!(
+            matches!(reading.await.unwrap(), Err(LinkError::Closed)),
+            "the sensor closed its end"
+        );
         assert_eq!(*orders.borrow(), [Order::Reload]);
         assert_eq!(asking.request(Request::Losses).await.unwrap_err().code, "sensor-gone");
     });

@@ -34,14 +34,21 @@ impl Mapping {
 
     /// `None` if no file is mapped.
     pub(super) fn key(&self) -> Option<ModuleKey> {
-        let key = ModuleKey { device: self.device.clone(), inode: self.inode, path: self.path.clone() };
+        let key = ModuleKey {
+            device: self.device.clone(),
+            inode: self.inode,
+            path: self.path.clone(),
+        };
         (self.inode != 0).then_some(key)
     }
 }
 
 /// The executable mappings; lines that are no mappings are passed over.
 pub(super) fn parse(text: &[u8]) -> Vec<Mapping> {
-    text.split(|byte| *byte == b'\n').filter_map(line).take(MAPPINGS_LIMIT).collect()
+    text.split(|byte| *byte == b'\n')
+        .filter_map(line)
+        .take(MAPPINGS_LIMIT)
+        .collect()
 }
 
 fn line(line: &[u8]) -> Option<Mapping> {
@@ -55,7 +62,14 @@ fn line(line: &[u8]) -> Option<Mapping> {
     let inode = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
     let path = fields.next().unwrap_or_default().trim_ascii_start().to_vec();
     let executable = permissions.get(2) == Some(&b'x') && from < to;
-    executable.then_some(Mapping { from, to, offset, device, inode, path })
+    executable.then_some(Mapping {
+        from,
+        to,
+        offset,
+        device,
+        inode,
+        path,
+    })
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<u64> {
@@ -74,7 +88,10 @@ mod tests {
             7f20-7f30 r-xp 00000000 00:00 0 \nffff-10000 r-xp 00000000 00:00 0 [vsyscall]\nnonsense\n";
         let maps = parse(text);
         assert_eq!(maps.len(), 3);
-        assert_eq!((maps[0].path.as_slice(), maps[0].file_offset(0x7f11)), (&b"/lib/a b.so"[..], 0x1001));
+        assert_eq!(
+            (maps[0].path.as_slice(), maps[0].file_offset(0x7f11)),
+            (&b"/lib/a b.so"[..], 0x1001)
+        );
         assert!(maps[0].key().is_some() && maps[1].key().is_none());
     }
 

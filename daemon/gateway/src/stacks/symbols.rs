@@ -46,8 +46,15 @@ pub(super) struct SymbolThread {
 impl SymbolThread {
     pub(super) fn start(modules_kept: usize) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUED);
-        let names = Names { modules: Vec::new(), modules_kept };
-        std::thread::Builder::new().name("symbols".into()).spawn(move || names.run(&queue))?;
+        // blazesym's symbolisers stay on the thread that makes them.
+        let run = move || {
+            Names {
+                modules: Vec::new(),
+                modules_kept,
+            }
+            .run(&queue);
+        };
+        std::thread::Builder::new().name("symbols".into()).spawn(run)?;
         Ok(Self { jobs })
     }
 
@@ -78,7 +85,11 @@ impl Names {
     fn name(&mut self, lookup: Lookup) -> Frame {
         let named = lookup.module.and_then(|module| self.find(&module, lookup.offset));
         match named {
-            Some((symbol, offset)) => Frame { symbol: Some(symbol), offset: Some(offset), ..lookup.frame },
+            Some((symbol, offset)) => Frame {
+                symbol: Some(symbol),
+                offset: Some(offset),
+                ..lookup.frame
+            },
             None => lookup.frame,
         }
     }
@@ -105,11 +116,18 @@ impl Names {
 }
 
 fn new_symbolizer() -> Symbolizer {
-    Symbolizer::builder().enable_code_info(false).enable_inlined_fns(false).enable_auto_reload(false).build()
+    Symbolizer::builder()
+        .enable_code_info(false)
+        .enable_inlined_fns(false)
+        .enable_auto_reload(false)
+        .build()
 }
 
 fn shorten(name: &str) -> String {
-    aa_wire::text::escape(name.as_bytes()).chars().take(NAME_LIMIT).collect()
+    aa_wire::text::escape(name.as_bytes())
+        .chars()
+        .take(NAME_LIMIT)
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,11 +148,21 @@ mod tests {
         let maps = maps::parse(&std::fs::read("/proc/self/maps").unwrap());
         let mapping = maps.iter().find(|mapping| mapping.contains(address)).unwrap();
         let file = std::fs::File::open("/proc/self/exe").unwrap().into();
-        let module = Arc::new(Module { key: mapping.key().unwrap(), file });
+        let module = Arc::new(Module {
+            key: mapping.key().unwrap(),
+            file,
+        });
         let thread = SymbolThread::start(1).unwrap();
         let (reply, answer) = oneshot::channel();
-        let lookup = Lookup { frame: bare_frame(address), offset: mapping.file_offset(address), module: Some(module) };
-        assert!(thread.submit(Job { lookups: vec![lookup], reply }));
+        let lookup = Lookup {
+            frame: bare_frame(address),
+            offset: mapping.file_offset(address),
+            module: Some(module),
+        };
+        assert!(thread.submit(Job {
+            lookups: vec![lookup],
+            reply
+        }));
         let frames = answer.blocking_recv().unwrap();
         let symbol = frames[0].symbol.as_ref().unwrap();
         assert!(symbol.contains("a_function_with_a_name"), "{symbol}");

@@ -1,0 +1,61 @@
+# aa-sensord. `make run` shows the main job, `make test` passes all tests; both install what they need.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+CARGO := cargo --locked
+VMTEST := target/release/aa-vmtest
+PACKAGES := build-essential clang llvm libclang-dev pkg-config autoconf automake libtool autopoint gettext flex bison gawk \
+	linux-libc-dev qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd fakeroot uidmap debian-archive-keyring \
+	ca-certificates curl git bpftool
+
+.PHONY: help deps build test test-all check vm vm-run vm-shell bench run install
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+deps: .cache/deps ## Install what building and testing needs (Debian 12 or 13; root or sudo)
+
+.cache/deps: Makefile
+	@mkdir -p .cache
+	@missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(PACKAGES) 2>/dev/null \
+		| awk '$$2 == "installed" {print $$1}' | sort > .cache/have; \
+		printf '%s\n' $(PACKAGES) | sort | comm -23 - .cache/have); \
+	if [ -n "$$missing" ]; then \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get update -q; \
+		DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q --no-install-recommends $$missing; \
+	fi
+	@command -v cargo >/dev/null || { \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		$$sudo apt-get install -y -q --no-install-recommends rustup && rustup default stable; }
+	@touch $@
+
+build: deps ## Build everything
+	$(CARGO) build --release --workspace --bins
+
+test: deps ## Build, host tests, every kernel of the table
+	$(CARGO) build --release --workspace --bins
+	daemon/packaging/run-tests
+
+test-all: test ## Every test there is, the slow ones too
+
+check: deps ## Format, lints, host tests
+	cargo fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	$(CARGO) test --release --workspace --quiet
+
+vm: build ## Tests on one kernel: make vm K=6.12 [T=filter]
+	$(VMTEST) test $(K) $(if $(T),--filter $(T))
+
+vm-run: build ## Run a script as root in a guest with aa-sensord running: make vm-run K=6.12 SCRIPT=file
+	@$(VMTEST) run $(K) --script $(SCRIPT)
+
+vm-shell: build ## A root shell in a guest: make vm-shell K=6.12
+	@$(VMTEST) shell $(K)
+
+bench: build ## Figures: make bench B=kernel
+	$(VMTEST) bench $(B)
+
+run: build ## The main job, here if this kernel can enforce, else in a micro VM
+	@examples/run-demo

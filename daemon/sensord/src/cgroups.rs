@@ -1,0 +1,68 @@
+//! A cgroup for each `aasm run`, so that all of it can be found, frozen and killed together.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Where the hierarchy is mounted.
+const ROOT: &str = "/sys/fs/cgroup";
+/// Our folder in it.
+const OURS: &str = "/sys/fs/cgroup/aa-sensord";
+
+fn folder(agent: u32) -> PathBuf {
+    Path::new(OURS).join(format!("agent-{agent}"))
+}
+
+/// Makes the agent's cgroup and moves the process there. Returns the cgroup's id.
+pub(crate) fn enter(agent: u32, pid: u32) -> io::Result<u64> {
+    let folder = folder(agent);
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("cgroup.procs"), pid.to_string())?;
+    Ok(fs::metadata(&folder)?.ino())
+}
+
+/// Kills everything in the agent's cgroup at once, where the kernel can (5.14 on).
+pub(crate) fn kill(agent: u32) {
+    let file = folder(agent).join("cgroup.kill");
+    if file.exists()
+        && let Err(error) = fs::write(&file, "1")
+    {
+        tracing::warn!(agent, %error, "cgroup.kill failed; processes are killed one by one");
+    }
+}
+
+/// Removes the agent's cgroup if it is empty.
+pub(crate) fn leave(agent: u32) {
+    let folder = folder(agent);
+    if folder.exists()
+        && let Err(error) = fs::remove_dir(&folder)
+    {
+        tracing::debug!(agent, %error, "cgroup not removed");
+    }
+}
+
+/// The id of a cgroup by its path from the root of the hierarchy; `None` if there is none now.
+pub(crate) fn id_of(path: &str) -> Option<u64> {
+    fs::metadata(Path::new(ROOT).join(path.trim_start_matches('/'))).ok().map(|data| data.ino())
+}
+
+/// The ids of a systemd unit's cgroups, wherever in the hierarchy they are.
+pub(crate) fn ids_of_unit(name: &str) -> Vec<u64> {
+    let mut found = Vec::new();
+    let mut waiting = vec![(PathBuf::from(ROOT), 0_u32)];
+    while let Some((folder, depth)) = waiting.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(data) = entry.metadata() else { continue };
+            if !data.is_dir() {
+                continue;
+            }
+            if entry.file_name() == *name {
+                found.push(data.ino());
+            } else if depth < 8 {
+                waiting.push((entry.path(), depth + 1));
+            }
+        }
+    }
+    found
+}

@@ -1,0 +1,90 @@
+//! Facts about the host: one field each, found by looking or doing, never by comparing versions.
+
+use std::fs;
+use std::path::Path;
+
+use aa_wire::status::{FactState, HostFact, HostFacts};
+
+/// What the host has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostSupport {
+    pub(crate) kernel_release: String,
+    /// The kernel's type information, without which no program can be fitted to it.
+    pub(crate) btf: FactState,
+    /// `bpf` among the security modules that were booted.
+    pub(crate) lsm_bpf: FactState,
+    pub(crate) lsm: Vec<String>,
+    pub(crate) cgroup2: FactState,
+    pub(crate) bpffs: FactState,
+    pub(crate) lockdown: FactState,
+    pub(crate) privileged: FactState,
+}
+
+fn present(path: &str) -> FactState {
+    match Path::new(path).try_exists() {
+        Ok(true) => FactState::Yes,
+        Ok(false) => FactState::No,
+        Err(error) => FactState::Unknown(error.to_string()),
+    }
+}
+
+fn text(path: &str) -> Result<String, String> {
+    fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(|error| format!("{path}: {error}"))
+}
+
+fn mounted(kind: &str) -> FactState {
+    match text("/proc/self/mountinfo") {
+        Ok(mounts) if mounts.lines().any(|line| line.contains(&format!(" - {kind} "))) => FactState::Yes,
+        Ok(_) => FactState::No,
+        Err(why) => FactState::Unknown(why),
+    }
+}
+
+/// Looks.
+pub(crate) fn probe_host() -> HostSupport {
+    let lsm = text("/sys/kernel/security/lsm");
+    let modules: Vec<String> =
+        lsm.as_deref().map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    HostSupport {
+        kernel_release: text("/proc/sys/kernel/osrelease").unwrap_or_default(),
+        btf: present("/sys/kernel/btf/vmlinux"),
+        lsm_bpf: match &lsm {
+            Ok(_) if modules.iter().any(|name| name == "bpf") => FactState::Yes,
+            Ok(_) => FactState::No,
+            Err(why) => FactState::Unknown(why.clone()),
+        },
+        lsm: modules,
+        cgroup2: mounted("cgroup2"),
+        bpffs: mounted("bpf"),
+        lockdown: match text("/sys/kernel/security/lockdown") {
+            Ok(modes) if modes.contains("[none]") => FactState::No,
+            Ok(_) => FactState::Yes,
+            Err(why) => FactState::Unknown(why),
+        },
+        privileged: match (caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_BPF), nix::unistd::geteuid()) {
+            (Ok(true), _) => FactState::Yes,
+            (_, user) if user.is_root() => FactState::Yes,
+            (Ok(false), _) => FactState::No,
+            (Err(error), _) => FactState::Unknown(error.to_string()),
+        },
+    }
+}
+
+impl HostSupport {
+    /// As status shows them.
+    pub(crate) fn facts(&self) -> HostFacts {
+        let fact = |name: &str, state: &FactState| HostFact { name: name.to_owned(), state: state.clone() };
+        HostFacts {
+            kernel_release: self.kernel_release.clone(),
+            lsm: self.lsm.clone(),
+            facts: vec![
+                fact("btf", &self.btf),
+                fact("lsm-bpf", &self.lsm_bpf),
+                fact("cgroup2", &self.cgroup2),
+                fact("bpffs", &self.bpffs),
+                fact("lockdown", &self.lockdown),
+                fact("privileged", &self.privileged),
+            ],
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The daemon's life: start, serve, end.
+
+use std::error::Error;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use aa_bpf::tables::Tables;
+use aa_bpf::tasks::Tasks;
+use aa_bpf::{Kernel, LoadError};
+use aa_wire::WireError;
+use aa_wire::sensor::FromSensor;
+use nix::fcntl::{Flock, FlockArg};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::link::Link;
+use crate::mounts::MountList;
+use crate::notify::Notifier;
+use crate::registry::{Registry, boot_id};
+use crate::sensor::{Sensor, prepare_run_directory};
+use crate::settings::Settings;
+use crate::{host, plan, self_test};
+
+/// How often what has ended is forgotten and what selectors name is looked for again.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// A gateway that lived shorter than this is not restarted at once.
+const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How the daemon ended, told to a person and to whoever started it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) told: WireError,
+    pub(crate) status: u8,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        Self { told: WireError::from_error("AA-S000", error), status: 1 }
+    }
+
+    pub(crate) fn config(error: &dyn Error) -> Self {
+        Self { told: WireError::from_error("AA-S004", error).hint("see config.toml(5)"), status: 78 }
+    }
+
+    fn kernel(told: WireError) -> Self {
+        Self { told, status: 69 }
+    }
+}
+
+fn failed(error: &dyn Error) -> Failure {
+    Failure::of(error)
+}
+
+/// Starts, serves until told to stop, ends. Enforcement stays.
+pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
+    let host = host::probe_host();
+    plan::decide(&host).map_err(Failure::kernel)?;
+    prepare_run_directory(&settings.run_dir).map_err(|error| failed(&error))?;
+    let _only_one = lock(settings)?;
+    let signals = block_signals().map_err(|error| failed(&error))?;
+    let notifier = Notifier::new(std::env::var_os("NOTIFY_SOCKET").as_deref()).map_err(|error| failed(&error))?;
+
+    let begun = Instant::now();
+    let mut mounts = MountList::open().map_err(|error| failed(&error))?;
+    let mut sensor = start(settings, host, &mut mounts)?;
+    tracing::info!(adopted = sensor.kernel.adopted, took_ms = begun.elapsed().as_millis(), "in force and proven");
+
+    let mut server = Server { settings, notifier, signals, mounts, link: None, ready: false, restart_at: Instant::now() };
+    server.serve(&mut sensor)
+}
+
+fn lock(settings: &Settings) -> Result<Flock<File>, Failure> {
+    let path = settings.run_dir.join("sensord.lock");
+    let file = File::create(&path).map_err(|error| failed(&error))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Failure {
+        told: WireError::new("AA-S005", "aa-sensord is running already")
+            .because(format!("`{}` is locked", path.display()))
+            .hint("systemctl status aa-sensord"),
+        status: 1,
+    })
+}
+
+/// Loads or adopts, writes what every policy needs, proves the hooks.
+fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -> Result<Sensor, Failure> {
+    let kernel = Kernel::start(settings.sizes).map_err(|error| refused_by_kernel(&error, &host.kernel_release))?;
+    let mut tables = Tables::new(&kernel).map_err(|error| failed(&error))?;
+    let tasks = Tasks::new(&kernel).map_err(|error| failed(&error))?;
+    let known = mounts.read().map_err(|error| failed(&error))?;
+    tables.set_mount_points(&known).map_err(|error| failed(&error))?;
+    tables.set_record_activity(settings.record_activity).map_err(|error| failed(&error))?;
+    let rows = self_test::run(&mut tables, &tasks, &settings.run_dir).map_err(|error| failed(&error))?;
+    let failures = self_test::failures(&rows);
+    if !failures.is_empty() {
+        // Nothing is claimed that is not proven: what was loaded just now goes, what was in force before stays.
+        if !kernel.adopted {
+            Kernel::unload().map_err(|error| failed(&error))?;
+        }
+        return Err(Failure::kernel(
+            WireError::new("AA-K003", format!("kernel {} does not enforce what it was told", host.kernel_release))
+                .because(failures.join("\n"))
+                .hint("`aasm doctor` shows what this host lacks; please report this kernel"),
+        ));
+    }
+    let boot_id = boot_id().map_err(|error| failed(&error))?;
+    let registry =
+        Registry::load(settings.state_file(), &boot_id, kernel.adopted).map_err(|error| failed(&error))?;
+    let mut sensor = Sensor { host, kernel, tables, tasks, registry, boot_id, self_test: rows };
+    sensor.refresh_selectors().map_err(|error| failed(&error))?;
+    Ok(sensor)
+}
+
+fn refused_by_kernel(error: &LoadError, release: &str) -> Failure {
+    let told = WireError::from_error("AA-K004", error);
+    Failure::kernel(WireError { message: format!("kernel {release} refuses the programs"), ..told }
+        .because(format!("{error}{}", error.source().map_or(String::new(), |source| format!(": {source}"))))
+        .hint("6.1 or newer with BPF-LSM is needed, without kernel lockdown in confidentiality mode; `aasm doctor` says what is missing"))
+}
+
+fn block_signals() -> nix::Result<SignalFd> {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
+        set.add(signal);
+    }
+    set.thread_block()?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+}
+
+/// The loop and what it waits for.
+struct Server<'a> {
+    settings: &'a Settings,
+    notifier: Notifier,
+    signals: SignalFd,
+    mounts: MountList,
+    link: Option<Link>,
+    ready: bool,
+    restart_at: Instant,
+}
+
+enum Woken {
+    Stop,
+    Reload,
+    Nothing,
+}
+
+impl Server<'_> {
+    fn serve(&mut self, sensor: &mut Sensor) -> Result<(), Failure> {
+        let mut swept = Instant::now();
+        loop {
+            self.keep_gateway(sensor)?;
+            match self.wait(sensor)? {
+                Woken::Stop => break,
+                Woken::Reload => self.tell(&FromSensor::Reload),
+                Woken::Nothing => {}
+            }
+            if swept.elapsed() >= HOUSEKEEPING {
+                swept = Instant::now();
+                housekeeping(sensor);
+                self.notifier.tell("WATCHDOG=1");
+            }
+        }
+        self.notifier.tell("STOPPING=1");
+        if let Some(link) = self.link.take() {
+            link.stop();
+        }
+        tracing::info!("ended; what is in force stays in force (`aa-sensord unload` ends it)");
+        Ok(())
+    }
+
+    /// Starts a gateway where there is none.
+    fn keep_gateway(&mut self, sensor: &Sensor) -> Result<(), Failure> {
+        if self.link.as_mut().is_some_and(Link::ended) {
+            self.drop_gateway("it ended");
+        }
+        if self.link.is_some() || Instant::now() < self.restart_at {
+            return Ok(());
+        }
+        match Link::start(self.settings) {
+            Ok(mut link) => match sensor.greet(&mut link) {
+                Ok(()) => self.link = Some(link),
+                Err(error) => {
+                    tracing::error!(%error, "the gateway does not take its greeting");
+                    link.kill();
+                    self.restart_at = Instant::now() + GATEWAY_PATIENCE;
+                }
+            },
+            Err(error) if !self.ready => return Err(failed(&error)),
+            Err(error) => {
+                tracing::error!(%error, "no gateway");
+                self.restart_at = Instant::now() + GATEWAY_PATIENCE;
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_gateway(&mut self, why: &str) {
+        if let Some(mut link) = self.link.take() {
+            tracing::error!(why, "gateway lost; the kernel keeps enforcing, a new one is started");
+            link.kill();
+            if link.started.elapsed() < GATEWAY_PATIENCE {
+                self.restart_at = Instant::now() + GATEWAY_PATIENCE;
+            }
+        }
+    }
+
+    fn tell(&mut self, message: &FromSensor) {
+        if let Some(link) = &mut self.link
+            && let Err(error) = link.send(message, &[])
+        {
+            self.drop_gateway(&error.to_string());
+        }
+    }
+
+    fn wait(&mut self, sensor: &mut Sensor) -> Result<Woken, Failure> {
+        let (mut asked, mut signalled, mut mounts_changed) = (false, false, false);
+        {
+            let mut waiting = vec![
+                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.mounts.file.as_fd(), PollFlags::POLLPRI),
+            ];
+            if let Some(link) = &self.link {
+                waiting.push(PollFd::new(link.as_fd(), PollFlags::POLLIN));
+            }
+            match poll(&mut waiting, PollTimeout::from(1000_u16)) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(error) => return Err(failed(&error)),
+            }
+            let woken = |at: usize| waiting.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
+            (signalled, mounts_changed, asked) = (woken(0) | signalled, woken(1) | mounts_changed, woken(2) | asked);
+        }
+        if mounts_changed {
+            match self.mounts.read().map(|known| sensor.tables.set_mount_points(&known)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "mount points not written"),
+                Err(error) => tracing::error!(%error, "mount points not read"),
+            }
+        }
+        if asked {
+            self.answer(sensor);
+        }
+        Ok(if signalled { self.signal() } else { Woken::Nothing })
+    }
+
+    fn answer(&mut self, sensor: &mut Sensor) {
+        let Some(link) = &mut self.link else { return };
+        let mut done = link.receive();
+        while done.is_ok() {
+            let Some(asked) = link.next() else { break };
+            done = sensor.answer(link, asked);
+        }
+        if !self.ready && link.heard {
+            self.ready = true;
+            self.notifier.tell("READY=1\nSTATUS=enforcing; every hook proven");
+            tracing::info!("ready");
+        }
+        if let Err(error) = done {
+            self.drop_gateway(&error.to_string());
+        }
+    }
+
+    fn signal(&mut self) -> Woken {
+        let mut woken = Woken::Nothing;
+        while let Ok(Some(info)) = self.signals.read_signal() {
+            match i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
+                Some(Signal::SIGTERM | Signal::SIGINT) => woken = Woken::Stop,
+                Some(Signal::SIGHUP) if !matches!(woken, Woken::Stop) => woken = Woken::Reload,
+                _ => {}
+            }
+        }
+        woken
+    }
+}
+
+/// What nobody asks for: numbers of ended agents, cgroups and units that came to be.
+fn housekeeping(sensor: &mut Sensor) {
+    if let Err(error) = sensor.forget_ended() {
+        tracing::error!(%error, "ended agents not forgotten");
+    }
+    if sensor.selects_by_place()
+        && let Err(error) = sensor.refresh_selectors()
+    {
+        tracing::error!(%error, "selectors not refreshed");
+    }
+}

@@ -1,0 +1,137 @@
+//! From facts to what is loaded: pure, and tested by taking one fact away at a time.
+
+use aa_wire::WireError;
+use aa_wire::status::{FactState, Protection, ProtectionState};
+
+use crate::host::HostSupport;
+
+/// What the programs protect, and the hooks (as programs name them) that prove it.
+pub(crate) const PROTECTIONS: [(&str, &[&str]); 6] = [
+    ("file", &["file_open", "path_mknod", "path_unlink", "path_rename", "path_link", "path_symlink", "path_truncate",
+        "path_mkdir", "path_rmdir", "path_chmod", "path_chown"]),
+    ("exec", &["bprm_check_security", "mmap_file"]),
+    ("connect", &["socket_connect", "socket_sendmsg", "sendmsg4", "unix_stream_connect", "unix_may_send"]),
+    ("listen", &["socket_bind", "socket_listen"]),
+    ("socket", &["socket_create"]),
+    ("containment", &["task_kill", "ptrace_access_check", "sb_mount", "bpf", "task_alloc"]),
+];
+
+/// Whether to load, and the refusal if not.
+pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
+    let refuse = |message: &str, cause: String, hint: &str| {
+        Err(WireError::new("AA-K001", message).because(cause).hint(hint))
+    };
+    if host.privileged == FactState::No {
+        return refuse(
+            "aa-sensord needs to be started as root",
+            "loading BPF programs takes CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN, which this process lacks".into(),
+            "sudo systemctl start aa-sensord",
+        );
+    }
+    if host.btf != FactState::Yes {
+        return refuse(
+            &format!("kernel {} cannot run aa-sensord", host.kernel_release),
+            "it has no type information (/sys/kernel/btf/vmlinux)".into(),
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y; every Debian kernel from 6.1 on has it",
+        );
+    }
+    if host.lsm_bpf == FactState::No {
+        return Err(WireError::new("AA-K002", "this kernel cannot enforce: BPF-LSM is not active")
+            .because(format!("`bpf` is not among the active security modules ({})", host.lsm.join(",")))
+            .hint(format!(
+                "boot with `lsm={}`; `aasm doctor` shows the file and the line to change",
+                host.lsm.iter().map(String::as_str).filter(|name| *name != "capability").chain(["bpf"]).collect::<Vec<_>>().join(",")
+            )));
+    }
+    if host.cgroup2 == FactState::No {
+        return refuse(
+            "aa-sensord needs cgroup version 2",
+            "no cgroup2 file system is mounted".into(),
+            "mount -t cgroup2 cgroup2 /sys/fs/cgroup, or boot with systemd.unified_cgroup_hierarchy=1",
+        );
+    }
+    if host.bpffs == FactState::No {
+        return refuse(
+            "aa-sensord needs the BPF file system, where enforcement survives its own restart",
+            "no bpf file system is mounted".into(),
+            "mount -t bpf bpf /sys/fs/bpf",
+        );
+    }
+    Ok(())
+}
+
+/// What status says of each protection, given which hooks the self-test proved.
+pub(crate) fn coverage(attached: &[&str], proven: &[&str]) -> Vec<Protection> {
+    PROTECTIONS
+        .iter()
+        .map(|(name, hooks)| {
+            let missing: Vec<&str> = hooks.iter().copied().filter(|hook| !attached.contains(hook)).collect();
+            let via = "bpf-lsm".to_owned();
+            let state = if missing.is_empty() {
+                ProtectionState::Enforced { via }
+            } else {
+                ProtectionState::Refused { missing: missing.join(", ") }
+            };
+            Protection { name: (*name).to_owned(), state, proven: hooks.iter().all(|hook| proven.contains(hook)) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn capable_host() -> HostSupport {
+        HostSupport {
+            kernel_release: "6.12".into(),
+            btf: FactState::Yes,
+            lsm_bpf: FactState::Yes,
+            lsm: ["lockdown", "capability", "bpf"].map(str::to_owned).into(),
+            cgroup2: FactState::Yes,
+            bpffs: FactState::Yes,
+            lockdown: FactState::No,
+            privileged: FactState::Yes,
+        }
+    }
+
+    #[test]
+    fn a_capable_host_is_not_refused() {
+        assert_eq!(decide(&capable_host()), Ok(()));
+    }
+
+    #[test]
+    fn without_bpf_in_the_list_the_refusal_names_the_line_to_boot_with() {
+        let host = HostSupport {
+            lsm_bpf: FactState::No,
+            lsm: ["lockdown", "capability", "yama"].map(str::to_owned).into(),
+            ..capable_host()
+        };
+        let refusal = decide(&host).unwrap_err();
+        assert_eq!(refusal.code, "AA-K002");
+        assert!(refusal.hint.unwrap().contains("lsm=lockdown,yama,bpf"));
+    }
+
+    #[test]
+    fn each_missing_fact_is_refused_with_cause_and_hint() {
+        let without = [
+            HostSupport { btf: FactState::No, ..capable_host() },
+            HostSupport { cgroup2: FactState::No, ..capable_host() },
+            HostSupport { bpffs: FactState::No, ..capable_host() },
+            HostSupport { privileged: FactState::No, ..capable_host() },
+        ];
+        for host in without {
+            let refusal = decide(&host).unwrap_err();
+            assert!(refusal.cause.is_some() && refusal.hint.is_some(), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_protection_with_an_unproven_hook_is_not_called_proven() {
+        let hooks = ["socket_bind", "socket_listen"];
+        let all = coverage(&hooks, &hooks);
+        let listen = all.iter().find(|protection| protection.name == "listen").unwrap();
+        assert!(listen.proven);
+        let some = coverage(&hooks, &["socket_bind"]);
+        assert!(!some.iter().find(|protection| protection.name == "listen").unwrap().proven);
+    }
+}

@@ -1,0 +1,176 @@
+//! The proof at start: a process of our own is governed by [`POLICY`] and tries, for every hook, something it may do and
+//! something it may not. Only what was both let through and denied counts as enforced; attaching proves nothing
+//! (where `bpf` is missing from `lsm=`, programs attach and never run).
+//!
+//! The sensor prepares the area and the listeners, starts itself as `aa-sensord probe AREA`, governs it, and reads its
+//! report. The probe's denials are in the log like any others, under the policy `self-test`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use aa_bpf::tables::Tables;
+use aa_bpf::tasks::{ProcessHandle, Tasks};
+use aa_policy::{Environment, Limits};
+use aa_wire::status::SelfTestRow;
+
+use crate::registry::{SELF_TEST_AGENT, SELF_TEST_SLOT};
+use crate::{probe, translate};
+
+/// The policy, with `$area` given by the test.
+const POLICY: &str = include_str!("self_test.yaml");
+
+/// Why the proof could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SelfTestError {
+    #[error("cannot prepare the self-test")]
+    Prepare(#[source] io::Error),
+    #[error("the self-test's policy is wrong: {0}")]
+    Policy(String),
+    #[error("cannot put the self-test's policy in force")]
+    Tables(#[from] aa_bpf::tables::TableError),
+    #[error("cannot govern the probe")]
+    Tasks(#[from] aa_bpf::tasks::TaskError),
+    #[error("the probe did not report: {0}")]
+    NoReport(String),
+}
+
+/// Runs the proof. The rows say what was proven; an error means that nothing can be said.
+pub(crate) fn run(tables: &mut Tables, tasks: &Tasks, run_dir: &Path) -> Result<Vec<SelfTestRow>, SelfTestError> {
+    let area = Area::prepare(run_dir).map_err(SelfTestError::Prepare)?;
+    let names = Environment {
+        lets: BTreeMap::from([("area".to_owned(), area.path.to_string_lossy().into_owned())]),
+        ..Environment::default()
+    };
+    let policy = aa_policy::parse_policy(POLICY, "self_test.yaml", &names)
+        .map_err(|diagnostics| SelfTestError::Policy(diagnostics.to_string()))?;
+    let lowered =
+        policy.lower(&Limits::default()).map_err(|error| SelfTestError::Policy(error.to_string()))?;
+    let resident = tables.add_policy(&translate::policy_tables(&lowered), SELF_TEST_SLOT)?;
+    tables.set_slot(SELF_TEST_SLOT, resident.index, 0)?;
+    tables.set_agent(SELF_TEST_AGENT, SELF_TEST_SLOT, 0)?;
+    let session = tables.next_session()?;
+    let report = probe_process(&area, |process| Ok(tasks.govern(process, SELF_TEST_AGENT, session)?));
+    tables.set_slot(SELF_TEST_SLOT, 0, 0)?;
+    tables.remove_policy(resident)?;
+    Ok(rows(&report?))
+}
+
+/// Starts the probe, lets `govern` make it governed, and collects its report.
+fn probe_process(
+    area: &Area,
+    govern: impl FnOnce(&ProcessHandle) -> Result<(), SelfTestError>,
+) -> Result<String, SelfTestError> {
+    let mut child = Command::new("/proc/self/exe")
+        .arg("probe")
+        .arg(&area.path)
+        .args(area.ports.map(|port| port.to_string()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(SelfTestError::Prepare)?;
+    let governed = ProcessHandle::open(child.id()).map_err(SelfTestError::from).and_then(|process| govern(&process));
+    if let Err(error) = governed {
+        drop(child.kill().and_then(|()| child.wait().map(|_| ())));
+        return Err(error);
+    }
+    let told = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(b"go\n"));
+    let mut report = String::new();
+    let read = child.stdout.take().map_or(Ok(0), |stdout| stdout.take(1 << 20).read_to_string(&mut report));
+    let status = child.wait().map_err(SelfTestError::Prepare)?;
+    told.and(read).map_err(|error| SelfTestError::NoReport(error.to_string()))?;
+    if !status.success() {
+        return Err(SelfTestError::NoReport(format!("it ended with {status}")));
+    }
+    Ok(report)
+}
+
+fn rows(report: &str) -> Vec<SelfTestRow> {
+    report
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split('\t').map(str::to_owned);
+            let (hook, probe, expected, got) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+            let passed = expected == got;
+            Some(SelfTestRow { hook, probe, expected, got, passed })
+        })
+        .collect()
+}
+
+/// What of the proof failed, hook by hook. A hook needs both an allowed and a denied probe.
+pub(crate) fn failures(rows: &[SelfTestRow]) -> Vec<String> {
+    rows.iter()
+        .filter(|row| !row.passed)
+        .map(|row| format!("{}: {} should have been {} and was {}", row.hook, row.probe, row.expected, row.got))
+        .collect()
+}
+
+/// Files and listeners that the probe tries, removed at the end.
+#[derive(Debug)]
+struct Area {
+    path: PathBuf,
+    /// TCP port on both loopback addresses, UDP port likewise.
+    ports: [u16; 2],
+    _tcp: [TcpListener; 2],
+    _udp: [UdpSocket; 2],
+    _unix: [UnixListener; 2],
+    _datagram: [UnixDatagram; 2],
+}
+
+const ADDRESSES: [&str; 2] = ["127.0.0.1", "127.0.0.2"];
+
+impl Area {
+    fn prepare(run_dir: &Path) -> io::Result<Self> {
+        let path = run_dir.join("probe");
+        if path.exists() {
+            fs::remove_dir_all(&path)?;
+        }
+        for side in ["allowed", "denied"] {
+            let folder = path.join(side);
+            DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            for file in probe::PREPARED {
+                fs::write(folder.join(file), "#!/bin/true\n")?;
+                fs::set_permissions(folder.join(file), fs::Permissions::from_mode(0o700))?;
+            }
+            DirBuilder::new().create(folder.join("emptied"))?;
+            DirBuilder::new().create(folder.join("mount"))?;
+        }
+        let tcp = TcpListener::bind((ADDRESSES[0], 0))?;
+        let port = tcp.local_addr()?.port();
+        let udp = UdpSocket::bind((ADDRESSES[0], 0))?;
+        let udp_port = udp.local_addr()?.port();
+        let named = |side: &str, name: &str| path.join(side).join(name);
+        Ok(Self {
+            ports: [port, udp_port],
+            _tcp: [tcp, TcpListener::bind((ADDRESSES[1], port))?],
+            _udp: [udp, UdpSocket::bind((ADDRESSES[1], udp_port))?],
+            _unix: [UnixListener::bind(named("allowed", "stream"))?, UnixListener::bind(named("denied", "stream"))?],
+            _datagram: [UnixDatagram::bind(named("allowed", "datagram"))?, UnixDatagram::bind(named("denied", "datagram"))?],
+            path,
+        })
+    }
+}
+
+impl Drop for Area {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::warn!(%error, "the self-test's files stay behind");
+        }
+    }
+}
+
+/// The probe's side: waits for the word, tries everything, reports a line each.
+pub(crate) fn serve(area: &Path, ports: [u16; 2]) -> io::Result<()> {
+    let mut word = String::new();
+    BufReader::new(io::stdin()).read_line(&mut word)?;
+    let mut report = Vec::new();
+    for row in probe::try_all(area, ports) {
+        writeln!(report, "{}\t{}\t{}\t{}", row.hook, row.probe, row.expected, row.got)?;
+    }
+    io::stdout().write_all(&report)
+}

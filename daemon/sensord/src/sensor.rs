@@ -1,0 +1,467 @@
+//! The sensor's state and what it does when asked. One thread owns all of it.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use aa_bpf::abi;
+use aa_bpf::load::LoadError;
+use aa_bpf::tables::{Resident, TableError, Tables};
+use aa_bpf::tasks::{ProcessHandle, TaskError, Tasks};
+use aa_bpf::{Kernel, pool::Extent};
+use aa_policy::{Automaton, Limits, Lowered, LoweredSelector};
+use aa_wire::sensor::{
+    COMMAND_LIMIT, FromSensor, GovernedProcess, Hello, LossCount, MAPS_TEXT_LIMIT, PROCESS_LIST_LIMIT, PROTOCOL_VERSION,
+    PolicyInKernel, Reply, Request, ToSensor,
+};
+use aa_wire::status::{MapFill, ProgramRow, SelfTestRow, SensorStatus};
+use aa_wire::{AgentId, CgroupId, Generation, Pid, SessionId, Slot, WireError};
+use nix::sys::signal::Signal;
+
+use crate::host::HostSupport;
+use crate::link::{Link, LinkError};
+use crate::registry::{AgentEntry, Registry, SlotEntry};
+use crate::{cgroups, plan, process, translate};
+
+/// How long a kill waits for the last process to be gone.
+const KILL_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Everything the sensor owns.
+#[derive(Debug)]
+pub(crate) struct Sensor {
+    pub(crate) host: HostSupport,
+    pub(crate) kernel: Kernel,
+    pub(crate) tables: Tables,
+    pub(crate) tasks: Tasks,
+    pub(crate) registry: Registry,
+    pub(crate) boot_id: String,
+    pub(crate) self_test: Vec<SelfTestRow>,
+}
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("the tables of the policy cannot be read")]
+    Tables(#[source] postcard::Error),
+    #[error(transparent)]
+    Table(#[from] TableError),
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    #[error(transparent)]
+    Kernel(#[from] LoadError),
+    #[error("cannot remember what is in force")]
+    Registry(#[source] io::Error),
+    #[error("{0}")]
+    Refused(String),
+    #[error("cannot read process {pid}")]
+    Process { pid: u32, source: io::Error },
+    #[error("cannot move process {pid} to a cgroup of its own")]
+    Cgroup { pid: u32, source: io::Error },
+    #[error("a selector of the policy cannot be used: {0}")]
+    Selector(String),
+}
+
+impl RequestError {
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Table(TableError::Pool(_)) => {
+                Some("use fewer or shorter patterns, or raise `sensor.pool_mib` in /etc/aa-sensord/config.toml")
+            }
+            Self::Table(TableError::Full { .. }) => Some("retire policies that are no longer used: `aasm policy list`"),
+            _ => None,
+        }
+    }
+
+    fn told(&self) -> WireError {
+        let mut told = WireError::from_error("AA-S001", self);
+        told.hint = self.hint().map(str::to_owned);
+        told
+    }
+}
+
+impl Sensor {
+    /// What a new gateway is told first.
+    pub(crate) fn greet(&self, link: &mut Link) -> Result<(), LinkError> {
+        let hello = Hello {
+            protocol_version: PROTOCOL_VERSION,
+            abi_version: abi::AA_ABI_VERSION,
+            boot_id: self.boot_id.clone(),
+            boottime_to_realtime_ns: boottime_to_realtime_ns()?,
+            adopted_pins: self.kernel.adopted,
+            policies_in_kernel: self
+                .registry
+                .slots()
+                .map(|(slot, entry)| PolicyInKernel {
+                    slot: Slot(slot),
+                    generation: Generation(entry.generation),
+                    name: entry.name.clone(),
+                    digest: entry.digest.clone(),
+                })
+                .collect(),
+        };
+        let rings = ["decisions", "activity", "plaintext"].map(|ring| self.kernel.map(ring));
+        let [decisions, activity, plaintext] = rings;
+        match (decisions, activity, plaintext) {
+            (Ok(decisions), Ok(activity), Ok(plaintext)) => {
+                link.send(&FromSensor::Hello(hello), &[decisions.as_fd(), activity.as_fd(), plaintext.as_fd()])
+            }
+            _ => Err(LinkError::Io(io::Error::other("a ring is missing"))),
+        }
+    }
+
+    /// Answers one request.
+    pub(crate) fn answer(&mut self, link: &mut Link, asked: ToSensor) -> Result<(), LinkError> {
+        let id = asked.id;
+        tracing::debug!(id, request = ?asked.body, "asked");
+        if let Request::OpenMapped { pid, start_ns, from, to } = asked.body {
+            return match self.open_mapped(pid.0, start_ns, from, to) {
+                Ok(file) => {
+                    link.send(&FromSensor::Response { id, result: Ok(Reply::Mapped) }, &[file.as_fd()])
+                }
+                Err(error) => link.send(&FromSensor::Response { id, result: Err(error.told()) }, &[]),
+            };
+        }
+        let result = self.perform(asked.body).map_err(|error| error.told());
+        link.send(&FromSensor::Response { id, result }, &[])
+    }
+
+    fn perform(&mut self, request: Request) -> Result<Reply, RequestError> {
+        match request {
+            Request::LoadPolicy { name, digest, lowered, replaces } => self.load_policy(name, digest, &lowered, replaces),
+            Request::RetirePolicy { slot } => self.retire_policy(slot.0).map(|()| Reply::Done),
+            Request::Govern { pid, start_ns, slot, agent_name } => self.govern(pid.0, start_ns, slot.0, agent_name),
+            Request::Kill { agent } => self.kill(agent.0),
+            Request::Processes => self.processes().map(Reply::Processes),
+            Request::Status => Ok(Reply::Status(Box::new(self.status()?))),
+            Request::Maps { pid, start_ns } => {
+                self.check_governed(pid.0, start_ns)?;
+                let text = process::maps(pid.0, MAPS_TEXT_LIMIT);
+                Ok(Reply::Maps { text: text.map_err(|source| RequestError::Process { pid: pid.0, source })? })
+            }
+            Request::Losses => self.losses().map(Reply::Losses),
+            // Answered with a descriptor, in `answer`.
+            Request::OpenMapped { .. } => Err(RequestError::Refused("asked in the wrong place".into())),
+        }
+    }
+
+    fn load_policy(&mut self, name: String, digest: String, lowered: &[u8], replaces: bool) -> Result<Reply, RequestError> {
+        let begun = Instant::now();
+        let lowered: Lowered = postcard::from_bytes(lowered).map_err(RequestError::Tables)?;
+        let known = self.registry.slot_named(&name);
+        let slot = match (known, replaces) {
+            (Some(slot), true) => slot,
+            (None, false) => self.registry.free_slot().ok_or(RequestError::Table(TableError::Full {
+                map: "policy_slots",
+                capacity: abi::AA_MAX_SLOTS,
+            }))?,
+            (Some(_), false) => return Err(RequestError::Refused(format!("a policy `{name}` is in force already"))),
+            (None, true) => return Err(RequestError::Refused(format!("no policy `{name}` is in force"))),
+        };
+        check_selectors(&lowered.selectors)?;
+        let old = self.registry.slot(slot).cloned();
+        let fresh = self.tables.add_policy(&translate::policy_tables(&lowered), slot)?;
+        let agent = self.selector_agent(slot, &lowered, old.as_ref())?;
+        self.tables.set_slot(slot, fresh.index, agent)?;
+        if let Some(old) = old {
+            self.remove_resident(old.index)?;
+        }
+        let entry =
+            SlotEntry { name, digest, generation: fresh.generation, index: fresh.index, agent, selectors: lowered.selectors };
+        self.registry.set_slot(slot, entry).map_err(RequestError::Registry)?;
+        self.refresh_selectors()?;
+        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        tracing::info!(slot, generation = fresh.generation, took_us, "policy in force");
+        Ok(Reply::Loaded { slot: Slot(slot), generation: Generation(fresh.generation), took_us })
+    }
+
+    /// The agent that a policy's selectors make; it stays the same over reloads.
+    fn selector_agent(&mut self, slot: u32, lowered: &Lowered, old: Option<&SlotEntry>) -> Result<u32, RequestError> {
+        if let Some(agent) = old.map(|old| old.agent).filter(|agent| *agent != 0) {
+            return Ok(agent);
+        }
+        if lowered.selectors.is_empty() {
+            return Ok(0);
+        }
+        let agent = self.new_agent(&lowered.name, slot, true)?;
+        Ok(agent)
+    }
+
+    fn new_agent(&mut self, name: &str, slot: u32, by_selector: bool) -> Result<u32, RequestError> {
+        let full = || RequestError::Table(TableError::Full { map: "agents", capacity: abi::AA_MAX_AGENTS });
+        let agent = match self.registry.free_agent() {
+            Some(agent) => agent,
+            None => {
+                self.forget_ended()?;
+                self.registry.free_agent().ok_or_else(full)?
+            }
+        };
+        self.tables.set_agent(agent, slot, 0)?;
+        let entry = AgentEntry { name: name.to_owned(), slot, by_selector };
+        self.registry.set_agent(agent, entry).map_err(RequestError::Registry)?;
+        Ok(agent)
+    }
+
+    fn remove_resident(&mut self, index: u32) -> Result<(), RequestError> {
+        let found = self.tables.residents()?.into_iter().find(|resident| resident.index == index);
+        let gone = Resident { index, generation: 0, extent: Extent { start: 0, words: 0 } };
+        let resident = found.unwrap_or(gone);
+        Ok(self.tables.remove_policy(resident)?)
+    }
+
+    fn retire_policy(&mut self, slot: u32) -> Result<(), RequestError> {
+        let entry = self.registry.slot(slot).cloned();
+        let entry = entry.ok_or_else(|| RequestError::Refused(format!("no policy is in slot {slot}")))?;
+        self.forget_ended()?;
+        let user = self.registry.agents().find(|(agent, user)| user.slot == slot && *agent != entry.agent);
+        if let Some((agent, user)) = user {
+            return Err(RequestError::Refused(format!("agent {agent} ({}) is still governed by `{}`", user.name, entry.name)));
+        }
+        if entry.agent != 0 && self.tasks.list()?.iter().any(|row| row.agent == entry.agent) {
+            return Err(RequestError::Refused(format!("processes are still governed by `{}`", entry.name)));
+        }
+        self.registry.remove_slot(slot).map_err(RequestError::Registry)?;
+        self.refresh_selectors()?;
+        if entry.agent != 0 {
+            self.registry.remove_agent(entry.agent).map_err(RequestError::Registry)?;
+        }
+        self.tables.set_slot(slot, 0, 0)?;
+        self.remove_resident(entry.index)
+    }
+
+    /// Writes the selectors of all slots into the kernel, and governs what already runs and matches.
+    pub(crate) fn refresh_selectors(&mut self) -> Result<(), RequestError> {
+        let mut globs: Vec<(&str, u32)> = Vec::new();
+        let (mut users, mut groups) = (Vec::new(), Vec::new());
+        let mut highest = 0;
+        for (slot, entry) in self.registry.slots() {
+            let value = slot + 1;
+            for selector in &entry.selectors {
+                match selector {
+                    LoweredSelector::Exec { pattern, .. } => {
+                        highest = highest.max(value);
+                        globs.push((pattern, value));
+                    }
+                    LoweredSelector::User { name, uid } => users.push((uid_of(name, *uid)?, value)),
+                    LoweredSelector::Cgroup { path } => groups.extend(cgroups::id_of(path).map(|id| (id, value))),
+                    LoweredSelector::Unit { name } => {
+                        groups.extend(cgroups::ids_of_unit(name).into_iter().map(|id| (id, value)));
+                    }
+                }
+            }
+        }
+        let automaton = if globs.is_empty() {
+            None
+        } else {
+            let built = Automaton::from_globs(&globs, &Limits::default());
+            Some(built.map_err(|error| RequestError::Selector(error.to_string()))?)
+        };
+        let table = automaton.as_ref().map(|automaton| translate::selector_table(automaton, highest));
+        self.tables.set_selectors(table.as_ref(), &users, &groups)?;
+        self.adopt_running()
+    }
+
+    /// Governs what runs already: pass after pass until one finds nobody new.
+    pub(crate) fn adopt_running(&self) -> Result<(), RequestError> {
+        for _ in 0..64 {
+            let adopted = self.tasks.adopt()?;
+            if adopted.is_empty() {
+                return Ok(());
+            }
+            tracing::info!(tasks = adopted.len(), "running tasks are governed from now on");
+        }
+        Err(RequestError::Refused("tasks start faster than they can be found".into()))
+    }
+
+    /// Whether any policy selects by something that may come to be later: a unit, a cgroup.
+    pub(crate) fn selects_by_place(&self) -> bool {
+        self.registry
+            .slots()
+            .flat_map(|(_, entry)| &entry.selectors)
+            .any(|selector| matches!(selector, LoweredSelector::Unit { .. } | LoweredSelector::Cgroup { .. }))
+    }
+
+    fn govern(&mut self, pid: u32, start_ns: Option<u64>, slot: u32, name: String) -> Result<Reply, RequestError> {
+        let entry = self.registry.slot(slot);
+        if entry.is_none() {
+            return Err(RequestError::Refused(format!("no policy is in slot {slot}")));
+        }
+        let handle = ProcessHandle::open(pid)?;
+        let unreadable = |source| RequestError::Process { pid, source };
+        if let Some(start_ns) = start_ns
+            && !process::started_at(pid, start_ns).map_err(unreadable)?
+        {
+            return Err(RequestError::Refused(format!("process {pid} is not the one that asked")));
+        }
+        if self.tasks.identity(&handle)?.is_some() {
+            return Err(RequestError::Refused(format!("process {pid} is governed already")));
+        }
+        if process::threads(pid).map_err(unreadable)? != 1 {
+            return Err(RequestError::Refused(format!("process {pid} has several threads; only one would be governed")));
+        }
+        let agent = self.new_agent(&name, slot, false)?;
+        let governed = self.place(&handle, agent);
+        if governed.is_err() {
+            self.registry.remove_agent(agent).map_err(RequestError::Registry)?;
+            cgroups::leave(agent);
+        }
+        governed
+    }
+
+    fn place(&mut self, handle: &ProcessHandle, agent: u32) -> Result<Reply, RequestError> {
+        let pid = handle.pid;
+        let cgroup = cgroups::enter(agent, pid).map_err(|source| RequestError::Cgroup { pid, source })?;
+        let session = self.tables.next_session()?;
+        self.tasks.govern(handle, agent, session)?;
+        Ok(Reply::Governed { agent: AgentId(agent), session: SessionId(session), cgroup: CgroupId(cgroup) })
+    }
+
+    fn kill(&mut self, agent: u32) -> Result<Reply, RequestError> {
+        let begun = Instant::now();
+        let entry = self.registry.agent(agent).cloned();
+        let entry = entry.ok_or_else(|| RequestError::Refused(format!("there is no agent {agent}")))?;
+        // From here on every hook denies, so nothing of it starts anew.
+        self.tables.set_agent(agent, entry.slot, abi::AA_AGENT_KILLED)?;
+        cgroups::kill(agent);
+        let mut killed = std::collections::BTreeSet::new();
+        loop {
+            let alive: Vec<u32> =
+                self.tasks.list()?.iter().filter(|row| row.agent == agent && row.pid == row.tid).map(|row| row.pid).collect();
+            if alive.is_empty() || begun.elapsed() > KILL_DEADLINE {
+                break;
+            }
+            for pid in alive {
+                killed.insert(pid);
+                // A process that is gone by now needs no killing.
+                if let Ok(handle) = ProcessHandle::open(pid)
+                    && self.tasks.identity(&handle)?.is_some_and(|identity| identity.agent == agent)
+                {
+                    drop(handle.signal(Signal::SIGKILL));
+                }
+            }
+        }
+        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Ok(Reply::Killed { processes: u32::try_from(killed.len()).unwrap_or(u32::MAX), took_us })
+    }
+
+    /// Frees the numbers of agents that have no task any more.
+    pub(crate) fn forget_ended(&mut self) -> Result<(), RequestError> {
+        let alive: std::collections::BTreeSet<u32> = self.tasks.list()?.iter().map(|row| row.agent).collect();
+        let ended: Vec<u32> = self
+            .registry
+            .agents()
+            .filter(|(agent, entry)| !entry.by_selector && !alive.contains(agent))
+            .map(|(agent, _)| agent)
+            .collect();
+        for agent in ended {
+            cgroups::leave(agent);
+            self.registry.remove_agent(agent).map_err(RequestError::Registry)?;
+        }
+        Ok(())
+    }
+
+    fn processes(&self) -> Result<Vec<GovernedProcess>, RequestError> {
+        let rows = self.tasks.list()?;
+        let leaders = rows.iter().filter(|row| row.pid == row.tid).take(PROCESS_LIST_LIMIT);
+        Ok(leaders
+            .map(|row| GovernedProcess {
+                agent: AgentId(row.agent),
+                session: SessionId(row.session),
+                pid: Pid(row.pid),
+                threads: u32::try_from(rows.iter().filter(|other| other.pid == row.pid).count()).unwrap_or(u32::MAX),
+                start_ns: row.start_ns,
+                parent_pid: Pid(row.parent_pid),
+                uid: row.uid,
+                command: row.command.iter().copied().take_while(|byte| *byte != 0).take(COMMAND_LIMIT).collect(),
+            })
+            .collect())
+    }
+
+    fn check_governed(&self, pid: u32, start_ns: u64) -> Result<(), RequestError> {
+        let handle = ProcessHandle::open(pid)?;
+        let same = process::started_at(pid, start_ns).map_err(|source| RequestError::Process { pid, source })?;
+        if !same || self.tasks.identity(&handle)?.is_none() {
+            return Err(RequestError::Refused(format!("process {pid} is gone or not governed")));
+        }
+        Ok(())
+    }
+
+    fn open_mapped(&self, pid: u32, start_ns: u64, from: u64, to: u64) -> Result<std::fs::File, RequestError> {
+        self.check_governed(pid, start_ns)?;
+        process::open_mapped(pid, from, to).map_err(|source| RequestError::Process { pid, source })
+    }
+
+    fn losses(&self) -> Result<Vec<LossCount>, RequestError> {
+        let counts = self.tables.losses()?;
+        Ok(abi::losses()
+            .iter()
+            .zip(counts)
+            .map(|((_, name, _), count)| LossCount { cause: (*name).to_owned(), count })
+            .collect())
+    }
+
+    fn status(&self) -> Result<SensorStatus, RequestError> {
+        let programs = self.kernel.attached();
+        let hooks: Vec<&str> = programs.iter().filter_map(|program| program.hook.split('/').nth(1)).collect();
+        let passed: Vec<&str> =
+            self.self_test.iter().filter(|row| row.passed).map(|row| row.hook.as_str()).collect();
+        Ok(SensorStatus {
+            host: self.host.facts(),
+            protections: plan::coverage(&hooks, &passed),
+            self_test: self.self_test.clone(),
+            programs: programs
+                .iter()
+                .map(|program| ProgramRow {
+                    name: program.program.clone(),
+                    hook: program.hook.clone(),
+                    link_id: program.link_id,
+                })
+                .collect(),
+            losses: self.losses()?,
+            adopted: self.kernel.adopted,
+            maps: self
+                .tables
+                .fill()?
+                .iter()
+                .map(|fill| MapFill { name: fill.map.to_owned(), used: fill.used.into(), capacity: fill.capacity.into() })
+                .collect(),
+        })
+    }
+}
+
+fn uid_of(name: &str, uid: Option<u32>) -> Result<u32, RequestError> {
+    if let Some(uid) = uid {
+        return Ok(uid);
+    }
+    match nix::unistd::User::from_name(name) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err(RequestError::Selector(format!("there is no user `{name}`"))),
+        Err(error) => Err(RequestError::Selector(format!("user `{name}`: {error}"))),
+    }
+}
+
+/// Before anything changes: what a policy selects by must be there, or be something that may come later.
+fn check_selectors(selectors: &[LoweredSelector]) -> Result<(), RequestError> {
+    for selector in selectors {
+        if let LoweredSelector::User { name, uid } = selector {
+            uid_of(name, *uid)?;
+        }
+    }
+    Ok(())
+}
+
+/// What to add to the kernel's record times to get nanoseconds since 1970.
+fn boottime_to_realtime_ns() -> io::Result<i64> {
+    use nix::time::{ClockId, clock_gettime};
+    let nanoseconds = |clock| -> io::Result<i64> {
+        let time = clock_gettime(clock)?;
+        Ok(time.tv_sec() * 1_000_000_000 + time.tv_nsec())
+    };
+    Ok(nanoseconds(ClockId::CLOCK_REALTIME)? - nanoseconds(ClockId::CLOCK_BOOTTIME)?)
+}
+
+/// The directory for what must be forgotten at the next boot.
+pub(crate) fn prepare_run_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
+}

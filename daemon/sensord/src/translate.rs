@@ -1,0 +1,54 @@
+//! From the policy language's tables to the kernel's: the one place that knows both.
+
+use aa_bpf::abi;
+use aa_bpf::tables::{AddressRow, AutomatonTable, PolicyTables};
+use aa_policy::{Automaton, Lowered, Mode, PathDecision};
+
+/// The tables of a lowered policy; they borrow its automata.
+pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
+    let decisions = lowered.path_decisions.iter().flat_map(columns).collect();
+    PolicyTables {
+        observe: lowered.mode == Mode::Observe,
+        paths: automaton(&lowered.paths, decisions, abi::AA_COLUMNS),
+        // An automaton that begins dead says nothing of any argument.
+        argv: (lowered.argv.start != 0)
+            .then(|| automaton(&lowered.argv, lowered.argv_decisions.iter().map(|decision| decision.0).collect(), 1)),
+        defaults: columns(&lowered.defaults.path()),
+        default_net: lowered.defaults.net.0,
+        memfd: lowered.memfd.0,
+        deleted: lowered.deleted.0,
+        addresses: lowered
+            .addresses
+            .iter()
+            .map(|entry| AddressRow {
+                prefix: entry.prefix,
+                prefix_bits: entry.prefix_len,
+                ranges: entry
+                    .ranges
+                    .iter()
+                    .map(|range| [u32::from(range.from), range.tcp.0, range.udp.0, range.other.0])
+                    .collect(),
+            })
+            .collect(),
+    }
+}
+
+/// An automaton whose accepted value is itself the decision: selectors, by slot plus one.
+pub(crate) fn selector_table(automaton_: &Automaton, highest: u32) -> AutomatonTable<'_> {
+    automaton(automaton_, (0..=highest).collect(), 1)
+}
+
+fn automaton(automaton: &Automaton, decisions: Vec<u32>, columns: u32) -> AutomatonTable<'_> {
+    AutomatonTable {
+        classes: &automaton.classes,
+        start: automaton.start,
+        rows: automaton.rows.iter().map(|row| (row.accept, row.guarded, row.next.as_slice())).collect(),
+        decisions,
+        columns,
+    }
+}
+
+/// In the order of `enum aa_path_column`.
+fn columns(decision: &PathDecision) -> [u32; abi::AA_COLUMNS as usize] {
+    [decision.read.0, decision.write.0, decision.exec.0, decision.load.0, decision.unix.0]
+}

@@ -1,0 +1,120 @@
+//! Programs under several names, scripts, and programs without a name.
+
+use crate::{
+    Action, Decision, Environment, ExecAction, Limits, Policy, ProgramKind, RuleId, Verdict, combine_exec, parse_policy,
+};
+
+fn policy(exec: &str) -> Policy {
+    let text = format!("policy: p\nversion: 1\nexec: {exec}\n");
+    parse_policy(&text, "p.yaml", &Environment::default()).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn verdict(policy: &Policy, program: &str, called_as: Option<&str>, arguments: &[&str], kind: ProgramKind) -> Verdict {
+    let argv = std::iter::once("anything")
+        .chain(arguments.iter().copied())
+        .map(|word| word.as_bytes().to_vec())
+        .collect();
+    let called_as = called_as.map(|name| name.as_bytes().to_vec());
+    let action = Action::Exec(ExecAction {
+        program: program.into(),
+        called_as,
+        argv,
+        kind,
+    });
+    let judgement = policy.evaluate(&action);
+    assert_eq!(policy.lower(&Limits::default()).unwrap().evaluate(&action), judgement);
+    judgement.verdict
+}
+
+#[test]
+fn a_denied_name_is_denied_however_the_file_is_called() {
+    let policy = policy("{allow: [/usr/**], deny: [su, \"git push ...\"]}");
+    let file = |program, called, arguments: &[&str]| verdict(&policy, program, called, arguments, ProgramKind::File);
+    assert_eq!(file("/usr/bin/busybox", None, &["su"]), Verdict::Allow);
+    assert_eq!(file("/usr/bin/busybox", Some("/usr/bin/su"), &[]), Verdict::Deny);
+    assert_eq!(file("/usr/bin/su", Some("harmless"), &[]), Verdict::Deny);
+    assert_eq!(file("/usr/lib/git-core/git", Some("x"), &["push"]), Verdict::Deny);
+    assert_eq!(file("/usr/bin/x", Some("git"), &["push"]), Verdict::Deny);
+}
+
+#[test]
+fn an_allowed_name_counts_only_as_the_name_of_the_file() {
+    let policy = policy("{allow: [\"make test\", make2]}");
+    let file = |program, called| verdict(&policy, program, Some(called), &["test"], ProgramKind::File);
+    assert_eq!(file("/opt/make", "x"), Verdict::Allow);
+    assert_eq!(file("/opt/x", "make"), Verdict::Deny);
+    assert_eq!(file("/opt/x", "make2"), Verdict::Deny);
+}
+
+#[test]
+fn an_ask_by_arguments_is_asked_though_the_default_denies_but_not_for_a_name_it_was_called_by() {
+    let policy = policy("{ask: [\"git push ...\"]}");
+    assert_eq!(
+        verdict(&policy, "/usr/bin/git", None, &["push"], ProgramKind::File),
+        Verdict::Ask
+    );
+    assert_eq!(
+        verdict(&policy, "/usr/bin/evil", Some("git"), &["push"], ProgramKind::File),
+        Verdict::Deny
+    );
+}
+
+#[test]
+fn a_script_is_judged_as_program_and_as_what_an_interpreter_runs() {
+    let policy = policy(
+        "{allow: [/tmp/**, /srv/**, \"run go\"], deny: [\"interpreter:/tmp/**\"], ask: [\"interpreter:**/*.rb\"]}",
+    );
+    let script = |program, arguments: &[&str]| verdict(&policy, program, None, arguments, ProgramKind::Script);
+    assert_eq!(
+        verdict(&policy, "/tmp/x.sh", None, &[], ProgramKind::File),
+        Verdict::Allow
+    );
+    assert_eq!(script("/tmp/x.sh", &[]), Verdict::Deny);
+    assert_eq!(script("/srv/x.sh", &[]), Verdict::Allow);
+    assert_eq!(script("/srv/x.rb", &[]), Verdict::Ask);
+    assert_eq!(script("/usr/lib/x", &[]), Verdict::Deny);
+    assert_eq!(script("/opt/run", &["go"]), Verdict::Allow);
+    assert_eq!(script("/opt/run", &["stop"]), Verdict::Deny);
+}
+
+#[test]
+fn programs_without_a_name_are_judged_by_flags_alone() {
+    let policy = policy("{allow: [/**, memfd], ask: [deleted]}");
+    assert_eq!(
+        verdict(&policy, "/memfd:x", None, &[], ProgramKind::Memfd),
+        Verdict::Allow
+    );
+    assert_eq!(
+        verdict(&policy, "/bin/x", None, &[], ProgramKind::Deleted),
+        Verdict::Ask
+    );
+    let policy = self::policy("{allow: [/**]}");
+    assert_eq!(
+        verdict(&policy, "/bin/x", None, &[], ProgramKind::Deleted),
+        Verdict::Deny
+    );
+}
+
+#[test]
+fn nothing_makes_an_ungoverned_exec_governed() {
+    let deny = Decision::new(Verdict::Deny, true, Some(RuleId(1)));
+    assert_eq!(combine_exec(Decision::NONE, Some(deny), deny, deny), Decision::NONE);
+}
+
+#[test]
+fn a_decision_survives_packing() {
+    for verdict in [Verdict::Ungoverned, Verdict::Allow, Verdict::Ask, Verdict::Deny] {
+        for (explicit, rule) in [
+            (false, None),
+            (true, Some(RuleId(0))),
+            (true, Some(RuleId(RuleId::LIMIT - 1))),
+        ] {
+            let decision = Decision::new(verdict, explicit, rule);
+            assert_eq!(
+                (decision.verdict(), decision.explicit(), decision.rule()),
+                (verdict, explicit, rule)
+            );
+        }
+    }
+    assert_eq!(Decision(7).verdict(), Verdict::Deny);
+}

@@ -1,0 +1,199 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    it failed, or what was checked is not in order
+  64   wrong usage
+  65   the policy cannot be used
+  69   the daemon, or what it needs of the kernel, is not there
+  77   not permitted
+  run: the program's own code; 128+N if signal N ended it;
+       126 if it cannot be run, 127 if there is no such program";
+
+/// Run AI agents under policies the kernel enforces, and see what they do.
+#[derive(Debug, Parser)]
+#[command(name = "aasm", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Control socket of the daemon
+    #[arg(long, global = true, value_name = "PATH", default_value = aa_wire::api::CONTROL_SOCKET, hide = true)]
+    pub(crate) socket: PathBuf,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a program, and everything it starts, under a policy
+    Run(RunArgs),
+    /// What is protected, proven and in force
+    Status(Output),
+    /// What this host can do and what to change; needs no daemon
+    Doctor(Output),
+    /// What happened
+    Events(EventsArgs),
+    /// Why an event came out as it did, and what would allow it
+    Why {
+        /// Its number, as `aasm events` shows it
+        id: u64,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Check, explain and apply policies
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Who is governed
+    Agents(Output),
+    /// Throw the kill switch: every action of the agent fails, its processes end
+    Kill {
+        /// An agent's name or number, a session, or `all`
+        target: String,
+    },
+    /// The audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Become governed, then the program; `run` starts this
+    #[command(name = "__exec", hide = true)]
+    Exec(ExecArgs),
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Output {
+    /// JSON for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// A policy's name, or a file with one
+    #[arg(short, long, value_name = "NAME|FILE")]
+    pub(crate) policy: String,
+    /// What `$work` is in the policy [default: the current directory]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) work: Option<PathBuf>,
+    /// The agent's name in records [default: the policy's]
+    #[arg(short, long, value_name = "AGENT")]
+    pub(crate) name: Option<String>,
+    /// User to run as, when root [default: who called sudo]
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    #[arg(long)]
+    pub(crate) policy: String,
+    #[arg(long)]
+    pub(crate) work: PathBuf,
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// Where to write the session once governed
+    #[arg(long)]
+    pub(crate) report: i32,
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Go on with what happens from now on
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Not older: 30s, 10m, 2h, 1d, or 2026-11-21T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only of this agent, by name or number
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Only what was denied or would have been
+    #[arg(long)]
+    pub(crate) denied: bool,
+    /// At most so many of the past [default: 50, or all there are with --since]
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    pub(crate) limit: Option<u32>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Find every mistake in a policy and try its `expect` lines
+    Check {
+        /// The policy
+        file: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Which rule decides an action, and why; without an action, which rules there are
+    Explain {
+        /// A policy's file, or the name of one that ships
+        policy: String,
+        /// As in an `expect` line: exec git push
+        #[arg(trailing_var_arg = true)]
+        action: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Put a policy in force for all it governs, now and after the next start
+    Apply {
+        /// The policy
+        file: PathBuf,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Find edits, gaps and cuts in the log; with a directory, without the daemon
+    Verify {
+        /// A directory with a log nobody writes
+        directory: Option<PathBuf>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_behind_the_dashes_belongs_to_the_program() {
+        let cli = Cli::parse_from(["aasm", "run", "-p", "coding-agent", "--", "claude", "--policy", "x"]);
+        let Command::Run(run) = cli.command else { panic!("run") };
+        assert_eq!(run.command, ["claude", "--policy", "x"]);
+    }
+
+    #[test]
+    fn a_program_needs_the_dashes() {
+        let error = Cli::try_parse_from(["aasm", "run", "--policy", "p", "claude"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownArgument);
+    }
+
+    #[test]
+    fn every_exit_code_stands_in_the_help() {
+        let help = Cli::command().render_help().to_string();
+        for code in ["0 ", "1 ", "64", "65", "69", "77", "126", "127", "128+N"] {
+            assert!(help.contains(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! `__exec`: becomes governed, then the user, then the program.
+//!
+//! Everything that reads the system (accounts, the program's place, the policy's file) comes before the daemon is asked,
+//! while this process may still read; being governed comes before the user changes, while it may still ask.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use aa_sdk::Client;
+use aa_wire::WireError;
+use aa_wire::api::{EnvironmentPaths, GovernRequest, PolicySource};
+use nix::sys::signal::SigSet;
+use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist, setgroups, setresgid, setresuid};
+
+use crate::cli::ExecArgs;
+use crate::exit::Failure;
+use crate::policy::{is_file, read_policy};
+
+pub(crate) fn execute(socket: &Path, arguments: ExecArgs) -> ExitCode {
+    match try_execute(socket, arguments) {
+        Ok(never) => match never {},
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infallible, Failure> {
+    // The parent blocked signals to forward them.
+    let _ = SigSet::empty().thread_set_mask();
+    let account = Account::find(arguments.user.as_deref())?;
+    let (name, rest) = arguments
+        .command
+        .split_first()
+        .ok_or_else(|| WireError::new("usage", "no program is given"))?;
+    let program = find_program(name, &account.home)?;
+    let own_policy = is_file(&arguments.policy).then(|| arguments.policy.clone());
+    let policy = if is_file(&arguments.policy) {
+        let text = read_policy(Path::new(&arguments.policy))?;
+        PolicySource::Text {
+            text,
+            file_name: arguments.policy,
+        }
+    } else {
+        PolicySource::Name(arguments.policy)
+    };
+    let environment = EnvironmentPaths {
+        home: account.home.clone(),
+        work: arguments.work,
+        run: account.runtime_directory(),
+    };
+    let request = GovernRequest {
+        policy,
+        environment,
+        agent_name: arguments.name,
+    };
+    let (session, warnings) = Client::connect(socket)?.govern(request)?;
+    // Who runs a policy of their own hears of its warnings; who runs one that ships cannot change it.
+    if let Some(file) = own_policy.filter(|_| !warnings.is_empty()) {
+        eprintln!(
+            "aasm: {} warnings about {file} - aasm policy check {file}",
+            warnings.len()
+        );
+    }
+    report(arguments.report, &session.to_string())?;
+    let mut command = Command::new(&program);
+    command.arg0(name).args(rest).env("AA_SESSION", session.to_string());
+    if account.changes {
+        account.become_it()?;
+        account.describe_in(&mut command);
+    }
+    let error = command.exec();
+    let code = if error.kind() == std::io::ErrorKind::NotFound {
+        "not-found"
+    } else {
+        "cannot-run"
+    };
+    Err(WireError::new(code, format!("cannot run {}", program.display()))
+        .because(error)
+        .hint("if the policy denies it: aasm events --denied -n 1")
+        .into())
+}
+
+/// Tells the parent the session; the descriptor does not reach the program.
+fn report(descriptor: i32, session: &str) -> Result<(), WireError> {
+    let failed = |error: std::io::Error| WireError::new("internal", "cannot report the session").because(error);
+    let path = format!("/proc/self/fd/{descriptor}");
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|mut pipe| pipe.write_all(session.as_bytes()));
+    nix::unistd::close(descriptor).map_err(|error| failed(error.into()))?;
+    written.map_err(failed)
+}
+
+/// As whom the program runs.
+#[derive(Debug)]
+struct Account {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+    name: String,
+    home: PathBuf,
+    shell: PathBuf,
+    /// It is somebody else than we are.
+    changes: bool,
+}
+
+impl Account {
+    /// `--user`, else who called sudo, else who we are.
+    fn find(wanted: Option<&str>) -> Result<Self, WireError> {
+        let root = geteuid().is_root();
+        if let Some(name) = wanted {
+            if !root {
+                return Err(
+                    WireError::new("not-permitted", "only root runs programs as somebody else")
+                        .hint("sudo aasm run ..."),
+                );
+            }
+            let user = match name.parse() {
+                Ok(number) => User::from_uid(Uid::from_raw(number)),
+                Err(_) => User::from_name(name),
+            };
+            return Self::of(user.ok().flatten(), name, true);
+        }
+        let sudo = std::env::var("SUDO_UID")
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .filter(|_| root);
+        let uid = sudo.map_or_else(geteuid, Uid::from_raw);
+        Self::of(User::from_uid(uid).ok().flatten(), &uid.to_string(), sudo.is_some())
+    }
+
+    fn of(user: Option<User>, wanted: &str, changes: bool) -> Result<Self, WireError> {
+        let unknown = || WireError::new("usage", format!("there is no user `{wanted}`"));
+        let user = user.ok_or_else(unknown)?;
+        let name = CString::new(user.name.as_bytes()).map_err(|_| unknown())?;
+        let groups = getgrouplist(&name, user.gid)
+            .map_err(|error| WireError::new("internal", "cannot find the user's groups").because(error))?;
+        Ok(Self {
+            uid: user.uid,
+            gid: user.gid,
+            groups,
+            name: user.name,
+            home: user.dir,
+            shell: user.shell,
+            changes,
+        })
+    }
+
+    fn runtime_directory(&self) -> PathBuf {
+        format!("/run/user/{}", self.uid).into()
+    }
+
+    fn become_it(&self) -> Result<(), WireError> {
+        setgroups(&self.groups)
+            .and_then(|()| setresgid(self.gid, self.gid, self.gid))
+            .and_then(|()| setresuid(self.uid, self.uid, self.uid))
+            .map_err(|error| WireError::new("not-permitted", format!("cannot become {}", self.name)).because(error))
+    }
+
+    /// The environment of a login of this user, not of root through sudo.
+    fn describe_in(&self, command: &mut Command) {
+        command
+            .env("HOME", &self.home)
+            .env("USER", &self.name)
+            .env("LOGNAME", &self.name)
+            .env("SHELL", &self.shell);
+        command.env("XDG_RUNTIME_DIR", self.runtime_directory());
+        for variable in ["SUDO_UID", "SUDO_GID", "SUDO_USER", "SUDO_COMMAND", "SUDO_HOME", "MAIL"] {
+            command.env_remove(variable);
+        }
+    }
+}
+
+/// The program's file: as given if it has a slash, else by `PATH`, else where users install programs for themselves
+/// (sudo's `PATH` leaves these out).
+fn find_program(name: &OsStr, home: &Path) -> Result<PathBuf, WireError> {
+    let shown = name.to_string_lossy();
+    let candidates: Vec<PathBuf> = if name.as_bytes().contains(&b'/') {
+        vec![name.into()]
+    } else {
+        let path: OsString = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+        let own = [".local/bin", "bin", ".cargo/bin"].map(|directory| home.join(directory));
+        std::env::split_paths(&path)
+            .chain(own)
+            .map(|directory| directory.join(name))
+            .collect()
+    };
+    let mut blocked = None;
+    for candidate in candidates {
+        match std::fs::metadata(&candidate) {
+            Ok(found) if found.is_file() && found.permissions().mode() & 0o111 != 0 => {
+                return std::path::absolute(&candidate)
+                    .map_err(|error| WireError::new("cannot-run", format!("cannot run {shown}")).because(error));
+            }
+            Ok(_) => blocked = Some(candidate),
+            Err(_) => {}
+        }
+    }
+    Err(match blocked {
+        Some(path) => WireError::new("cannot-run", format!("{} is not a program", path.display())),
+        None => WireError::new("not-found", format!("there is no program `{shown}`")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_by_path_and_in_the_users_own_places() {
+        assert!(
+            find_program(OsStr::new("sh"), Path::new("/nonexistent"))
+                .unwrap()
+                .is_absolute()
+        );
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join(".local/bin")).unwrap();
+        let own = home.path().join(".local/bin/my-own-agent");
+        std::fs::write(&own, "#!/bin/sh\n").unwrap();
+        let name = OsStr::new("my-own-agent");
+        assert_eq!(find_program(name, home.path()).unwrap_err().code, "cannot-run");
+        std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(find_program(name, home.path()).unwrap(), own);
+    }
+
+    #[test]
+    fn what_is_not_there_and_what_is_no_program_are_told_apart() {
+        let home = Path::new("/nonexistent");
+        assert_eq!(
+            find_program(OsStr::new("no-such-program-anywhere"), home)
+                .unwrap_err()
+                .code,
+            "not-found"
+        );
+        assert_eq!(
+            find_program(OsStr::new("/etc/passwd"), home).unwrap_err().code,
+            "cannot-run"
+        );
+        assert_eq!(
+            find_program(OsStr::new("/no/such"), home).unwrap_err().code,
+            "not-found"
+        );
+    }
+}

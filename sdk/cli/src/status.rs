@@ -1,0 +1,229 @@
+//! `aasm status`: what is protected, and what is not as it should be.
+
+use aa_sdk::Client;
+use aa_wire::status::{FactState, GatewayStatus, ProtectionState, SensorStatus, Status};
+
+use crate::exit::{FAILED, Failure};
+use crate::table::{pairs, table};
+use crate::{print, print_json};
+
+pub(crate) fn status(client: &mut Client, json: bool) -> Result<(), Failure> {
+    let status = client.status()?;
+    if json {
+        print_json(&status)?;
+    } else {
+        print(&render(&status));
+    }
+    if status.healthy {
+        Ok(())
+    } else {
+        Err(Failure::Code(FAILED))
+    }
+}
+
+fn render(status: &Status) -> String {
+    let mut text = match status.complaints.as_slice() {
+        [] => "aa-sensord is healthy\n".to_owned(),
+        complaints => {
+            let lines: Vec<String> = complaints.iter().map(|line| format!("  {line}\n")).collect();
+            format!("aa-sensord needs attention:\n{}", lines.concat())
+        }
+    };
+    text.push('\n');
+    if let Some(sensor) = &status.sensor {
+        text.push_str(&protections(sensor));
+        text.push('\n');
+    }
+    text.push_str(&policies(&status.gateway));
+    text.push('\n');
+    text.push_str(&facts(status));
+    text
+}
+
+fn protections(sensor: &SensorStatus) -> String {
+    let row = |protection: &aa_wire::status::Protection| {
+        let state = match &protection.state {
+            ProtectionState::Enforced { via } => format!("enforced via {via}"),
+            ProtectionState::Observed { via, missing } => format!("observed via {via}, missing {missing}"),
+            ProtectionState::Refused { missing } => format!("refused, missing {missing}"),
+        };
+        vec![
+            protection.name.clone(),
+            if protection.proven { "yes" } else { "no" }.to_owned(),
+            state,
+        ]
+    };
+    table(
+        &["PROTECTION", "PROVEN", "STATE"],
+        &sensor.protections.iter().map(row).collect::<Vec<_>>(),
+    )
+}
+
+fn policies(gateway: &GatewayStatus) -> String {
+    let row = |policy: &aa_wire::status::PolicyRow| {
+        let generation = policy
+            .generation
+            .map_or_else(|| "not in force".to_owned(), |generation| generation.to_string());
+        vec![
+            policy.name.clone(),
+            policy.version.to_string(),
+            policy.mode.clone(),
+            policy.rules.to_string(),
+            generation,
+            policy.source.clone(),
+        ]
+    };
+    let rows: Vec<_> = gateway.policies.iter().map(row).collect();
+    let mut text = table(&["POLICY", "VERSION", "MODE", "RULES", "GENERATION", "SOURCE"], &rows);
+    for bad in &gateway.bad_policies {
+        let line = format!("\n{} cannot be used:\n{}\n", bad.file, bad.diagnostics.trim_end());
+        text.push_str(&line);
+    }
+    text
+}
+
+fn facts(status: &Status) -> String {
+    let gateway = &status.gateway;
+    let rings = &gateway.rings;
+    let mut rows = vec![
+        ("version", gateway.version.clone()),
+        ("running since", gateway.started.to_string()),
+        ("agents", gateway.agents.to_string()),
+        (
+            "audit",
+            format!("{} records in {}", gateway.audit.sequence, gateway.audit.directory),
+        ),
+        (
+            "kernel records",
+            format!("{} decisions, {} activity", rings.decisions, rings.activity),
+        ),
+    ];
+    let mut losses: Vec<String> = Vec::new();
+    let sensor_losses = status.sensor.iter().flat_map(|sensor| &sensor.losses);
+    for loss in sensor_losses.chain(&gateway.losses).filter(|loss| loss.count > 0) {
+        losses.push(format!("{} {}", loss.count, loss.cause));
+    }
+    rows.push((
+        "lost",
+        if losses.is_empty() {
+            "nothing".to_owned()
+        } else {
+            losses.join(", ")
+        },
+    ));
+    if let Some(sensor) = &status.sensor {
+        rows.push((
+            "kernel",
+            format!("{}, lsm={}", sensor.host.kernel_release, sensor.host.lsm.join(",")),
+        ));
+        rows.push(("programs", format!("{} attached", sensor.programs.len())));
+        let passed = sensor.self_test.iter().filter(|row| row.passed).count();
+        rows.push((
+            "self-test",
+            format!("{passed} of {} probes passed", sensor.self_test.len()),
+        ));
+        let missing = |state: &FactState| !matches!(state, FactState::Yes);
+        let lacking: Vec<_> = sensor
+            .host
+            .facts
+            .iter()
+            .filter(|fact| missing(&fact.state))
+            .map(|fact| fact.name.clone())
+            .collect();
+        if !lacking.is_empty() {
+            rows.push(("host lacks", lacking.join(", ")));
+        }
+    }
+    pairs(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use aa_wire::Timestamp;
+    use aa_wire::status::{AuditStatus, HostFacts, PolicyRow, Protection, RingStatus};
+
+    use super::*;
+
+    fn sample() -> Status {
+        let protection = |name: &str, state, proven| Protection {
+            name: name.into(),
+            state,
+            proven,
+        };
+        let sensor = SensorStatus {
+            host: HostFacts {
+                kernel_release: "6.12.1".into(),
+                lsm: vec!["capability".into(), "bpf".into()],
+                facts: vec![],
+            },
+            protections: vec![
+                protection("exec", ProtectionState::Enforced { via: "bpf-lsm".into() }, true),
+                protection("net", ProtectionState::Refused { missing: "BTF".into() }, false),
+            ],
+            ..SensorStatus::default()
+        };
+        let gateway = GatewayStatus {
+            version: "0.1.0".into(),
+            started: Timestamp::default(),
+            audit: AuditStatus {
+                directory: "/var/lib/aa-sensord/audit".into(),
+                sequence: 12,
+                failing: None,
+            },
+            rings: RingStatus {
+                decisions: 3,
+                activity: 4,
+                undecodable: 0,
+                missing: 0,
+            },
+            queue_depth: 0,
+            losses: vec![],
+            policies: vec![PolicyRow {
+                name: "coding-agent".into(),
+                version: 3,
+                digest: "d".into(),
+                source: "pack".into(),
+                mode: "enforce".into(),
+                rules: 40,
+                slot: None,
+                generation: None,
+            }],
+            bad_policies: vec![],
+            agents: 1,
+            followers: 0,
+        };
+        let complaints = vec!["net is refused, missing BTF".to_owned()];
+        Status {
+            healthy: false,
+            complaints,
+            sensor: Some(sensor),
+            gateway,
+        }
+    }
+
+    #[test]
+    fn the_status_begins_with_what_needs_attention() {
+        let expected = "\
+aa-sensord needs attention:
+  net is refused, missing BTF
+
+PROTECTION  PROVEN  STATE
+exec        yes     enforced via bpf-lsm
+net         no      refused, missing BTF
+
+POLICY        VERSION  MODE     RULES  GENERATION    SOURCE
+coding-agent  3        enforce  40     not in force  pack
+
+version:         0.1.0
+running since:   1970-01-01T00:00:00.000000000Z
+agents:          1
+audit:           12 records in /var/lib/aa-sensord/audit
+kernel records:  3 decisions, 4 activity
+lost:            nothing
+kernel:          6.12.1, lsm=capability,bpf
+programs:        0 attached
+self-test:       0 of 0 probes passed
+";
+        assert_eq!(render(&sample()), expected);
+    }
+}

@@ -1,0 +1,127 @@
+//! A process that does what it is told, governed or not.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+use crate::guest::{ACT, unique};
+
+/// `act batch`, asked line by line.
+#[derive(Debug)]
+pub(crate) struct Act {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    errors: PathBuf,
+    /// The agent's name in records; unique for each.
+    pub(crate) agent: String,
+}
+
+/// Writes a policy with a name of its own; the file.
+pub(crate) fn policy_file(name: &str, body: &str) -> PathBuf {
+    let directory = Path::new("/run/aa-guest-test");
+    fs::create_dir_all(directory).unwrap();
+    let path = directory.join(format!("{name}-{}.yaml", unique()));
+    fs::write(&path, format!("policy: {name}\nversion: 3\n{body}")).unwrap();
+    path
+}
+
+impl Act {
+    /// Nobody governs it.
+    pub(crate) fn ungoverned() -> Self {
+        Self::spawn(Command::new(ACT), String::new(), &["batch"])
+    }
+
+    /// Nobody governs it, and it runs a program of its own name.
+    pub(crate) fn ungoverned_as(program: &str) -> Self {
+        Self::spawn(Command::new(program), String::new(), &["batch"])
+    }
+
+    /// Under a policy with this name and body.
+    pub(crate) fn governed(name: &str, body: &str) -> Self {
+        Self::under(&policy_file(name, body))
+    }
+
+    /// Under the policy in this file.
+    pub(crate) fn under(policy: &Path) -> Self {
+        let name = policy.file_stem().unwrap().to_string_lossy().into_owned();
+        let agent = format!("{name}-{}", unique());
+        let mut command = Command::new("aasm");
+        command.args(["run", "--name", &agent, "--work", "/srv/work", "--policy"]).arg(policy);
+        Self::spawn(command, agent, &["--", ACT, "batch"])
+    }
+
+    fn spawn(mut command: Command, agent: String, arguments: &[&str]) -> Self {
+        fs::create_dir_all("/run/aa-guest-test").unwrap();
+        fs::create_dir_all("/srv/work").unwrap();
+        let errors = PathBuf::from(format!("/run/aa-guest-test/stderr-{}", unique()));
+        let mut child = command
+            .args(arguments)
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(&errors).unwrap())
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output, errors, agent }
+    }
+
+    /// Does one action; the answer.
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        let mut answer = String::new();
+        let sent = writeln!(self.input.as_mut().unwrap(), "{line}");
+        if sent.is_err() || self.output.read_line(&mut answer).unwrap() == 0 {
+            let errors = self.errors();
+            let status = self.child.wait();
+            panic!("`{line}` to {}: it has ended ({status:?}): {errors}", self.agent);
+        }
+        answer.trim_end_matches('\n').to_owned()
+    }
+
+    /// The process that was started: `aasm`, or act where nobody governs it.
+    pub(crate) fn started_pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote to standard error.
+    pub(crate) fn errors(&self) -> String {
+        fs::read_to_string(&self.errors).unwrap_or_default()
+    }
+
+    /// No more actions; how it ended.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        drop(self.input.take());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Act {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // It ends at the end of its input; whatever hangs is killed, and the test has failed for other reasons.
+        for _ in 0..50 {
+            if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A path as a word of an action: what act would take for something else is escaped.
+pub(crate) fn word(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return "%-".to_owned();
+    }
+    bytes
+        .iter()
+        .map(|byte| match byte {
+            b'!'..=b'~' if *byte != b'%' => char::from(*byte).to_string(),
+            _ => format!("%{byte:02x}"),
+        })
+        .collect()
+}

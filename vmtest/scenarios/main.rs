@@ -1,0 +1,79 @@
+//! The tests that run in a guest, as root, against the daemon that was started there.
+//!
+//! `aa-guest-test [--filter TEXT] [--list]`: a line for each test (`ok NAME` or `FAIL NAME` and what was wrong), at last
+//! `N passed, N failed`. `AA_KERNEL` and `AA_EXPECT` (`enforce`, `no-lsm`, `too-old`) say which tests there are: nothing is skipped
+//! at run time. What kernels do differently stands in `vmtest/expect/<kernel>.toml`.
+//!
+//! A test has ungoverned helpers (listeners, files) in this process and governed processes that run `act batch` (`act.c`) under
+//! `aasm run`: each line it is given is one system call, each answer a line.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on ends by a panic, which the harness counts as its failure"
+)]
+
+mod act;
+mod containment;
+mod crashes;
+mod differential;
+mod facts;
+mod faults;
+mod files;
+mod guest;
+mod harness;
+mod inheritance;
+mod listeners;
+mod network;
+mod programs;
+mod records;
+mod refusals;
+mod steps;
+mod telling;
+
+use std::process::ExitCode;
+
+use guest::{Expect, Guest};
+use harness::{Options, Test};
+
+fn main() -> ExitCode {
+    let options = match Options::from_args(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(problem) => {
+            eprintln!("{problem}\nusage: aa-guest-test [--filter TEXT] [--list]");
+            return ExitCode::from(64);
+        }
+    };
+    let guest = match Guest::from_environment() {
+        Ok(guest) => guest,
+        Err(problem) => {
+            println!("FAIL the environment can test at all: {problem}\n0 passed, 1 failed");
+            return ExitCode::FAILURE;
+        }
+    };
+    harness::run(guest, &tests(guest.expect), &options)
+}
+
+/// The tests of a guest, in order: what everything else needs first, what disturbs the daemon or takes long last.
+fn tests(expect: Expect) -> Vec<Test> {
+    let mut tests = vec![guest::TESTS];
+    match expect {
+        Expect::Enforce => tests.extend([
+            network::TESTS,
+            files::TESTS,
+            programs::TESTS,
+            facts::TESTS,
+            inheritance::TESTS,
+            containment::TESTS,
+            telling::TESTS,
+            refusals::POLICY_TESTS,
+            faults::TESTS,
+            differential::TESTS,
+            records::TESTS,
+            crashes::TESTS,
+        ]),
+        Expect::NoLsm | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),
+    }
+    tests.concat()
+}

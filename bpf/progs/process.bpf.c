@@ -210,8 +210,10 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 				return conclude(ctx, s, &subject, AA_ACTION_ARGV, j);
 			}
 		}
-		j.decision = combine_exec(j.decision, load, by);
-		if (j.decision == by.named || j.decision == by.called)
+		u32 exec = j.decision;
+
+		j.decision = combine_exec(exec, load, by);
+		if (j.decision != exec && j.decision != load)
 			action = AA_ACTION_ARGV;
 	}
 	j.reason = reason_of(j.decision);

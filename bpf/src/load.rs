@@ -229,8 +229,9 @@ fn load_object(
     let failed = |source| LoadError::Load { object: name, source };
     let mut open = ObjectBuilder::default().open_memory(bytes).map_err(failed)?;
     for mut program in open.progs_mut() {
+        // Programs of `?lsm/` sections are for hooks that not every kernel has; libbpf leaves them out by default.
         let hook = program.section().to_string_lossy().into_owned();
-        if let Some(hook) = hook.strip_prefix("?lsm/") {
+        if let Some(hook) = hook.strip_prefix("lsm/").filter(|_| !program.autoload()) {
             program.set_autoload(btf.type_by_name::<Func<'_>>(&format!("bpf_lsm_{hook}")).is_some());
         }
     }
@@ -293,7 +294,7 @@ fn attach_all(object: &Object, partial: &Path, attached: &mut Vec<Attached>) -> 
             continue;
         }
         let name = program.name().to_string_lossy().into_owned();
-        let hook = program.section().to_string_lossy().trim_start_matches('?').to_owned();
+        let hook = program.section().to_string_lossy().into_owned();
         let failed = |source| LoadError::Attach { program: name.clone(), hook: hook.clone(), source };
         let mut link: Link = if program.prog_type() == ProgramType::CgroupSockAddr {
             let cgroup = fs::File::open(&cgroup_path)

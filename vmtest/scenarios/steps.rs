@@ -84,7 +84,7 @@ pub(crate) fn enforce_on(checks: &mut Checks, act: &mut Act, steps: &[Step]) -> 
 }
 
 /// Runs the steps under the policy in observe mode: nothing is denied, and what would have been is recorded.
-fn observe(checks: &mut Checks, name: &str, body: &str, prepare: impl Fn(), steps: &[Step]) {
+pub(crate) fn observe(checks: &mut Checks, name: &str, body: &str, prepare: impl Fn(), steps: &[Step]) {
     prepare();
     let mut act = Act::governed(name, &format!("mode: observe\n{body}"));
     for step in steps {

@@ -16,7 +16,8 @@ pub(crate) struct HostSupport {
     pub(crate) lsm: Vec<String>,
     pub(crate) cgroup2: FactState,
     pub(crate) bpffs: FactState,
-    pub(crate) lockdown: FactState,
+    /// No kernel lockdown, which would refuse the programs.
+    pub(crate) unlocked: FactState,
     pub(crate) privileged: FactState,
 }
 
@@ -56,9 +57,9 @@ pub(crate) fn probe_host() -> HostSupport {
         lsm: modules,
         cgroup2: mounted("cgroup2"),
         bpffs: mounted("bpf"),
-        lockdown: match text("/sys/kernel/security/lockdown") {
-            Ok(modes) if modes.contains("[none]") => FactState::No,
-            Ok(_) => FactState::Yes,
+        unlocked: match text("/sys/kernel/security/lockdown") {
+            Ok(modes) if modes.contains("[none]") => FactState::Yes,
+            Ok(_) => FactState::No,
             Err(why) => FactState::Unknown(why),
         },
         privileged: match (caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_BPF), nix::unistd::geteuid()) {
@@ -82,7 +83,7 @@ impl HostSupport {
                 fact("lsm-bpf", &self.lsm_bpf),
                 fact("cgroup2", &self.cgroup2),
                 fact("bpffs", &self.bpffs),
-                fact("lockdown", &self.lockdown),
+                fact("unlocked", &self.unlocked),
                 fact("privileged", &self.privileged),
             ],
         }

@@ -89,7 +89,7 @@ mod tests {
             lsm: ["lockdown", "capability", "bpf"].map(str::to_owned).into(),
             cgroup2: FactState::Yes,
             bpffs: FactState::Yes,
-            lockdown: FactState::No,
+            unlocked: FactState::Yes,
             privileged: FactState::Yes,
         }
     }

@@ -54,8 +54,8 @@ vm-run: build ## Run a script as root in a guest with aa-sensord running: make v
 vm-shell: build ## A root shell in a guest: make vm-shell K=6.12
 	@$(VMTEST) shell $(K)
 
-bench: build ## Figures: make bench B=kernel
-	$(VMTEST) bench $(B)
+bench: build ## Figures: make bench B=kernel [K="6.1 6.12"]
+	$(VMTEST) bench $(B) $(K)
 
 run: build ## The main job, here if this kernel can enforce, else in a micro VM
 	@examples/run-demo

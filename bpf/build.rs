@@ -11,7 +11,11 @@ use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
 use libbpf_cargo::SkeletonBuilder;
 
 const OBJECTS: [&str; 3] = ["process", "file", "net"];
-const TABLES: [(&str, &str); 3] = [("AA_ACTIONS", "ACTIONS"), ("AA_REASONS", "REASONS"), ("AA_LOSSES", "LOSSES")];
+const TABLES: [(&str, &str); 3] = [
+    ("AA_ACTIONS", "ACTIONS"),
+    ("AA_REASONS", "REASONS"),
+    ("AA_LOSSES", "LOSSES"),
+];
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -35,9 +39,16 @@ fn main() -> Result<(), Failure> {
 /// Warnings are errors; the source path is kept out of BTF so that builds in two places are the same bytes.
 fn clang_args() -> Result<Vec<OsString>, Failure> {
     let root = env::var("CARGO_MANIFEST_DIR")?;
-    let mut args: Vec<OsString> = ["-mcpu=v3", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-unused-function"]
-        .map(OsString::from)
-        .into();
+    let mut args: Vec<OsString> = [
+        "-mcpu=v3",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-Wno-unused-parameter",
+        "-Wno-unused-function",
+    ]
+    .map(OsString::from)
+    .into();
     args.push(format!("-ffile-prefix-map={root}=/bpf").into());
     if let Some(include) = multiarch_include() {
         args.push("-I".into());
@@ -59,7 +70,9 @@ struct ZerocopyDerives;
 impl ParseCallbacks for ZerocopyDerives {
     fn add_derives(&self, info: &DeriveInfo<'_>) -> Vec<String> {
         if info.kind == TypeKind::Struct {
-            ["FromBytes", "IntoBytes", "Immutable", "KnownLayout"].map(|derive| format!("zerocopy::{derive}")).into()
+            ["FromBytes", "IntoBytes", "Immutable", "KnownLayout"]
+                .map(|derive| format!("zerocopy::{derive}"))
+                .into()
         } else {
             vec![]
         }
@@ -86,9 +99,15 @@ fn write_tables(out: &Path) -> Result<(), Failure> {
     let text = fs::read_to_string("abi/reasons.h")?;
     let mut generated = String::new();
     for (list, name) in TABLES {
-        let start = text.find(&format!("#define {list}(X)")).ok_or_else(|| format!("no list `{list}` in abi/reasons.h"))?;
+        let start = text
+            .find(&format!("#define {list}(X)"))
+            .ok_or_else(|| format!("no list `{list}` in abi/reasons.h"))?;
         writeln!(generated, "pub(crate) const {name}: &[(u32, &str, &str)] = &[")?;
-        for line in text[start..].lines().skip(1).map_while(|line| line.trim().strip_prefix("X(")) {
+        for line in text[start..]
+            .lines()
+            .skip(1)
+            .map_while(|line| line.trim().strip_prefix("X("))
+        {
             let row = line.trim_end_matches('\\').trim().trim_end_matches(')');
             let (_, rest) = row.split_once(',').ok_or("a row has a name")?;
             let (number, texts) = rest.split_once(',').ok_or("a row has a number")?;

@@ -39,7 +39,7 @@ def main():
     attempt("write a file", lambda: (work / "hello.c").write_text('#include <stdio.h>\nint main(void){puts("built and run");}\n'))
     attempt("compile it", lambda: run("sh", "-c", "gcc -o hello hello.c && echo compiled"))
     attempt("run the result", lambda: run("./hello"))
-    attempt("git", lambda: run("sh", "-c", "git init -q . && git status --short | head -1"))
+    attempt("commit it", lambda: run("sh", "-c", "git add hello.c && git commit -q -m 'Say hello' && git log --oneline"))
     attempt("read a system file", lambda: pathlib.Path("/etc/hostname").read_text().strip())
     attempt("talk to a server", lambda: fetch("127.0.0.1", serve_once()))
     print("and what it should not do:")

@@ -12,6 +12,7 @@ show() { printf '\n$ %s\n' "$*"; "$@"; }
 install -d -o "$user" "$work" "$home/.ssh"
 [ -e "$home/.ssh/id_ed25519" ] || { echo "not a real key" >"$home/.ssh/id_ed25519"; chown "$user" "$home/.ssh/id_ed25519"; }
 cd "$work" || exit
+[ -d .git ] || runuser -u "$user" -- sh -c 'git init -q . && git config user.name Agent && git config user.email agent@example.com'
 show aasm run --policy coding-agent --work "$work" --user "$user" -- python3 "$AA_DEMO_AGENT"
 status=$?
 mapfile -t denied < <(aasm events --denied --json | python3 -c '

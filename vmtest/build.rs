@@ -31,7 +31,7 @@ fn build() -> Result<(), String> {
     fs::write(&include, bytes).map_err(|error| format!("cannot write {}: {error}", include.display()))?;
     let search = format!("-I{}", out.display());
     // Line tables and symbols stay: the tests look for the action's function in the recorded stack.
-    gcc(&["-O1", "-g1", "-static", "-pthread", "-Wall", "-Wextra", &search], "scenarios/act.c", &out.join("act"))
+    gcc(&["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-static", "-pthread", "-Wall", "-Wextra", &search], "scenarios/act.c", &out.join("act"))
 }
 
 fn gcc(options: &[&str], source: &str, program: &Path) -> Result<(), String> {

@@ -1,12 +1,25 @@
-//! Loads and attaches every program, prints what is in force: what the kernel matrix runs first on each kernel.
+//! Loads and attaches every program, prints what is in force and what the verifier went through for each.
 
 use aa_bpf::{Kernel, load::Sizes, tables::Tables};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let words = std::env::args().nth(1).and_then(|words| words.parse().ok()).unwrap_or(1 << 20);
-    let kernel = Kernel::start(Sizes { pool_words: words, ..Sizes::default() })?;
+    let words = std::env::args()
+        .nth(1)
+        .and_then(|words| words.parse().ok())
+        .unwrap_or(1 << 20);
+    let kernel = Kernel::start(Sizes {
+        pool_words: words,
+        ..Sizes::default()
+    })?;
     for program in kernel.attached() {
         println!("{} {}", program.program, program.hook);
+    }
+    for program in libbpf_rs::query::ProgInfoIter::default() {
+        println!(
+            "{:>7} instructions verified: {}",
+            program.verified_insns,
+            program.name.to_string_lossy()
+        );
     }
     let tables = Tables::new(&kernel)?;
     println!("{:?}", tables.fill()?);

@@ -66,8 +66,10 @@ static __always_inline int find_argv(struct argv_pointer *argv)
 }
 
 /* Appends the string at `address`, with its NUL, in pieces. -1 if it cannot be read whole into what room is left. */
-static __always_inline int append_token(struct aa_text *text, u64 address)
+__noinline int append_token(struct aa_text *text, u64 address)
 {
+	if (!text)
+		return -1;
 	for (u32 piece = 0; piece < AA_ARGV_BYTES / (AA_NAME_ROOM - 1); piece++) {
 		/* The position is kept in memory for the verifier's sake, as in read_path(). */
 		u32 at = text->length;

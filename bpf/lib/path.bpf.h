@@ -84,7 +84,7 @@ __noinline int climb_names(struct aa_text *text, u64 dentry_address, u64 stop_ad
 }
 
 enum aa_mount_depth {
-	AA_MOUNT_DEPTH = 32, /* mounts on mounts; deeper is unreadable, so denied */
+	AA_MOUNT_DEPTH = 16, /* mounts on mounts; deeper is unreadable, so denied */
 };
 
 /*

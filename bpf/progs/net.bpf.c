@@ -92,30 +92,34 @@ static __always_inline int read_address(struct destination *to, void *address, u
 	return AA_ADDRESS_UNREADABLE;
 }
 
+/* The decision of the last of `count` ranges that begins at or below the port. Global: the verifier looks once. */
+__noinline u32 decide_port(u32 ranges, u32 count, u32 port, u32 column, u32 fallback)
+{
+	u32 *pool = pool_words();
+
+	if (!pool)
+		return fallback;
+	for (u32 i = 0; i < AA_MAX_PORT_RANGES; i++) {
+		if (i >= count || pool_word(pool, ranges) > port)
+			break;
+		fallback = pool_word(pool, ranges + column);
+		ranges += 4;
+	}
+	return fallback;
+}
+
 /* The decision for an address: one longest-prefix lookup, then the last range that begins at or below the port. */
 static __always_inline u32 decide_address(const struct aa_policy *policy, const struct destination *to)
 {
 	struct aa_address_key key = { .prefix_bits = 32 + 128, .generation = policy->generation };
-	u32 *pool = pool_words();
 	struct aa_address_value *value;
-	u32 decision;
+	u32 column = to->protocol == AA_IPPROTO_TCP ? 1 : to->protocol == AA_IPPROTO_UDP ? 2 : 3;
 
 	__builtin_memcpy(key.address, to->address, sizeof(key.address));
 	value = bpf_map_lookup_elem(&address_rules, &key);
-	if (!value || !pool)
+	if (!value)
 		return policy->default_net;
-	decision = policy->default_net;
-
-	u32 at = value->ranges, count = value->count;
-	u32 column = to->protocol == AA_IPPROTO_TCP ? 1 : to->protocol == AA_IPPROTO_UDP ? 2 : 3;
-
-	for (u32 i = 0; i < AA_MAX_PORT_RANGES; i++) {
-		if (i >= count || pool_word(pool, at) > to->port)
-			break;
-		decision = pool_word(pool, at + column);
-		at += 4;
-	}
-	return decision;
+	return decide_port(value->ranges, value->count, to->port, column, policy->default_net);
 }
 
 static __always_inline void describe(struct aa_scratch *s, const struct destination *to, u16 family, u16 type)

@@ -56,13 +56,31 @@ unsafe impl Send for Pool {}
 impl Pool {
     /// Maps the pool of `capacity` words behind `map`.
     pub fn new(map: impl AsFd, capacity: u32) -> Result<Self, PoolError> {
-        let bytes = NonZeroUsize::new(capacity as usize * 4).ok_or(PoolError::Full { wanted: 1, free: 0, capacity })?;
+        let bytes = NonZeroUsize::new(capacity as usize * 4).ok_or(PoolError::Full {
+            wanted: 1,
+            free: 0,
+            capacity,
+        })?;
         // SAFETY: a fresh shared mapping of a map that the kernel keeps while it is mapped.
         let address = unsafe {
-            mmap(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, map, 0)
+            mmap(
+                None,
+                bytes,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                MapFlags::MAP_SHARED,
+                map,
+                0,
+            )
         }
         .map_err(PoolError::Map)?;
-        Ok(Self { words: address.cast(), capacity, taken: vec![Extent { start: 0, words: DEAD_WORDS }] })
+        Ok(Self {
+            words: address.cast(),
+            capacity,
+            taken: vec![Extent {
+                start: 0,
+                words: DEAD_WORDS,
+            }],
+        })
     }
 
     /// Marks words as taken that an earlier sensor filled.
@@ -103,13 +121,21 @@ impl Pool {
 
     /// Gives an extent back. Its words stay as they are: a walk that is still in it reads old verdicts, not garbage.
     pub fn free(&mut self, extent: Extent) {
-        self.taken.retain(|taken| taken.start != extent.start || extent.start == 0);
+        self.taken
+            .retain(|taken| taken.start != extent.start || extent.start == 0);
     }
 
     fn find(&self, words: u32) -> Option<u32> {
         let ends = self.taken.iter().map(|extent| extent.start + extent.words);
-        let next_starts = self.taken.iter().skip(1).map(|extent| extent.start).chain([self.capacity]);
-        ends.zip(next_starts).find(|(end, next)| next.saturating_sub(*end) >= words).map(|(end, _)| end)
+        let next_starts = self
+            .taken
+            .iter()
+            .skip(1)
+            .map(|extent| extent.start)
+            .chain([self.capacity]);
+        ends.zip(next_starts)
+            .find(|(end, next)| next.saturating_sub(*end) >= words)
+            .map(|(end, _)| end)
     }
 
     fn word(&self, index: u32) -> &AtomicU32 {

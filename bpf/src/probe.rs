@@ -11,7 +11,16 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 pub fn map_code(file: &File) -> io::Result<()> {
     let page = NonZeroUsize::MIN.saturating_add(4095);
     // SAFETY: a fresh private mapping that nothing points into.
-    let address = unsafe { mmap(None, page, ProtFlags::PROT_READ | ProtFlags::PROT_EXEC, MapFlags::MAP_PRIVATE, file, 0) }?;
+    let address = unsafe {
+        mmap(
+            None,
+            page,
+            ProtFlags::PROT_READ | ProtFlags::PROT_EXEC,
+            MapFlags::MAP_PRIVATE,
+            file,
+            0,
+        )
+    }?;
     // SAFETY: the mapping just made.
     unsafe { munmap(address, page.get()) }?;
     Ok(())
@@ -23,8 +32,19 @@ pub fn call_bpf() -> io::Result<()> {
     let mut attribute = [0_u32; 4];
     attribute[0] = u32::MAX - 1;
     // SAFETY: the attribute is 16 readable and writable bytes, as the size says.
-    let ret = unsafe { libc::syscall(libc::SYS_bpf, PROG_GET_NEXT_ID, attribute.as_mut_ptr(), size_of_val(&attribute)) };
+    let ret = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            PROG_GET_NEXT_ID,
+            attribute.as_mut_ptr(),
+            size_of_val(&attribute),
+        )
+    };
     let error = io::Error::last_os_error();
     // No further program: the call was let through.
-    if ret < 0 && error.raw_os_error() != Some(libc::ENOENT) { Err(error) } else { Ok(()) }
+    if ret < 0 && error.raw_os_error() != Some(libc::ENOENT) {
+        Err(error)
+    } else {
+        Ok(())
+    }
 }

@@ -51,7 +51,10 @@ impl RingSet {
     /// What the kernel said: the descriptors are not ring buffers, or may not be mapped.
     pub fn new(decisions: OwnedFd, activity: OwnedFd, plaintext: OwnedFd) -> io::Result<Self> {
         let descriptors = [decisions, activity, plaintext];
-        let mut contexts = Box::new(NAMES.map(|name| Context { name, handler: std::ptr::null_mut() }));
+        let mut contexts = Box::new(NAMES.map(|name| Context {
+            name,
+            handler: std::ptr::null_mut(),
+        }));
         let mut rings = None;
         for (context, descriptor) in contexts.iter_mut().zip(&descriptors) {
             let context: *mut Context = context;
@@ -59,14 +62,24 @@ impl RingSet {
                 None => {
                     // SAFETY: `context` points into a box that lives as long as the ring buffer.
                     let created = unsafe {
-                        libbpf_sys::ring_buffer__new(descriptor.as_raw_fd(), Some(deliver), context.cast(), std::ptr::null())
+                        libbpf_sys::ring_buffer__new(
+                            descriptor.as_raw_fd(),
+                            Some(deliver),
+                            context.cast(),
+                            std::ptr::null(),
+                        )
                     };
                     rings = Some(NonNull::new(created).ok_or_else(io::Error::last_os_error)?);
                 }
                 Some(rings) => {
                     // SAFETY: `rings` was just made by libbpf; the context as above.
                     let ret = unsafe {
-                        libbpf_sys::ring_buffer__add(rings.as_ptr(), descriptor.as_raw_fd(), Some(deliver), context.cast())
+                        libbpf_sys::ring_buffer__add(
+                            rings.as_ptr(),
+                            descriptor.as_raw_fd(),
+                            Some(deliver),
+                            context.cast(),
+                        )
                     };
                     if ret < 0 {
                         // SAFETY: made above and not used again.
@@ -77,7 +90,11 @@ impl RingSet {
             }
         }
         let rings = rings.ok_or_else(|| io::Error::other("no rings"))?;
-        Ok(Self { rings, contexts, _descriptors: descriptors })
+        Ok(Self {
+            rings,
+            contexts,
+            _descriptors: descriptors,
+        })
     }
 
     /// Waits up to `timeout` and gives every record to `handler`. Returns how many there were.

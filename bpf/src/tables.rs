@@ -143,15 +143,26 @@ fn index_key(index: u32) -> [u8; 4] {
     index.to_ne_bytes()
 }
 
-fn write<V: IntoBytes + Immutable>(map: &MapHandle, name: &'static str, key: &[u8], value: &V) -> Result<(), TableError> {
-    map.update(key, value.as_bytes(), MapFlags::ANY).map_err(|source| match source.kind() {
-        ErrorKind::TooBig => TableError::Full { map: name, capacity: map.max_entries() },
-        _ => TableError::Map { map: name, source },
-    })
+fn write<V: IntoBytes + Immutable>(
+    map: &MapHandle,
+    name: &'static str,
+    key: &[u8],
+    value: &V,
+) -> Result<(), TableError> {
+    map.update(key, value.as_bytes(), MapFlags::ANY)
+        .map_err(|source| match source.kind() {
+            ErrorKind::TooBig => TableError::Full {
+                map: name,
+                capacity: map.max_entries(),
+            },
+            _ => TableError::Map { map: name, source },
+        })
 }
 
 fn read<V: FromBytes>(map: &MapHandle, name: &'static str, key: &[u8]) -> Result<Option<V>, TableError> {
-    let found = map.lookup(key, MapFlags::ANY).map_err(|source| TableError::Map { map: name, source })?;
+    let found = map
+        .lookup(key, MapFlags::ANY)
+        .map_err(|source| TableError::Map { map: name, source })?;
     Ok(found.and_then(|bytes| V::read_from_bytes(&bytes).ok()))
 }
 
@@ -179,7 +190,10 @@ impl Tables {
         }
         let settings = tables.settings()?;
         if settings.selectors_words > 0 {
-            let extent = Extent { start: settings.selectors.classes, words: settings.selectors_words };
+            let extent = Extent {
+                start: settings.selectors.classes,
+                words: settings.selectors_words,
+            };
             tables.pool.adopt(extent);
             tables.selectors = Some(extent);
         }
@@ -192,8 +206,15 @@ impl Tables {
         let mut found = Vec::new();
         for index in 1..abi::AA_MAX_POLICIES {
             if let Some(policy) = self.policy(index)?.filter(|policy| policy.generation != 0) {
-                let extent = Extent { start: policy.pool_start, words: policy.pool_words };
-                found.push(Resident { index, generation: policy.generation, extent });
+                let extent = Extent {
+                    start: policy.pool_start,
+                    words: policy.pool_words,
+                };
+                found.push(Resident {
+                    index,
+                    generation: policy.generation,
+                    extent,
+                });
             }
         }
         Ok(found)
@@ -209,10 +230,16 @@ impl Tables {
         let taken: BTreeSet<u32> = self.residents()?.iter().map(|policy| policy.index).collect();
         let index = (1..abi::AA_MAX_POLICIES)
             .find(|index| !taken.contains(index))
-            .ok_or(TableError::Full { map: "policies", capacity: abi::AA_MAX_POLICIES })?;
+            .ok_or(TableError::Full {
+                map: "policies",
+                capacity: abi::AA_MAX_POLICIES,
+            })?;
         let wanted = u32::try_from(tables.addresses.len()).unwrap_or(u32::MAX);
         if self.address_count.saturating_add(wanted) > abi::AA_MAX_ADDRESSES {
-            return Err(TableError::Full { map: "address_rules", capacity: abi::AA_MAX_ADDRESSES });
+            return Err(TableError::Full {
+                map: "address_rules",
+                capacity: abi::AA_MAX_ADDRESSES,
+            });
         }
         let generation = self.next_generation()?;
         let mut layout = Layout::new(tables)?;
@@ -231,20 +258,33 @@ impl Tables {
             slot,
             pad: 0,
         };
-        let resident = Resident { index, generation, extent };
-        if let Err(error) = self.write_addresses(generation, tables, &layout).and_then(|()| {
-            write(&self.policies, "policies", &index_key(index), &policy)
-        }) {
+        let resident = Resident {
+            index,
+            generation,
+            extent,
+        };
+        if let Err(error) = self
+            .write_addresses(generation, tables, &layout)
+            .and_then(|()| write(&self.policies, "policies", &index_key(index), &policy))
+        {
             self.remove_policy(resident)?;
             return Err(error);
         }
         Ok(resident)
     }
 
-    fn write_addresses(&mut self, generation: u32, tables: &PolicyTables<'_>, layout: &Layout) -> Result<(), TableError> {
+    fn write_addresses(
+        &mut self,
+        generation: u32,
+        tables: &PolicyTables<'_>,
+        layout: &Layout,
+    ) -> Result<(), TableError> {
         for (row, (ranges, count)) in tables.addresses.iter().zip(&layout.ranges) {
             let key = address_key(generation, row);
-            let value = abi::aa_address_value { ranges: *ranges, count: *count };
+            let value = abi::aa_address_value {
+                ranges: *ranges,
+                count: *count,
+            };
             write(&self.addresses, "address_rules", key.as_bytes(), &value)?;
             self.address_count += 1;
         }
@@ -253,17 +293,23 @@ impl Tables {
 
     /// Removes a policy no slot names any more. Its words are given back after a grace period.
     pub fn remove_policy(&mut self, policy: Resident) -> Result<(), TableError> {
-        write(&self.policies, "policies", &index_key(policy.index), &abi::aa_policy::new_zeroed())?;
+        write(
+            &self.policies,
+            "policies",
+            &index_key(policy.index),
+            &abi::aa_policy::new_zeroed(),
+        )?;
         let generation = policy.generation;
         let keys: Vec<Vec<u8>> = self
             .addresses
             .keys()
-            .filter(|key| {
-                abi::aa_address_key::read_from_bytes(key).is_ok_and(|key| key.generation == generation)
-            })
+            .filter(|key| abi::aa_address_key::read_from_bytes(key).is_ok_and(|key| key.generation == generation))
             .collect();
         for key in keys {
-            self.addresses.delete(&key).map_err(|source| TableError::Map { map: "address_rules", source })?;
+            self.addresses.delete(&key).map_err(|source| TableError::Map {
+                map: "address_rules",
+                source,
+            })?;
             self.address_count = self.address_count.saturating_sub(1);
         }
         self.retired.push((Instant::now(), policy.extent));
@@ -281,10 +327,9 @@ impl Tables {
 
     fn next_generation(&self) -> Result<u32, TableError> {
         let mut settings = self.settings()?;
-        settings.generations = settings
-            .generations
-            .checked_add(1)
-            .ok_or(TableError::Inconsistent("the policy generations are used up: restart the machine"))?;
+        settings.generations = settings.generations.checked_add(1).ok_or(TableError::Inconsistent(
+            "the policy generations are used up: restart the machine",
+        ))?;
         write(&self.settings, "settings", &index_key(0), &settings)?;
         Ok(settings.generations)
     }
@@ -299,7 +344,15 @@ impl Tables {
 
     /// Puts a policy into force for a slot: the one write that swaps generations.
     pub fn set_slot(&self, slot: u32, policy_index: u32, agent: u32) -> Result<(), TableError> {
-        write(&self.slots, "policy_slots", &index_key(slot), &abi::aa_slot { policy: policy_index, agent })
+        write(
+            &self.slots,
+            "policy_slots",
+            &index_key(slot),
+            &abi::aa_slot {
+                policy: policy_index,
+                agent,
+            },
+        )
     }
 
     /// The slot's policy index and selector agent.
@@ -309,7 +362,12 @@ impl Tables {
 
     /// Sets which slot governs an agent, and its flags.
     pub fn set_agent(&self, agent: u32, slot: u32, flags: u32) -> Result<(), TableError> {
-        write(&self.agents, "agents", &index_key(agent), &abi::aa_agent { slot, flags })
+        write(
+            &self.agents,
+            "agents",
+            &index_key(agent),
+            &abi::aa_agent { slot, flags },
+        )
     }
 
     /// An agent's slot and flags.
@@ -343,8 +401,16 @@ impl Tables {
         if let Some(old) = std::mem::replace(&mut self.selectors, stored) {
             self.retired.push((Instant::now(), old));
         }
-        replace_all(&self.users, "user_selectors", users.iter().map(|(uid, slot)| (uid.to_ne_bytes().to_vec(), *slot)))?;
-        replace_all(&self.cgroups, "cgroup_selectors", cgroups.iter().map(|(id, slot)| (id.to_ne_bytes().to_vec(), *slot)))
+        replace_all(
+            &self.users,
+            "user_selectors",
+            users.iter().map(|(uid, slot)| (uid.to_ne_bytes().to_vec(), *slot)),
+        )?;
+        replace_all(
+            &self.cgroups,
+            "cgroup_selectors",
+            cgroups.iter().map(|(id, slot)| (id.to_ne_bytes().to_vec(), *slot)),
+        )
     }
 
     /// Tells the kernel where each superblock is mounted outside of bind mounts: (device number, mount point).
@@ -352,7 +418,10 @@ impl Tables {
         for (device, prefix) in mounts {
             let mut mount = abi::aa_mount::new_zeroed();
             if prefix != b"/" {
-                let room = mount.prefix.get_mut(..prefix.len()).ok_or(TableError::Inconsistent("a mount point is too long"))?;
+                let room = mount
+                    .prefix
+                    .get_mut(..prefix.len())
+                    .ok_or(TableError::Inconsistent("a mount point is too long"))?;
                 room.copy_from_slice(prefix);
                 mount.length = u32::try_from(prefix.len()).unwrap_or(0);
             }
@@ -368,13 +437,20 @@ impl Tables {
 
     /// Whether allowed actions are recorded too.
     pub fn set_record_activity(&self, on: bool) -> Result<(), TableError> {
-        let settings = abi::aa_settings { record_activity: u32::from(on), ..self.settings()? };
+        let settings = abi::aa_settings {
+            record_activity: u32::from(on),
+            ..self.settings()?
+        };
         write(&self.settings, "settings", &index_key(0), &settings)
     }
 
     /// Injects a fault for one agent (an `aa_fault` number), to prove that what cannot be read is denied.
     pub fn set_fault(&self, fault: u32, agent: u32) -> Result<(), TableError> {
-        let settings = abi::aa_settings { fault, fault_agent: agent, ..self.settings()? };
+        let settings = abi::aa_settings {
+            fault,
+            fault_agent: agent,
+            ..self.settings()?
+        };
         write(&self.settings, "settings", &index_key(0), &settings)
     }
 
@@ -387,7 +463,10 @@ impl Tables {
                     .lookup_percpu(&index_key(cause), MapFlags::ANY)
                     .map_err(|source| TableError::Map { map: "losses", source })?
                     .unwrap_or_default();
-                Ok(per_cpu.iter().filter_map(|bytes| u64::read_from_bytes(bytes).ok()).sum())
+                Ok(per_cpu
+                    .iter()
+                    .filter_map(|bytes| u64::read_from_bytes(bytes).ok())
+                    .sum())
             })
             .collect()
     }
@@ -396,15 +475,31 @@ impl Tables {
     pub fn fill(&self) -> Result<Vec<Fill>, TableError> {
         let policies = u32::try_from(self.residents()?.len()).unwrap_or(u32::MAX);
         Ok(vec![
-            Fill { map: "automaton_pool", used: self.pool.used(), capacity: self.pool.capacity() },
-            Fill { map: "policies", used: policies, capacity: abi::AA_MAX_POLICIES },
-            Fill { map: "address_rules", used: self.address_count, capacity: abi::AA_MAX_ADDRESSES },
+            Fill {
+                map: "automaton_pool",
+                used: self.pool.used(),
+                capacity: self.pool.capacity(),
+            },
+            Fill {
+                map: "policies",
+                used: policies,
+                capacity: abi::AA_MAX_POLICIES,
+            },
+            Fill {
+                map: "address_rules",
+                used: self.address_count,
+                capacity: abi::AA_MAX_ADDRESSES,
+            },
         ])
     }
 }
 
 fn address_key(generation: u32, row: &AddressRow) -> abi::aa_address_key {
-    abi::aa_address_key { prefix_bits: 32 + u32::from(row.prefix_bits), generation, address: row.prefix }
+    abi::aa_address_key {
+        prefix_bits: 32 + u32::from(row.prefix_bits),
+        generation,
+        address: row.prefix,
+    }
 }
 
 /// Adds what is new before removing what is gone, so that nobody selected before and after escapes in between.
@@ -419,14 +514,17 @@ fn replace_all(
         kept.insert(key);
     }
     for key in map.keys().filter(|key| !kept.contains(key)).collect::<Vec<_>>() {
-        map.delete(&key).map_err(|source| TableError::Map { map: name, source })?;
+        map.delete(&key)
+            .map_err(|source| TableError::Map { map: name, source })?;
     }
     Ok(())
 }
 
 fn automaton_words(table: &AutomatonTable<'_>) -> Result<u32, TableError> {
     if table.classes.len() != 256 || table.rows.is_empty() {
-        return Err(TableError::Inconsistent("an automaton has 256 byte classes and at least one row"));
+        return Err(TableError::Inconsistent(
+            "an automaton has 256 byte classes and at least one row",
+        ));
     }
     let row = table.rows.first().map_or(0, |row| row.2.len()) + 1;
     if table.rows.iter().any(|other| other.2.len() + 1 != row) {
@@ -434,7 +532,11 @@ fn automaton_words(table: &AutomatonTable<'_>) -> Result<u32, TableError> {
     }
     let rows = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
     let inside = |next: &u32| *next < rows;
-    if table.rows.first().is_none_or(|dead| dead.0 != 0 || dead.1 || dead.2.iter().any(|next| *next != 0)) {
+    if table
+        .rows
+        .first()
+        .is_none_or(|dead| dead.0 != 0 || dead.1 || dead.2.iter().any(|next| *next != 0))
+    {
         return Err(TableError::Inconsistent("the first row of an automaton is dead"));
     }
     if table.start >= rows || !table.rows.iter().all(|row| row.2.iter().all(inside)) {
@@ -462,11 +564,19 @@ fn fill_automaton(table: &AutomatonTable<'_>, start: u32, content: &mut Vec<u32>
     }
     let accepts = rows_at + u32::try_from(table.rows.len()).unwrap_or(0) * row_words;
     content.extend(&table.decisions);
-    abi::aa_automaton { classes: start, start: place(table.start), accepts, columns: table.columns }
+    abi::aa_automaton {
+        classes: start,
+        start: place(table.start),
+        accepts,
+        columns: table.columns,
+    }
 }
 
 fn native_halves(first: u32, second: u32) -> [u8; 4] {
-    let (first, second) = (u16::try_from(first).unwrap_or(0).to_ne_bytes(), u16::try_from(second).unwrap_or(0).to_ne_bytes());
+    let (first, second) = (
+        u16::try_from(first).unwrap_or(0).to_ne_bytes(),
+        u16::try_from(second).unwrap_or(0).to_ne_bytes(),
+    );
     [first[0], first[1], second[0], second[1]]
 }
 
@@ -493,11 +603,20 @@ impl Layout {
             words = words.checked_add(count.saturating_mul(4)).ok_or_else(too_large)?;
         }
         let none = abi::aa_automaton::default();
-        Ok(Self { paths: none, argv: none, ranges: Vec::new(), words })
+        Ok(Self {
+            paths: none,
+            argv: none,
+            ranges: Vec::new(),
+            words,
+        })
     }
 
     fn words(&self) -> Result<u32, TableError> {
-        if self.words == 0 { Err(TableError::Inconsistent("a policy is empty")) } else { Ok(self.words) }
+        if self.words == 0 {
+            Err(TableError::Inconsistent("a policy is empty"))
+        } else {
+            Ok(self.words)
+        }
     }
 
     /// The extent's content, equal port lists written once.

@@ -60,9 +60,13 @@ impl ProcessHandle {
         let descriptor = i32::try_from(ret)
             .ok()
             .filter(|descriptor| *descriptor >= 0)
-            .ok_or_else(|| TaskError::Open { pid, source: io::Error::last_os_error() })?;
+            .ok_or_else(|| TaskError::Open {
+                pid,
+                source: io::Error::last_os_error(),
+            })?;
         // SAFETY: a descriptor just made, owned by nobody else.
-        Ok(Self { descriptor: unsafe { OwnedFd::from_raw_fd(descriptor) }, pid })
+        let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        Ok(Self { descriptor, pid })
     }
 
     /// Sends a signal to exactly this process (`pidfd_send_signal(2)`).
@@ -70,7 +74,11 @@ impl ProcessHandle {
         let (fd, none) = (self.descriptor.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());
         // SAFETY: a system call on a live descriptor with a null siginfo.
         let ret = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal as libc::c_int, none, 0) };
-        if ret < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if ret < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -94,10 +102,21 @@ impl Tasks {
 
     /// Governs the main thread of a process; what it starts from then on inherits.
     pub fn govern(&self, process: &ProcessHandle, agent: u32, session: u64) -> Result<(), TaskError> {
-        let identity = abi::aa_identity { agent, session, ..Default::default() };
+        let identity = abi::aa_identity {
+            agent,
+            session,
+            ..Default::default()
+        };
         self.identities
-            .update(&process.descriptor.as_raw_fd().to_ne_bytes(), identity.as_bytes(), MapFlags::ANY)
-            .map_err(|source| TaskError::Store { pid: process.pid, source })
+            .update(
+                &process.descriptor.as_raw_fd().to_ne_bytes(),
+                identity.as_bytes(),
+                MapFlags::ANY,
+            )
+            .map_err(|source| TaskError::Store {
+                pid: process.pid,
+                source,
+            })
     }
 
     /// The identity of a process' main thread, if it is governed.
@@ -105,7 +124,10 @@ impl Tasks {
         let found = self
             .identities
             .lookup(&process.descriptor.as_raw_fd().to_ne_bytes(), MapFlags::ANY)
-            .map_err(|source| TaskError::Store { pid: process.pid, source })?;
+            .map_err(|source| TaskError::Store {
+                pid: process.pid,
+                source,
+            })?;
         Ok(found.and_then(|bytes| abi::aa_identity::read_from_bytes(&bytes).ok()))
     }
 

@@ -109,6 +109,8 @@ pub(crate) fn unique() -> u64 {
 fn prepare() -> std::io::Result<()> {
     fs::create_dir_all(PROGRAMS)?;
     fs::create_dir_all(TREES)?;
+    // Listeners live as long as this process.
+    Command::new("prlimit").args(["--pid", &std::process::id().to_string(), "--nofile=65536:65536"]).status()?;
     write_program(ACT, include_bytes!(concat!(env!("OUT_DIR"), "/act")))?;
     write_program(TINY, include_bytes!(concat!(env!("OUT_DIR"), "/tiny")))?;
     // Two addresses of each family to tell apart, and ping sockets for everybody.

@@ -111,8 +111,8 @@ fn nameless_programs_need_a_rule_of_their_own(guest: &Guest, checks: &mut Checks
     ];
     let body = format!("exec: {{allow: [{ACT_RULE}, '{t}/ok/**']}}\n");
     judge(checks, "nameless", &body, prepare, &steps);
-    let explicit = format!("exec: {{allow: [/**], deny: [memfd, deleted]}}\n");
-    judge(checks, "nameless", &explicit, prepare, &steps);
+    let explicit = "exec: {allow: [/**], deny: [memfd, deleted]}\n";
+    enforce(checks, "nameless", explicit, prepare, &steps);
     let allowed = format!("exec: {{allow: [{ACT_RULE}, memfd, deleted]}}\n");
     let steps = [allow("memfd-tiny git"), allow(format!("deleted-exec {t}/ok/gone")), deny(format!("exec {t}/ok/gone2"), "exec")];
     enforce(checks, "nameless", &allowed, prepare, &steps);
@@ -220,7 +220,7 @@ fn an_agent_like_workload_runs_under_an_allow_list(guest: &Guest, checks: &mut C
     let mut act = Act::governed("workload", &body);
     for (line, wanted) in [
         (format!("exec /bin/cat {t}/home/.ssh/id_ed25519"), "Operation not permitted"),
-        ("exec /bin/sh -c curl%20http://127.0.0.1".to_owned(), "ok 126 "),
+        ("exec /bin/sh -c /usr/bin/curl%20http://127.0.0.1".to_owned(), "ok 126 "),
         ("exec /usr/bin/python3 -c import%20socket;socket.create_connection(('127.0.0.1',9))".to_owned(), "Traceback"),
     ] {
         let answer = act.ask(&line);

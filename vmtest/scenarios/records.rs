@@ -21,11 +21,6 @@ pub(crate) fn events_of(agent: &str) -> Vec<Event> {
     parse(&succeed("aasm", &["events", "--json", "--agent", agent, "-n", "10000"]))
 }
 
-/// All denials of the last minutes.
-pub(crate) fn recent_denials(since: &str) -> Vec<Event> {
-    parse(&succeed("aasm", &["events", "--json", "--denied", "--since", since, "-n", "10000"]))
-}
-
 fn parse(text: &str) -> Vec<Event> {
     let events = text.lines().filter(|line| line.starts_with('{'));
     events.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))).collect()

@@ -70,6 +70,28 @@ pub(crate) enum Action {
         #[command(flatten)]
         options: GuestOptions,
     },
+    /// Report figures against the promises
+    Bench {
+        /// Which
+        #[arg(value_enum)]
+        what: Bench,
+        /// Names in the support table
+        #[arg(default_value = "6.12")]
+        kernels: Vec<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// How to run the guests
+        #[command(flatten)]
+        options: GuestOptions,
+    },
+}
+
+/// What there is to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Bench {
+    /// What the kernel programs and the daemon cost
+    Kernel,
 }
 
 /// How to run a guest.

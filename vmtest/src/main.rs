@@ -17,6 +17,7 @@ use crate::supervise::Sinks;
 
 mod accel;
 mod apt;
+mod bench;
 mod cache;
 mod cli;
 mod cpio;
@@ -97,6 +98,16 @@ fn act(action: Action) -> Result<u8> {
             let kernels = session.table.select(&kernels)?;
             let passed = matrix::test(&session, &kernels, filter.as_deref(), jobs, &options.bounded())?;
             Ok(u8::from(!passed))
+        }
+        Action::Bench {
+            what: cli::Bench::Kernel,
+            kernels,
+            json,
+            options,
+        } => {
+            let kernels = session.table.select(&kernels)?;
+            bench::kernel(&session, &kernels, json, &options.bounded())?;
+            Ok(0)
         }
     }
 }

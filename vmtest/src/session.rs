@@ -130,7 +130,7 @@ impl Session {
         }
     }
 
-    fn installs(&self, options: &GuestOptions) -> Result<Vec<manifest::Install>> {
+    pub(crate) fn installs(&self, options: &GuestOptions) -> Result<Vec<manifest::Install>> {
         if options.no_install {
             return Ok(Vec::new());
         }

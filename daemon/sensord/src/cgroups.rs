@@ -44,7 +44,9 @@ pub(crate) fn leave(agent: u32) {
 
 /// The id of a cgroup by its path from the root of the hierarchy; `None` if there is none now.
 pub(crate) fn id_of(path: &str) -> Option<u64> {
-    fs::metadata(Path::new(ROOT).join(path.trim_start_matches('/'))).ok().map(|data| data.ino())
+    fs::metadata(Path::new(ROOT).join(path.trim_start_matches('/')))
+        .ok()
+        .map(|data| data.ino())
 }
 
 /// The ids of a systemd unit's cgroups, wherever in the hierarchy they are.

@@ -30,7 +30,9 @@ fn present(path: &str) -> FactState {
 }
 
 fn text(path: &str) -> Result<String, String> {
-    fs::read_to_string(path).map(|text| text.trim().to_owned()).map_err(|error| format!("{path}: {error}"))
+    fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .map_err(|error| format!("{path}: {error}"))
 }
 
 fn mounted(kind: &str) -> FactState {
@@ -44,8 +46,10 @@ fn mounted(kind: &str) -> FactState {
 /// Looks.
 pub(crate) fn probe_host() -> HostSupport {
     let lsm = text("/sys/kernel/security/lsm");
-    let modules: Vec<String> =
-        lsm.as_deref().map(|list| list.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    let modules: Vec<String> = lsm
+        .as_deref()
+        .map(|list| list.split(',').map(str::to_owned).collect())
+        .unwrap_or_default();
     HostSupport {
         kernel_release: text("/proc/sys/kernel/osrelease").unwrap_or_default(),
         btf: present("/sys/kernel/btf/vmlinux"),
@@ -62,7 +66,10 @@ pub(crate) fn probe_host() -> HostSupport {
             Ok(_) => FactState::No,
             Err(why) => FactState::Unknown(why),
         },
-        privileged: match (caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_BPF), nix::unistd::geteuid()) {
+        privileged: match (
+            caps::has_cap(None, caps::CapSet::Effective, caps::Capability::CAP_BPF),
+            nix::unistd::geteuid(),
+        ) {
             (Ok(true), _) => FactState::Yes,
             (_, user) if user.is_root() => FactState::Yes,
             (Ok(false), _) => FactState::No,
@@ -74,7 +81,10 @@ pub(crate) fn probe_host() -> HostSupport {
 impl HostSupport {
     /// As status shows them.
     pub(crate) fn facts(&self) -> HostFacts {
-        let fact = |name: &str, state: &FactState| HostFact { name: name.to_owned(), state: state.clone() };
+        let fact = |name: &str, state: &FactState| HostFact {
+            name: name.to_owned(),
+            state: state.clone(),
+        };
         HostFacts {
             kernel_release: self.kernel_release.clone(),
             lsm: self.lsm.clone(),

@@ -37,11 +37,17 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn of(error: &dyn Error) -> Self {
-        Self { told: WireError::from_error("AA-S000", error), status: 1 }
+        Self {
+            told: WireError::from_error("AA-S000", error),
+            status: 1,
+        }
     }
 
     pub(crate) fn config(error: &dyn Error) -> Self {
-        Self { told: WireError::from_error("AA-S004", error).hint("see config.toml(5)"), status: 78 }
+        Self {
+            told: WireError::from_error("AA-S004", error).hint("see config.toml(5)"),
+            status: 78,
+        }
     }
 
     fn kernel(told: WireError) -> Self {
@@ -65,9 +71,21 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     let begun = Instant::now();
     let mut mounts = MountList::open().map_err(|error| failed(&error))?;
     let mut sensor = start(settings, host, &mut mounts)?;
-    tracing::info!(adopted = sensor.kernel.adopted, took_ms = begun.elapsed().as_millis(), "in force and proven");
+    tracing::info!(
+        adopted = sensor.kernel.adopted,
+        took_ms = begun.elapsed().as_millis(),
+        "in force and proven"
+    );
 
-    let mut server = Server { settings, notifier, signals, mounts, link: None, ready: false, restart_at: Instant::now() };
+    let mut server = Server {
+        settings,
+        notifier,
+        signals,
+        mounts,
+        link: None,
+        ready: false,
+        restart_at: Instant::now(),
+    };
     server.serve(&mut sensor)
 }
 
@@ -89,7 +107,9 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
     let tasks = Tasks::new(&kernel).map_err(|error| failed(&error))?;
     let known = mounts.read().map_err(|error| failed(&error))?;
     tables.set_mount_points(&known).map_err(|error| failed(&error))?;
-    tables.set_record_activity(settings.record_activity).map_err(|error| failed(&error))?;
+    tables
+        .set_record_activity(settings.record_activity)
+        .map_err(|error| failed(&error))?;
     let rows = self_test::run(&mut tables, &tasks, &settings.run_dir).map_err(|error| failed(&error))?;
     let failures = self_test::failures(&rows);
     if !failures.is_empty() {
@@ -98,15 +118,25 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
             Kernel::unload().map_err(|error| failed(&error))?;
         }
         return Err(Failure::kernel(
-            WireError::new("AA-K003", format!("kernel {} does not enforce what it was told", host.kernel_release))
-                .because(failures.join("\n"))
-                .hint("`aasm doctor` shows what this host lacks; please report this kernel"),
+            WireError::new(
+                "AA-K003",
+                format!("kernel {} does not enforce what it was told", host.kernel_release),
+            )
+            .because(failures.join("\n"))
+            .hint("`aasm doctor` shows what this host lacks; please report this kernel"),
         ));
     }
     let boot_id = boot_id().map_err(|error| failed(&error))?;
-    let registry =
-        Registry::load(settings.state_file(), &boot_id, kernel.adopted).map_err(|error| failed(&error))?;
-    let mut sensor = Sensor { host, kernel, tables, tasks, registry, boot_id, self_test: rows };
+    let registry = Registry::load(settings.state_file(), &boot_id, kernel.adopted).map_err(|error| failed(&error))?;
+    let mut sensor = Sensor {
+        host,
+        kernel,
+        tables,
+        tasks,
+        registry,
+        boot_id,
+        self_test: rows,
+    };
     sensor.refresh_selectors().map_err(|error| failed(&error))?;
     Ok(sensor)
 }
@@ -226,7 +256,12 @@ impl Server<'_> {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(failed(&error)),
             }
-            let woken = |at: usize| waiting.get(at).and_then(PollFd::revents).is_some_and(|events| !events.is_empty());
+            let woken = |at: usize| {
+                waiting
+                    .get(at)
+                    .and_then(PollFd::revents)
+                    .is_some_and(|events| !events.is_empty())
+            };
             (signalled, mounts_changed, asked) = (woken(0) | signalled, woken(1) | mounts_changed, woken(2) | asked);
         }
         if mounts_changed {
@@ -262,7 +297,10 @@ impl Server<'_> {
     fn signal(&mut self) -> Woken {
         let mut woken = Woken::Nothing;
         while let Ok(Some(info)) = self.signals.read_signal() {
-            match i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
+            match i32::try_from(info.ssi_signo)
+                .ok()
+                .and_then(|number| Signal::try_from(number).ok())
+            {
                 Some(Signal::SIGTERM | Signal::SIGINT) => woken = Woken::Stop,
                 Some(Signal::SIGHUP) if !matches!(woken, Woken::Stop) => woken = Woken::Reload,
                 _ => {}

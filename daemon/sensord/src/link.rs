@@ -20,7 +20,10 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     #[error("cannot start `{}`", .program.display())]
-    Start { program: std::path::PathBuf, source: io::Error },
+    Start {
+        program: std::path::PathBuf,
+        source: io::Error,
+    },
     #[error("the gateway is gone")]
     Gone,
     #[error("cannot exchange messages with the gateway")]
@@ -54,7 +57,10 @@ impl Link {
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .env_remove("NOTIFY_SOCKET")
             .spawn()
-            .map_err(|source| LinkError::Start { program: settings.gateway.clone(), source })?;
+            .map_err(|source| LinkError::Start {
+                program: settings.gateway.clone(),
+                source,
+            })?;
         tracing::info!(pid = child.id(), "gateway started");
         Ok(Self {
             child,

@@ -72,7 +72,11 @@ enum Verb {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("AA_LOG").unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -104,7 +108,10 @@ fn inject(fault: &str, agent: u32) -> Result<(), Failure> {
     ];
     let Some((_, number)) = FAULTS.iter().find(|(name, _)| *name == fault) else {
         let names = FAULTS.map(|(name, _)| name).join(", ");
-        return Err(Failure { told: WireError::new("AA-S002", format!("there is no fault `{fault}`")).hint(names), status: 64 });
+        return Err(Failure {
+            told: WireError::new("AA-S002", format!("there is no fault `{fault}`")).hint(names),
+            status: 64,
+        });
     };
     let kernel = Kernel::running().map_err(|error| Failure::of(&error))?;
     let kernel = kernel.ok_or_else(|| Failure {

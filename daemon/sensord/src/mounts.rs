@@ -34,9 +34,12 @@ fn parse(text: &[u8]) -> Vec<(u32, Vec<u8>)> {
     let mut found: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
     for line in text.split(|byte| *byte == b'\n') {
         let mut fields = line.split(|byte| *byte == b' ').skip(2);
-        let (Some(device), Some(root), Some(point)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        let (Some(device), Some(root), Some(point)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
         let point = unescape(point);
-        if root == b"/" && point.len() < abi::AA_MOUNT_PREFIX_BYTES as usize
+        if root == b"/"
+            && point.len() < abi::AA_MOUNT_PREFIX_BYTES as usize
             && let Some(device) = parse_device(device)
         {
             found.entry(device).or_insert(point);
@@ -56,16 +59,15 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, tail)) = rest.split_first() {
-        let octal = tail.get(..3).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        match octal.filter(|_| *first == b'\\') {
-            Some(byte) => {
-                out.push(byte);
-                rest = tail.get(3..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = tail;
-            }
+        let octal = tail
+            .get(..3)
+            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        if let Some(byte) = octal.filter(|_| *first == b'\\') {
+            out.push(byte);
+            rest = tail.get(3..).unwrap_or_default();
+        } else {
+            out.push(*first);
+            rest = tail;
         }
     }
     out
@@ -79,7 +81,10 @@ mod tests {
     fn the_whole_mount_of_a_device_is_its_name_and_a_bind_mount_is_not() {
         let text = b"22 1 253:0 / / rw - ext4 /dev/vda rw\n23 22 253:0 /srv /mnt rw - ext4 /dev/vda rw\n\
                      24 22 0:31 / /my\\040data rw - tmpfs tmpfs rw\n";
-        assert_eq!(parse(text), vec![(31, b"/my data".to_vec()), (253 << 20, b"/".to_vec())]);
+        assert_eq!(
+            parse(text),
+            vec![(31, b"/my data".to_vec()), (253 << 20, b"/".to_vec())]
+        );
     }
 
     #[test]

@@ -14,12 +14,16 @@ pub(crate) struct Notifier {
 
 impl Notifier {
     pub(crate) fn new(socket: Option<&OsStr>) -> io::Result<Self> {
-        let Some(name) = socket else { return Ok(Self { to: None }) };
+        let Some(name) = socket else {
+            return Ok(Self { to: None });
+        };
         let address = match name.as_bytes().strip_prefix(b"@") {
             Some(name) => SocketAddr::from_abstract_name(name)?,
             None => SocketAddr::from_pathname(name)?,
         };
-        Ok(Self { to: Some((UnixDatagram::unbound()?, address)) })
+        Ok(Self {
+            to: Some((UnixDatagram::unbound()?, address)),
+        })
     }
 
     /// Tells `state`; a manager that does not listen is no reason to stop enforcing.

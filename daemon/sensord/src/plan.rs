@@ -7,20 +7,45 @@ use crate::host::HostSupport;
 
 /// What the programs protect, and the hooks (as programs name them) that prove it.
 pub(crate) const PROTECTIONS: [(&str, &[&str]); 6] = [
-    ("file", &["file_open", "path_mknod", "path_unlink", "path_rename", "path_link", "path_symlink", "path_truncate",
-        "path_mkdir", "path_rmdir", "path_chmod", "path_chown"]),
+    (
+        "file",
+        &[
+            "file_open",
+            "path_mknod",
+            "path_unlink",
+            "path_rename",
+            "path_link",
+            "path_symlink",
+            "path_truncate",
+            "path_mkdir",
+            "path_rmdir",
+            "path_chmod",
+            "path_chown",
+        ],
+    ),
     ("exec", &["bprm_check_security", "mmap_file"]),
-    ("connect", &["socket_connect", "socket_sendmsg", "sendmsg4", "unix_stream_connect", "unix_may_send"]),
+    (
+        "connect",
+        &[
+            "socket_connect",
+            "socket_sendmsg",
+            "sendmsg4",
+            "unix_stream_connect",
+            "unix_may_send",
+        ],
+    ),
     ("listen", &["socket_bind", "socket_listen"]),
     ("socket", &["socket_create"]),
-    ("containment", &["task_kill", "ptrace_access_check", "sb_mount", "bpf", "task_alloc"]),
+    (
+        "containment",
+        &["task_kill", "ptrace_access_check", "sb_mount", "bpf", "task_alloc"],
+    ),
 ];
 
 /// Whether to load, and the refusal if not.
 pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
-    let refuse = |message: &str, cause: String, hint: &str| {
-        Err(WireError::new("AA-K001", message).because(cause).hint(hint))
-    };
+    let refuse =
+        |message: &str, cause: String, hint: &str| Err(WireError::new("AA-K001", message).because(cause).hint(hint));
     if host.privileged == FactState::No {
         return refuse(
             "aa-sensord needs to be started as root",
@@ -36,12 +61,23 @@ pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
         );
     }
     if host.lsm_bpf == FactState::No {
-        return Err(WireError::new("AA-K002", "this kernel cannot enforce: BPF-LSM is not active")
-            .because(format!("`bpf` is not among the active security modules ({})", host.lsm.join(",")))
-            .hint(format!(
-                "boot with `lsm={}`; `aasm doctor` shows the file and the line to change",
-                host.lsm.iter().map(String::as_str).filter(|name| *name != "capability").chain(["bpf"]).collect::<Vec<_>>().join(",")
-            )));
+        return Err(
+            WireError::new("AA-K002", "this kernel cannot enforce: BPF-LSM is not active")
+                .because(format!(
+                    "`bpf` is not among the active security modules ({})",
+                    host.lsm.join(",")
+                ))
+                .hint(format!(
+                    "boot with `lsm={}`; `aasm doctor` shows the file and the line to change",
+                    host.lsm
+                        .iter()
+                        .map(String::as_str)
+                        .filter(|name| *name != "capability")
+                        .chain(["bpf"])
+                        .collect::<Vec<_>>()
+                        .join(",")
+                )),
+        );
     }
     if host.cgroup2 == FactState::No {
         return refuse(
@@ -70,9 +106,15 @@ pub(crate) fn coverage(attached: &[&str], proven: &[&str]) -> Vec<Protection> {
             let state = if missing.is_empty() {
                 ProtectionState::Enforced { via }
             } else {
-                ProtectionState::Refused { missing: missing.join(", ") }
+                ProtectionState::Refused {
+                    missing: missing.join(", "),
+                }
             };
-            Protection { name: (*name).to_owned(), state, proven: hooks.iter().all(|hook| proven.contains(hook)) }
+            Protection {
+                name: (*name).to_owned(),
+                state,
+                proven: hooks.iter().all(|hook| proven.contains(hook)),
+            }
         })
         .collect()
 }
@@ -114,10 +156,22 @@ mod tests {
     #[test]
     fn each_missing_fact_is_refused_with_cause_and_hint() {
         let without = [
-            HostSupport { btf: FactState::No, ..capable_host() },
-            HostSupport { cgroup2: FactState::No, ..capable_host() },
-            HostSupport { bpffs: FactState::No, ..capable_host() },
-            HostSupport { privileged: FactState::No, ..capable_host() },
+            HostSupport {
+                btf: FactState::No,
+                ..capable_host()
+            },
+            HostSupport {
+                cgroup2: FactState::No,
+                ..capable_host()
+            },
+            HostSupport {
+                bpffs: FactState::No,
+                ..capable_host()
+            },
+            HostSupport {
+                privileged: FactState::No,
+                ..capable_host()
+            },
         ];
         for host in without {
             let refusal = decide(&host).unwrap_err();
@@ -132,6 +186,12 @@ mod tests {
         let listen = all.iter().find(|protection| protection.name == "listen").unwrap();
         assert!(listen.proven);
         let some = coverage(&hooks, &["socket_bind"]);
-        assert!(!some.iter().find(|protection| protection.name == "listen").unwrap().proven);
+        assert!(
+            !some
+                .iter()
+                .find(|protection| protection.name == "listen")
+                .unwrap()
+                .proven
+        );
     }
 }

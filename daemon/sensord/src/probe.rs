@@ -14,15 +14,21 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, sendmmsg, socket,
-};
+use nix::sys::socket::{AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, sendmmsg, socket};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::{Pid, getppid};
 
 /// Files each side of the area begins with.
-pub(crate) const PREPARED: [&str; 8] =
-    ["read", "write", "unlinked", "renamed", "linked", "truncated", "changed", "program"];
+pub(crate) const PREPARED: [&str; 8] = [
+    "read",
+    "write",
+    "unlinked",
+    "renamed",
+    "linked",
+    "truncated",
+    "changed",
+    "program",
+];
 
 /// One attempt.
 pub(crate) struct Attempt {
@@ -36,24 +42,44 @@ type Try = fn(&Path) -> io::Result<()>;
 
 /// Hooks tried by a path: the same function in the allowed and in the denied folder.
 const BY_PATH: [(&str, &str, Try); 18] = [
-    ("file_open", "open for reading", |folder| File::open(folder.join("read")).map(|_| ())),
-    ("file_open", "open for writing", |folder| OpenOptions::new().write(true).open(folder.join("write")).map(|_| ())),
+    ("file_open", "open for reading", |folder| {
+        File::open(folder.join("read")).map(|_| ())
+    }),
+    ("file_open", "open for writing", |folder| {
+        OpenOptions::new().write(true).open(folder.join("write")).map(|_| ())
+    }),
     ("task_alloc", "open for reading from a child", read_in_child),
-    ("path_mknod", "create a file", |folder| File::create_new(folder.join("created")).map(|_| ())),
-    ("path_unlink", "remove a file", |folder| fs::remove_file(folder.join("unlinked"))),
-    ("path_rename", "rename a file", |folder| fs::rename(folder.join("renamed"), folder.join("renamed-away"))),
-    ("path_link", "make a hard link", |folder| fs::hard_link(folder.join("linked"), folder.join("link"))),
-    ("path_symlink", "make a symbolic link", |folder| symlink("read", folder.join("symlink"))),
+    ("path_mknod", "create a file", |folder| {
+        File::create_new(folder.join("created")).map(|_| ())
+    }),
+    ("path_unlink", "remove a file", |folder| {
+        fs::remove_file(folder.join("unlinked"))
+    }),
+    ("path_rename", "rename a file", |folder| {
+        fs::rename(folder.join("renamed"), folder.join("renamed-away"))
+    }),
+    ("path_link", "make a hard link", |folder| {
+        fs::hard_link(folder.join("linked"), folder.join("link"))
+    }),
+    ("path_symlink", "make a symbolic link", |folder| {
+        symlink("read", folder.join("symlink"))
+    }),
     ("path_truncate", "truncate a file", |folder| {
         let name = CString::new(folder.join("truncated").as_os_str().as_encoded_bytes())?;
         Ok(nix::unistd::truncate(name.as_c_str(), 0)?)
     }),
-    ("path_mkdir", "make a directory", |folder| DirBuilder::new().create(folder.join("made"))),
-    ("path_rmdir", "remove a directory", |folder| fs::remove_dir(folder.join("emptied"))),
+    ("path_mkdir", "make a directory", |folder| {
+        DirBuilder::new().create(folder.join("made"))
+    }),
+    ("path_rmdir", "remove a directory", |folder| {
+        fs::remove_dir(folder.join("emptied"))
+    }),
     ("path_chmod", "change permissions", |folder| {
         fs::set_permissions(folder.join("changed"), fs::Permissions::from_mode(0o600))
     }),
-    ("path_chown", "change the owner", |folder| chown(folder.join("changed"), Some(0), Some(0))),
+    ("path_chown", "change the owner", |folder| {
+        chown(folder.join("changed"), Some(0), Some(0))
+    }),
     ("bprm_check_security", "run a program", |folder| {
         Command::new(folder.join("program")).status().map(|_| ())
     }),
@@ -62,20 +88,32 @@ const BY_PATH: [(&str, &str, Try); 18] = [
         UnixStream::connect(folder.join("stream")).map(|_| ())
     }),
     ("unix_may_send", "send to a unix socket", |folder| {
-        UnixDatagram::unbound()?.send_to(b"x", folder.join("datagram")).map(|_| ())
+        UnixDatagram::unbound()?
+            .send_to(b"x", folder.join("datagram"))
+            .map(|_| ())
     }),
-    ("path_mknod", "bind a unix socket", |folder| UnixDatagram::bind(folder.join("bound")).map(|_| ())),
+    ("path_mknod", "bind a unix socket", |folder| {
+        UnixDatagram::bind(folder.join("bound")).map(|_| ())
+    }),
 ];
 
 /// A child inherits before its first instruction: `cat` is one that opens at once.
 fn read_in_child(folder: &Path) -> io::Result<()> {
     let output = Command::new("cat").arg(folder.join("read")).output()?;
-    if output.status.success() { Ok(()) } else { Err(Errno::EPERM.into()) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(Errno::EPERM.into())
+    }
 }
 
 /// The file is opened first, so the denied side is one that may be read and not run.
 fn map_as_code(folder: &Path) -> io::Result<()> {
-    let file = if folder.ends_with("denied") { "/etc/passwd" } else { "/bin/true" };
+    let file = if folder.ends_with("denied") {
+        "/etc/passwd"
+    } else {
+        "/bin/true"
+    };
     aa_bpf::probe::map_code(&File::open(file)?)
 }
 
@@ -83,16 +121,24 @@ type TryAddress = fn(&str, [u16; 2]) -> io::Result<()>;
 
 /// Hooks tried by an address: 127.0.0.1 may be reached, 127.0.0.2 may not.
 const BY_ADDRESS: [(&str, &str, TryAddress); 6] = [
-    ("socket_connect", "connect", |address, ports| TcpStream::connect((address, ports[0])).map(|_| ())),
+    ("socket_connect", "connect", |address, ports| {
+        TcpStream::connect((address, ports[0])).map(|_| ())
+    }),
     ("socket_connect", "connect a datagram socket", |address, ports| {
         UdpSocket::bind("127.0.0.1:0")?.connect((address, ports[1]))
     }),
     ("socket_sendmsg", "send a datagram", |address, ports| {
-        UdpSocket::bind("127.0.0.1:0")?.send_to(b"x", (address, ports[1])).map(|_| ())
+        UdpSocket::bind("127.0.0.1:0")?
+            .send_to(b"x", (address, ports[1]))
+            .map(|_| ())
     }),
     ("sendmsg4", "send a second datagram in one call", second_datagram),
-    ("socket_bind", "bind", |address, _| UdpSocket::bind((address, 0)).map(|_| ())),
-    ("socket_listen", "listen", |address, _| TcpListener::bind((address, 0)).map(|_| ())),
+    ("socket_bind", "bind", |address, _| {
+        UdpSocket::bind((address, 0)).map(|_| ())
+    }),
+    ("socket_listen", "listen", |address, _| {
+        TcpListener::bind((address, 0)).map(|_| ())
+    }),
 ];
 
 /// sendmmsg(2) judges the first address in the LSM hook; the second goes where it should not.
@@ -103,23 +149,69 @@ fn second_datagram(address: &str, ports: [u16; 2]) -> io::Result<()> {
     let addresses = [Some(to(parse("127.0.0.1")?)), Some(to(parse(address)?))];
     let mut headers = MultiHeaders::<SockaddrIn>::preallocate(addresses.len(), None);
     let slices = [[io::IoSlice::new(b"x")], [io::IoSlice::new(b"x")]];
-    let sent = sendmmsg(descriptor.as_raw_fd(), &mut headers, &slices, addresses, [], MsgFlags::empty())?.count();
-    if sent == addresses.len() { Ok(()) } else { Err(Errno::EPERM.into()) }
+    let sent = sendmmsg(
+        descriptor.as_raw_fd(),
+        &mut headers,
+        &slices,
+        addresses,
+        [],
+        MsgFlags::empty(),
+    )?
+    .count();
+    if sent == addresses.len() {
+        Ok(())
+    } else {
+        Err(Errno::EPERM.into())
+    }
 }
 
 /// Hooks that deny at all times: (hook, what, the allowed counterpart, the denied).
 type TryAlways = fn(&Path) -> io::Result<()>;
 const ALWAYS: [(&str, &str, TryAlways, TryAlways); 6] = [
-    ("socket_create", "open a raw socket", |_| open_socket(SockType::Datagram), |_| open_socket(SockType::Raw)),
-    ("task_kill", "signal a process of somebody else", |_| signal_own_child(), |_| Ok(kill(getppid(), Signal::SIGCONT)?)),
-    ("ptrace_access_check", "read the memory of somebody else's process", |_| read_memory(nix::unistd::getpid()), |_| {
-        read_memory(getppid())
-    }),
-    ("sb_mount", "mount", |_| Ok(()), |area| {
-        Ok(mount(Some("none"), &area.join("allowed/mount"), Some("tmpfs"), MsFlags::empty(), None::<&str>)?)
-    }),
-    ("userns_create", "create a user namespace", |_| Ok(()), |_| Ok(unshare(CloneFlags::CLONE_NEWUSER)?)),
-    ("bpf", "use the bpf system call", |_| Ok(()), |_| aa_bpf::probe::call_bpf()),
+    (
+        "socket_create",
+        "open a raw socket",
+        |_| open_socket(SockType::Datagram),
+        |_| open_socket(SockType::Raw),
+    ),
+    (
+        "task_kill",
+        "signal a process of somebody else",
+        |_| signal_own_child(),
+        |_| Ok(kill(getppid(), Signal::SIGCONT)?),
+    ),
+    (
+        "ptrace_access_check",
+        "read the memory of somebody else's process",
+        |_| read_memory(nix::unistd::getpid()),
+        |_| read_memory(getppid()),
+    ),
+    (
+        "sb_mount",
+        "mount",
+        |_| Ok(()),
+        |area| {
+            Ok(mount(
+                Some("none"),
+                &area.join("allowed/mount"),
+                Some("tmpfs"),
+                MsFlags::empty(),
+                None::<&str>,
+            )?)
+        },
+    ),
+    (
+        "userns_create",
+        "create a user namespace",
+        |_| Ok(()),
+        |_| Ok(unshare(CloneFlags::CLONE_NEWUSER)?),
+    ),
+    (
+        "bpf",
+        "use the bpf system call",
+        |_| Ok(()),
+        |_| aa_bpf::probe::call_bpf(),
+    ),
 ];
 
 fn open_socket(kind: SockType) -> io::Result<()> {
@@ -155,15 +247,30 @@ pub(crate) fn try_all(area: &Path, ports: [u16; 2]) -> Vec<Attempt> {
             Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => "denied".to_owned(),
             Err(error) => error.to_string(),
         };
-        attempts.push(Attempt { hook, probe, expected, got });
+        attempts.push(Attempt {
+            hook,
+            probe,
+            expected,
+            got,
+        });
     };
     for (hook, what, attempt) in BY_PATH {
         note(hook, what.to_owned(), "allowed", attempt(&area.join("allowed")));
         note(hook, what.to_owned(), "denied", attempt(&area.join("denied")));
     }
     for (hook, what, attempt) in BY_ADDRESS {
-        note(hook, format!("{what} (127.0.0.1)"), "allowed", attempt("127.0.0.1", ports));
-        note(hook, format!("{what} (127.0.0.2)"), "denied", attempt("127.0.0.2", ports));
+        note(
+            hook,
+            format!("{what} (127.0.0.1)"),
+            "allowed",
+            attempt("127.0.0.1", ports),
+        );
+        note(
+            hook,
+            format!("{what} (127.0.0.2)"),
+            "denied",
+            attempt("127.0.0.2", ports),
+        );
     }
     for (hook, what, allowed, denied) in ALWAYS {
         note(hook, format!("{what}: the harmless kind"), "allowed", allowed(area));

@@ -14,7 +14,11 @@ fn folder(pid: u32) -> PathBuf {
 /// Field 22 of `/proc/PID/stat`: start after boot, in ticks. The name before it may hold anything, but not after `)`.
 fn start_ticks(pid: u32) -> io::Result<u64> {
     let text = fs::read(folder(pid).join("stat"))?;
-    let after = text.iter().rposition(|byte| *byte == b')').and_then(|at| text.get(at + 2..)).unwrap_or_default();
+    let after = text
+        .iter()
+        .rposition(|byte| *byte == b')')
+        .and_then(|at| text.get(at + 2..))
+        .unwrap_or_default();
     String::from_utf8_lossy(after)
         .split_ascii_whitespace()
         .nth(19)
@@ -35,7 +39,9 @@ pub(crate) fn threads(pid: u32) -> io::Result<usize> {
 /// The text of its memory map, cut at a line's end.
 pub(crate) fn maps(pid: u32, limit: usize) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    File::open(folder(pid).join("maps"))?.take(limit as u64).read_to_end(&mut text)?;
+    File::open(folder(pid).join("maps"))?
+        .take(limit as u64)
+        .read_to_end(&mut text)?;
     if text.len() == limit {
         let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         text.truncate(end);
@@ -47,5 +53,9 @@ pub(crate) fn maps(pid: u32, limit: usize) -> io::Result<Vec<u8>> {
 pub(crate) fn open_mapped(pid: u32, from: u64, to: u64) -> io::Result<File> {
     let file = File::open(folder(pid).join("map_files").join(format!("{from:x}-{to:x}")))?;
     // Only regular files: opening anything else could have effects or block a reader.
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a regular file")) }
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("not a regular file"))
+    }
 }

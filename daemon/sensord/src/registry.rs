@@ -53,7 +53,10 @@ pub(crate) const SELF_TEST_AGENT: u32 = abi::AA_MAX_AGENTS - 1;
 impl Registry {
     /// What an earlier sensor of this boot left, or nothing.
     pub(crate) fn load(path: PathBuf, boot_id: &str, adopted: bool) -> io::Result<Self> {
-        let fresh = Content { boot_id: boot_id.to_owned(), ..Content::default() };
+        let fresh = Content {
+            boot_id: boot_id.to_owned(),
+            ..Content::default()
+        };
         if !adopted {
             return Ok(Self { path, content: fresh });
         }

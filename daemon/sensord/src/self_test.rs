@@ -49,8 +49,9 @@ pub(crate) fn run(tables: &mut Tables, tasks: &Tasks, run_dir: &Path) -> Result<
     };
     let policy = aa_policy::parse_policy(POLICY, "self_test.yaml", &names)
         .map_err(|diagnostics| SelfTestError::Policy(diagnostics.to_string()))?;
-    let lowered =
-        policy.lower(&Limits::default()).map_err(|error| SelfTestError::Policy(error.to_string()))?;
+    let lowered = policy
+        .lower(&Limits::default())
+        .map_err(|error| SelfTestError::Policy(error.to_string()))?;
     let resident = tables.add_policy(&translate::policy_tables(&lowered), SELF_TEST_SLOT)?;
     tables.set_slot(SELF_TEST_SLOT, resident.index, 0)?;
     tables.set_agent(SELF_TEST_AGENT, SELF_TEST_SLOT, 0)?;
@@ -74,16 +75,22 @@ fn probe_process(
         .stdout(Stdio::piped())
         .spawn()
         .map_err(SelfTestError::Prepare)?;
-    let governed = ProcessHandle::open(child.id()).map_err(SelfTestError::from).and_then(|process| govern(&process));
+    let governed = ProcessHandle::open(child.id())
+        .map_err(SelfTestError::from)
+        .and_then(|process| govern(&process));
     if let Err(error) = governed {
         drop(child.kill().and_then(|()| child.wait().map(|_| ())));
         return Err(error);
     }
     let told = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(b"go\n"));
     let mut report = String::new();
-    let read = child.stdout.take().map_or(Ok(0), |stdout| stdout.take(1 << 20).read_to_string(&mut report));
+    let read = child
+        .stdout
+        .take()
+        .map_or(Ok(0), |stdout| stdout.take(1 << 20).read_to_string(&mut report));
     let status = child.wait().map_err(SelfTestError::Prepare)?;
-    told.and(read).map_err(|error| SelfTestError::NoReport(error.to_string()))?;
+    told.and(read)
+        .map_err(|error| SelfTestError::NoReport(error.to_string()))?;
     if !status.success() {
         return Err(SelfTestError::NoReport(format!("it ended with {status}")));
     }
@@ -97,7 +104,13 @@ fn rows(report: &str) -> Vec<SelfTestRow> {
             let mut fields = line.split('\t').map(str::to_owned);
             let (hook, probe, expected, got) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
             let passed = expected == got;
-            Some(SelfTestRow { hook, probe, expected, got, passed })
+            Some(SelfTestRow {
+                hook,
+                probe,
+                expected,
+                got,
+                passed,
+            })
         })
         .collect()
 }
@@ -106,7 +119,12 @@ fn rows(report: &str) -> Vec<SelfTestRow> {
 pub(crate) fn failures(rows: &[SelfTestRow]) -> Vec<String> {
     rows.iter()
         .filter(|row| !row.passed)
-        .map(|row| format!("{}: {} should have been {} and was {}", row.hook, row.probe, row.expected, row.got))
+        .map(|row| {
+            format!(
+                "{}: {} should have been {} and was {}",
+                row.hook, row.probe, row.expected, row.got
+            )
+        })
         .collect()
 }
 
@@ -149,8 +167,14 @@ impl Area {
             ports: [port, udp_port],
             _tcp: [tcp, TcpListener::bind((ADDRESSES[1], port))?],
             _udp: [udp, UdpSocket::bind((ADDRESSES[1], udp_port))?],
-            _unix: [UnixListener::bind(named("allowed", "stream"))?, UnixListener::bind(named("denied", "stream"))?],
-            _datagram: [UnixDatagram::bind(named("allowed", "datagram"))?, UnixDatagram::bind(named("denied", "datagram"))?],
+            _unix: [
+                UnixListener::bind(named("allowed", "stream"))?,
+                UnixListener::bind(named("denied", "stream"))?,
+            ],
+            _datagram: [
+                UnixDatagram::bind(named("allowed", "datagram"))?,
+                UnixDatagram::bind(named("denied", "datagram"))?,
+            ],
             path,
         })
     }

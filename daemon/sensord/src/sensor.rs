@@ -12,8 +12,8 @@ use aa_bpf::tasks::{ProcessHandle, TaskError, Tasks};
 use aa_bpf::{Kernel, pool::Extent};
 use aa_policy::{Automaton, Limits, Lowered, LoweredSelector};
 use aa_wire::sensor::{
-    COMMAND_LIMIT, FromSensor, GovernedProcess, Hello, LossCount, MAPS_TEXT_LIMIT, PROCESS_LIST_LIMIT, PROTOCOL_VERSION,
-    PolicyInKernel, Reply, Request, ToSensor,
+    COMMAND_LIMIT, FromSensor, GovernedProcess, Hello, LossCount, MAPS_TEXT_LIMIT, PROCESS_LIST_LIMIT,
+    PROTOCOL_VERSION, PolicyInKernel, Reply, Request, ToSensor,
 };
 use aa_wire::status::{MapFill, ProgramRow, SelfTestRow, SensorStatus};
 use aa_wire::{AgentId, CgroupId, Generation, Pid, SessionId, Slot, WireError};
@@ -103,9 +103,10 @@ impl Sensor {
         let rings = ["decisions", "activity", "plaintext"].map(|ring| self.kernel.map(ring));
         let [decisions, activity, plaintext] = rings;
         match (decisions, activity, plaintext) {
-            (Ok(decisions), Ok(activity), Ok(plaintext)) => {
-                link.send(&FromSensor::Hello(hello), &[decisions.as_fd(), activity.as_fd(), plaintext.as_fd()])
-            }
+            (Ok(decisions), Ok(activity), Ok(plaintext)) => link.send(
+                &FromSensor::Hello(hello),
+                &[decisions.as_fd(), activity.as_fd(), plaintext.as_fd()],
+            ),
             _ => Err(LinkError::Io(io::Error::other("a ring is missing"))),
         }
     }
@@ -114,12 +115,28 @@ impl Sensor {
     pub(crate) fn answer(&mut self, link: &mut Link, asked: ToSensor) -> Result<(), LinkError> {
         let id = asked.id;
         tracing::debug!(id, request = ?asked.body, "asked");
-        if let Request::OpenMapped { pid, start_ns, from, to } = asked.body {
+        if let Request::OpenMapped {
+            pid,
+            start_ns,
+            from,
+            to,
+        } = asked.body
+        {
             return match self.open_mapped(pid.0, start_ns, from, to) {
-                Ok(file) => {
-                    link.send(&FromSensor::Response { id, result: Ok(Reply::Mapped) }, &[file.as_fd()])
-                }
-                Err(error) => link.send(&FromSensor::Response { id, result: Err(error.told()) }, &[]),
+                Ok(file) => link.send(
+                    &FromSensor::Response {
+                        id,
+                        result: Ok(Reply::Mapped),
+                    },
+                    &[file.as_fd()],
+                ),
+                Err(error) => link.send(
+                    &FromSensor::Response {
+                        id,
+                        result: Err(error.told()),
+                    },
+                    &[],
+                ),
             };
         }
         let result = self.perform(asked.body).map_err(|error| error.told());
@@ -128,16 +145,28 @@ impl Sensor {
 
     fn perform(&mut self, request: Request) -> Result<Reply, RequestError> {
         match request {
-            Request::LoadPolicy { name, digest, lowered, replaces } => self.load_policy(name, digest, &lowered, replaces),
+            Request::LoadPolicy {
+                name,
+                digest,
+                lowered,
+                replaces,
+            } => self.load_policy(name, digest, &lowered, replaces),
             Request::RetirePolicy { slot } => self.retire_policy(slot.0).map(|()| Reply::Done),
-            Request::Govern { pid, start_ns, slot, agent_name } => self.govern(pid.0, start_ns, slot.0, agent_name),
+            Request::Govern {
+                pid,
+                start_ns,
+                slot,
+                agent_name,
+            } => self.govern(pid.0, start_ns, slot.0, &agent_name),
             Request::Kill { agent } => self.kill(agent.0),
             Request::Processes => self.processes().map(Reply::Processes),
             Request::Status => Ok(Reply::Status(Box::new(self.status()?))),
             Request::Maps { pid, start_ns } => {
                 self.check_governed(pid.0, start_ns)?;
                 let text = process::maps(pid.0, MAPS_TEXT_LIMIT);
-                Ok(Reply::Maps { text: text.map_err(|source| RequestError::Process { pid: pid.0, source })? })
+                Ok(Reply::Maps {
+                    text: text.map_err(|source| RequestError::Process { pid: pid.0, source })?,
+                })
             }
             Request::Losses => self.losses().map(Reply::Losses),
             // Answered with a descriptor, in `answer`.
@@ -145,7 +174,13 @@ impl Sensor {
         }
     }
 
-    fn load_policy(&mut self, name: String, digest: String, lowered: &[u8], replaces: bool) -> Result<Reply, RequestError> {
+    fn load_policy(
+        &mut self,
+        name: String,
+        digest: String,
+        lowered: &[u8],
+        replaces: bool,
+    ) -> Result<Reply, RequestError> {
         let begun = Instant::now();
         let lowered: Lowered = postcard::from_bytes(lowered).map_err(RequestError::Tables)?;
         let known = self.registry.slot_named(&name);
@@ -166,13 +201,23 @@ impl Sensor {
         if let Some(old) = old {
             self.remove_resident(old.index)?;
         }
-        let entry =
-            SlotEntry { name, digest, generation: fresh.generation, index: fresh.index, agent, selectors: lowered.selectors };
+        let entry = SlotEntry {
+            name,
+            digest,
+            generation: fresh.generation,
+            index: fresh.index,
+            agent,
+            selectors: lowered.selectors,
+        };
         self.registry.set_slot(slot, entry).map_err(RequestError::Registry)?;
         self.refresh_selectors()?;
         let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::info!(slot, generation = fresh.generation, took_us, "policy in force");
-        Ok(Reply::Loaded { slot: Slot(slot), generation: Generation(fresh.generation), took_us })
+        Ok(Reply::Loaded {
+            slot: Slot(slot),
+            generation: Generation(fresh.generation),
+            took_us,
+        })
     }
 
     /// The agent that a policy's selectors make; it stays the same over reloads.
@@ -188,23 +233,34 @@ impl Sensor {
     }
 
     fn new_agent(&mut self, name: &str, slot: u32, by_selector: bool) -> Result<u32, RequestError> {
-        let full = || RequestError::Table(TableError::Full { map: "agents", capacity: abi::AA_MAX_AGENTS });
-        let agent = match self.registry.free_agent() {
-            Some(agent) => agent,
-            None => {
-                self.forget_ended()?;
-                self.registry.free_agent().ok_or_else(full)?
-            }
-        };
+        if self.registry.free_agent().is_none() {
+            self.forget_ended()?;
+        }
+        let agent = self.registry.free_agent().ok_or(TableError::Full {
+            map: "agents",
+            capacity: abi::AA_MAX_AGENTS,
+        })?;
         self.tables.set_agent(agent, slot, 0)?;
-        let entry = AgentEntry { name: name.to_owned(), slot, by_selector };
+        let entry = AgentEntry {
+            name: name.to_owned(),
+            slot,
+            by_selector,
+        };
         self.registry.set_agent(agent, entry).map_err(RequestError::Registry)?;
         Ok(agent)
     }
 
     fn remove_resident(&mut self, index: u32) -> Result<(), RequestError> {
-        let found = self.tables.residents()?.into_iter().find(|resident| resident.index == index);
-        let gone = Resident { index, generation: 0, extent: Extent { start: 0, words: 0 } };
+        let found = self
+            .tables
+            .residents()?
+            .into_iter()
+            .find(|resident| resident.index == index);
+        let gone = Resident {
+            index,
+            generation: 0,
+            extent: Extent { start: 0, words: 0 },
+        };
         let resident = found.unwrap_or(gone);
         Ok(self.tables.remove_policy(resident)?)
     }
@@ -213,17 +269,28 @@ impl Sensor {
         let entry = self.registry.slot(slot).cloned();
         let entry = entry.ok_or_else(|| RequestError::Refused(format!("no policy is in slot {slot}")))?;
         self.forget_ended()?;
-        let user = self.registry.agents().find(|(agent, user)| user.slot == slot && *agent != entry.agent);
+        let user = self
+            .registry
+            .agents()
+            .find(|(agent, user)| user.slot == slot && *agent != entry.agent);
         if let Some((agent, user)) = user {
-            return Err(RequestError::Refused(format!("agent {agent} ({}) is still governed by `{}`", user.name, entry.name)));
+            return Err(RequestError::Refused(format!(
+                "agent {agent} ({}) is still governed by `{}`",
+                user.name, entry.name
+            )));
         }
         if entry.agent != 0 && self.tasks.list()?.iter().any(|row| row.agent == entry.agent) {
-            return Err(RequestError::Refused(format!("processes are still governed by `{}`", entry.name)));
+            return Err(RequestError::Refused(format!(
+                "processes are still governed by `{}`",
+                entry.name
+            )));
         }
         self.registry.remove_slot(slot).map_err(RequestError::Registry)?;
         self.refresh_selectors()?;
         if entry.agent != 0 {
-            self.registry.remove_agent(entry.agent).map_err(RequestError::Registry)?;
+            self.registry
+                .remove_agent(entry.agent)
+                .map_err(RequestError::Registry)?;
         }
         self.tables.set_slot(slot, 0, 0)?;
         self.remove_resident(entry.index)
@@ -256,7 +323,9 @@ impl Sensor {
             let built = Automaton::from_globs(&globs, &Limits::default());
             Some(built.map_err(|error| RequestError::Selector(error.to_string()))?)
         };
-        let table = automaton.as_ref().map(|automaton| translate::selector_table(automaton, highest));
+        let table = automaton
+            .as_ref()
+            .map(|automaton| translate::selector_table(automaton, highest));
         self.tables.set_selectors(table.as_ref(), &users, &groups)?;
         self.adopt_running()
     }
@@ -270,7 +339,9 @@ impl Sensor {
             }
             tracing::info!(tasks = adopted.len(), "running tasks are governed from now on");
         }
-        Err(RequestError::Refused("tasks start faster than they can be found".into()))
+        Err(RequestError::Refused(
+            "tasks start faster than they can be found".into(),
+        ))
     }
 
     /// Whether any policy selects by something that may come to be later: a unit, a cgroup.
@@ -281,7 +352,7 @@ impl Sensor {
             .any(|selector| matches!(selector, LoweredSelector::Unit { .. } | LoweredSelector::Cgroup { .. }))
     }
 
-    fn govern(&mut self, pid: u32, start_ns: Option<u64>, slot: u32, name: String) -> Result<Reply, RequestError> {
+    fn govern(&mut self, pid: u32, start_ns: Option<u64>, slot: u32, name: &str) -> Result<Reply, RequestError> {
         let entry = self.registry.slot(slot);
         if entry.is_none() {
             return Err(RequestError::Refused(format!("no policy is in slot {slot}")));
@@ -291,15 +362,19 @@ impl Sensor {
         if let Some(start_ns) = start_ns
             && !process::started_at(pid, start_ns).map_err(unreadable)?
         {
-            return Err(RequestError::Refused(format!("process {pid} is not the one that asked")));
+            return Err(RequestError::Refused(format!(
+                "process {pid} is not the one that asked"
+            )));
         }
         if self.tasks.identity(&handle)?.is_some() {
             return Err(RequestError::Refused(format!("process {pid} is governed already")));
         }
         if process::threads(pid).map_err(unreadable)? != 1 {
-            return Err(RequestError::Refused(format!("process {pid} has several threads; only one would be governed")));
+            return Err(RequestError::Refused(format!(
+                "process {pid} has several threads; only one would be governed"
+            )));
         }
-        let agent = self.new_agent(&name, slot, false)?;
+        let agent = self.new_agent(name, slot, false)?;
         let governed = self.place(&handle, agent);
         if governed.is_err() {
             self.registry.remove_agent(agent).map_err(RequestError::Registry)?;
@@ -313,7 +388,11 @@ impl Sensor {
         let cgroup = cgroups::enter(agent, pid).map_err(|source| RequestError::Cgroup { pid, source })?;
         let session = self.tables.next_session()?;
         self.tasks.govern(handle, agent, session)?;
-        Ok(Reply::Governed { agent: AgentId(agent), session: SessionId(session), cgroup: CgroupId(cgroup) })
+        Ok(Reply::Governed {
+            agent: AgentId(agent),
+            session: SessionId(session),
+            cgroup: CgroupId(cgroup),
+        })
     }
 
     fn kill(&mut self, agent: u32) -> Result<Reply, RequestError> {
@@ -325,8 +404,13 @@ impl Sensor {
         cgroups::kill(agent);
         let mut killed = std::collections::BTreeSet::new();
         loop {
-            let alive: Vec<u32> =
-                self.tasks.list()?.iter().filter(|row| row.agent == agent && row.pid == row.tid).map(|row| row.pid).collect();
+            let alive: Vec<u32> = self
+                .tasks
+                .list()?
+                .iter()
+                .filter(|row| row.agent == agent && row.pid == row.tid)
+                .map(|row| row.pid)
+                .collect();
             if alive.is_empty() || begun.elapsed() > KILL_DEADLINE {
                 break;
             }
@@ -334,14 +418,20 @@ impl Sensor {
                 killed.insert(pid);
                 // A process that is gone by now needs no killing.
                 if let Ok(handle) = ProcessHandle::open(pid)
-                    && self.tasks.identity(&handle)?.is_some_and(|identity| identity.agent == agent)
+                    && self
+                        .tasks
+                        .identity(&handle)?
+                        .is_some_and(|identity| identity.agent == agent)
                 {
                     drop(handle.signal(Signal::SIGKILL));
                 }
             }
         }
         let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Ok(Reply::Killed { processes: u32::try_from(killed.len()).unwrap_or(u32::MAX), took_us })
+        Ok(Reply::Killed {
+            processes: u32::try_from(killed.len()).unwrap_or(u32::MAX),
+            took_us,
+        })
     }
 
     /// Frees the numbers of agents that have no task any more.
@@ -372,7 +462,13 @@ impl Sensor {
                 start_ns: row.start_ns,
                 parent_pid: Pid(row.parent_pid),
                 uid: row.uid,
-                command: row.command.iter().copied().take_while(|byte| *byte != 0).take(COMMAND_LIMIT).collect(),
+                command: row
+                    .command
+                    .iter()
+                    .copied()
+                    .take_while(|byte| *byte != 0)
+                    .take(COMMAND_LIMIT)
+                    .collect(),
             })
             .collect())
     }
@@ -396,15 +492,25 @@ impl Sensor {
         Ok(abi::losses()
             .iter()
             .zip(counts)
-            .map(|((_, name, _), count)| LossCount { cause: (*name).to_owned(), count })
+            .map(|((_, name, _), count)| LossCount {
+                cause: (*name).to_owned(),
+                count,
+            })
             .collect())
     }
 
     fn status(&self) -> Result<SensorStatus, RequestError> {
         let programs = self.kernel.attached();
-        let hooks: Vec<&str> = programs.iter().filter_map(|program| program.hook.split('/').nth(1)).collect();
-        let passed: Vec<&str> =
-            self.self_test.iter().filter(|row| row.passed).map(|row| row.hook.as_str()).collect();
+        let hooks: Vec<&str> = programs
+            .iter()
+            .filter_map(|program| program.hook.split('/').nth(1))
+            .collect();
+        let passed: Vec<&str> = self
+            .self_test
+            .iter()
+            .filter(|row| row.passed)
+            .map(|row| row.hook.as_str())
+            .collect();
         Ok(SensorStatus {
             host: self.host.facts(),
             protections: plan::coverage(&hooks, &passed),
@@ -423,7 +529,11 @@ impl Sensor {
                 .tables
                 .fill()?
                 .iter()
-                .map(|fill| MapFill { name: fill.map.to_owned(), used: fill.used.into(), capacity: fill.capacity.into() })
+                .map(|fill| MapFill {
+                    name: fill.map.to_owned(),
+                    used: fill.used.into(),
+                    capacity: fill.capacity.into(),
+                })
                 .collect(),
         })
     }

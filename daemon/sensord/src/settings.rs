@@ -46,9 +46,17 @@ pub(crate) enum SettingsError {
     #[error("cannot read `{}`", .path.display())]
     Read { path: PathBuf, source: std::io::Error },
     #[error("`{}` is not a configuration of aa-sensord", .path.display())]
-    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    Parse {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
     #[error("`sensor.{name}` is {given} MiB; it must be a power of two from {least} to {most}")]
-    Size { name: &'static str, given: u32, least: u32, most: u32 },
+    Size {
+        name: &'static str,
+        given: u32,
+        least: u32,
+        most: u32,
+    },
 }
 
 impl Settings {
@@ -57,13 +65,22 @@ impl Settings {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if config.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(source) => return Err(SettingsError::Read { path: path.to_owned(), source }),
+            Err(source) => {
+                return Err(SettingsError::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         };
-        let file: ConfigFile = toml::from_str(&text)
-            .map_err(|error| SettingsError::Parse { path: path.to_owned(), source: Box::new(error) })?;
+        let file: ConfigFile = toml::from_str(&text).map_err(|error| SettingsError::Parse {
+            path: path.to_owned(),
+            source: Box::new(error),
+        })?;
         let table = file.sensor;
         Ok(Self {
-            gateway: table.gateway.unwrap_or_else(|| "/usr/libexec/aa-sensord/aa-gateway".into()),
+            gateway: table
+                .gateway
+                .unwrap_or_else(|| "/usr/libexec/aa-sensord/aa-gateway".into()),
             config,
             run_dir: table.run_dir.unwrap_or_else(|| "/run/aa-sensord".into()),
             sizes: Sizes {
@@ -85,7 +102,12 @@ fn bytes(name: &'static str, given: u32, least: u32, most: u32) -> Result<u32, S
     if given.is_power_of_two() && (least..=most).contains(&given) {
         Ok(given << 20)
     } else {
-        Err(SettingsError::Size { name, given, least, most })
+        Err(SettingsError::Size {
+            name,
+            given,
+            least,
+            most,
+        })
     }
 }
 
@@ -110,7 +132,10 @@ mod tests {
 
     #[test]
     fn a_ring_that_is_no_power_of_two_is_refused() {
-        assert!(matches!(load("[sensor]\nactivity_ring_mib = 3\n"), Err(SettingsError::Size { given: 3, .. })));
+        assert!(matches!(
+            load("[sensor]\nactivity_ring_mib = 3\n"),
+            Err(SettingsError::Size { given: 3, .. })
+        ));
     }
 
     #[test]

@@ -11,8 +11,13 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
         observe: lowered.mode == Mode::Observe,
         paths: automaton(&lowered.paths, decisions, abi::AA_COLUMNS),
         // An automaton that begins dead says nothing of any argument.
-        argv: (lowered.argv.start != 0)
-            .then(|| automaton(&lowered.argv, lowered.argv_decisions.iter().map(|decision| decision.0).collect(), 1)),
+        argv: (lowered.argv.start != 0).then(|| {
+            automaton(
+                &lowered.argv,
+                lowered.argv_decisions.iter().map(|decision| decision.0).collect(),
+                1,
+            )
+        }),
         defaults: columns(&lowered.defaults.path()),
         default_net: lowered.defaults.net.0,
         memfd: lowered.memfd.0,
@@ -42,7 +47,11 @@ fn automaton(automaton: &Automaton, decisions: Vec<u32>, columns: u32) -> Automa
     AutomatonTable {
         classes: &automaton.classes,
         start: automaton.start,
-        rows: automaton.rows.iter().map(|row| (row.accept, row.guarded, row.next.as_slice())).collect(),
+        rows: automaton
+            .rows
+            .iter()
+            .map(|row| (row.accept, row.guarded, row.next.as_slice()))
+            .collect(),
         decisions,
         columns,
     }
@@ -50,5 +59,11 @@ fn automaton(automaton: &Automaton, decisions: Vec<u32>, columns: u32) -> Automa
 
 /// In the order of `enum aa_path_column`.
 fn columns(decision: &PathDecision) -> [u32; abi::AA_COLUMNS as usize] {
-    [decision.read.0, decision.write.0, decision.exec.0, decision.load.0, decision.unix.0]
+    [
+        decision.read.0,
+        decision.write.0,
+        decision.exec.0,
+        decision.load.0,
+        decision.unix.0,
+    ]
 }

@@ -1,0 +1,114 @@
+# Measures in one boot: the bare kernel, programs that do nothing, and the daemon. Lines for bench.rs on stdout:
+#   figure CONFIGURATION OPERATION MEDIAN LEAST
+# $1 is `counted` where the clock counts instructions, or `timed`: only what is told in milliseconds.
+. /run/aa-vmtest/lib.sh
+here=/opt/aa-bench measure=/opt/aa-bench/measure data=/srv/aa-bench run=/run/aa-bench pins=/sys/fs/bpf/aa-bench
+mkdir -p $data $run
+config=/etc/aa-sensord/config.toml
+
+say() { while read -r line; do echo "figure $1 $line"; done; }
+pids() { pidof aa-sensord aa-gateway; }
+
+# Each configuration opens files nobody has opened before.
+fresh() { sync; $measure prepare "$1"; }
+
+ungoverned() { # CONFIGURATION hooks|workload
+    fresh $data/"$1"
+    $measure "$2" $data/"$1" $here/tiny <<<x | say "$1"
+}
+
+# The daemon's own work is not the hook's: it stands still while hooks are measured.
+frozen() { # CONFIGURATION POLICY hooks|workload
+    fresh $data/"$1"
+    rm -f $run/go; mkfifo $run/go
+    aasm run --policy "$2" --work $data -- $measure "$3" $data/"$1" $here/tiny <$run/go >$run/out &
+    exec 5>$run/go
+    until pidof measure >/dev/null; do kill -0 $! || return; sleep 0.2; done
+    sleep 1
+    kill -STOP $(pids)
+    echo x >&5
+    exec 5>&-
+    while pidof measure >/dev/null; do sleep 1; done
+    kill -CONT $(pids)
+    wait
+    say "$1" <$run/out
+}
+
+# What a process has run so far, in ns, all its threads: in a counted guest, instructions.
+ran() { cat /proc/"$(pidof "$1")"/task/*/schedstat | awk '{sum += $1} END {print sum}'; }
+
+start() { AA_START=1 start_daemon; [ "$AA_DAEMON" = running ] || { cat "$DAEMON_LOG" >&2; exit 1; }; }
+
+stop() {
+    kill "$(pidof aa-sensord)"
+    while pids >/dev/null; do sleep 0.1; done
+}
+
+load() { # NAME: how long a policy of 10,000 rules takes until it is in force
+    local begun ended
+    begun=$(date +%s%N)
+    aasm policy apply $here/rules-10000.yaml >&2 || return
+    ended=$(date +%s%N)
+    echo "figure load apply $((ended - begun)) 0"
+    sed -n 's/.*policy in force.* took_us=\([0-9]*\).*/\1000/p' "$DAEMON_LOG" | tail -n 1 | sed 's/.*/figure load tables & 0/'
+}
+
+launches() {
+    $measure launch 20 /bin/true | sed 's/launch/plain/' | say launch
+    $measure launch 3 /usr/bin/aasm run --policy coding-agent --work $data -- /bin/true >/dev/null
+    $measure launch 20 /usr/bin/aasm run --policy coding-agent --work $data -- /bin/true | sed 's/launch/governed/' | say launch
+}
+
+started() { sed -n 's/.*in force and proven.* took_ms=\([0-9]*\).*/\1000000/p' "$DAEMON_LOG" | tail -n 1 | sed 's/.*/figure start proven & 0/'; }
+
+if [ "$1" = timed ]; then
+    start
+    started
+    launches
+    load
+    exit
+fi
+
+ungoverned bare hooks
+ungoverned bare-work workload
+
+bpftool prog loadall $here/empty.bpf.o $pins autoattach >$run/log 2>&1 || { cat $run/log >&2; exit 1; }
+for family in 4 6; do
+    bpftool cgroup attach /sys/fs/cgroup cgroup_udp${family}_sendmsg pinned $pins/datagram$family || exit 1
+done
+ungoverned empty hooks
+for family in 4 6; do
+    bpftool cgroup detach /sys/fs/cgroup cgroup_udp${family}_sendmsg pinned $pins/datagram$family
+done
+rm -r $pins
+
+start
+started
+sleep 2
+before=$(ran aa-sensord) before_gateway=$(ran aa-gateway)
+sleep 20
+echo "figure idle sensord $((($(ran aa-sensord) - before) / 20)) 0"
+echo "figure idle gateway $((($(ran aa-gateway) - before_gateway) / 20)) 0"
+for process in aa-sensord aa-gateway; do
+    awk -v name=$process '/^Rss:/ {rss = $2} /^Pss:/ {pss = $2} END {print "figure memory", name, rss, pss}' /proc/"$(pidof $process)"/smaps_rollup
+done
+
+ungoverned ungoverned hooks
+ungoverned ungoverned-work workload
+launches
+frozen recorded-10 $here/rules-10.yaml hooks
+frozen recorded-1000 $here/rules-1000.yaml hooks
+frozen recorded-work coding-agent workload
+before_gateway=$(ran aa-gateway)
+fresh $data/live-work
+aasm run --policy coding-agent --work $data -- $measure workload $data/live-work $here/tiny <<<x | say live-work
+sleep 3
+echo "figure live-work gateway $(($(ran aa-gateway) - before_gateway)) 0"
+load
+
+stop
+sed -i 's/^# record_activity = true/record_activity = false/' $config
+start
+frozen silent-10 $here/rules-10.yaml hooks
+frozen silent-1000 $here/rules-1000.yaml hooks
+frozen silent-work coding-agent workload

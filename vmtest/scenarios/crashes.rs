@@ -1,0 +1,125 @@
+//! The daemon dies and comes back; the kernel goes on denying meanwhile.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
+
+use aa_wire::event::Kind;
+
+use crate::act::Act;
+use crate::guest::{Guest, command, eventually, file_at, succeed};
+use crate::harness::{Checks, Test, tests};
+use crate::records::{denials_of, events_of};
+
+pub(crate) const TESTS: &[Test] = tests![
+    denials_go_on_while_the_gateway_is_dead_and_are_recorded_after,
+    denials_go_on_while_the_sensor_is_dead_and_are_recorded_after,
+    denials_go_on_while_both_are_dead_and_are_recorded_after,
+    what_ran_while_the_daemon_was_away_is_picked_up,
+];
+
+/// Processes by the name of their program's file.
+fn processes_of(program: &str) -> Vec<i32> {
+    let found = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        let name = exe.file_name()?.to_string_lossy().into_owned();
+        (name.trim_end_matches(" (deleted)") == program).then_some(pid)
+    });
+    found.collect()
+}
+
+fn kill(programs: &[&str], checks: &mut Checks) {
+    for program in programs {
+        let pids = processes_of(program);
+        checks.that(!pids.is_empty(), || format!("{program} does not run"));
+        for pid in pids {
+            // One may end because the other did.
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+}
+
+/// Starts the daemon if nobody else does, and waits until it answers.
+fn revive() {
+    if !processes_of("aa-sensord").is_empty() {
+        // Its supervisor is alive; what it supervises comes back by itself.
+    } else if fs::read_to_string("/proc/1/comm").unwrap().trim() == "systemd" {
+        succeed("systemctl", &["start", "aa-sensord.service"]);
+    } else {
+        let script = ". /run/aa-vmtest/lib.sh; DAEMON_LOG=/run/aa-vmtest/daemon-again.log; start_like_systemd aa-sensord.service";
+        let started = std::process::Command::new("bash").args(["-c", script]).stdin(Stdio::null()).status().unwrap();
+        assert!(started.success(), "the daemon cannot be started");
+    }
+    let answers = eventually(Duration::from_secs(60), || command("aasm", &["status"]).status.success());
+    let log = fs::read_to_string("/run/aa-vmtest/daemon-again.log").unwrap_or_default();
+    assert!(answers, "the daemon does not come back: {log}");
+}
+
+/// Denials and allowed actions before, while and after.
+fn survives(guest: &Guest, checks: &mut Checks, programs: &[&str]) {
+    let tree = guest.tree("crash");
+    let (secret, open) = (file_at(tree.join("secret"), "x"), file_at(tree.join("open"), "x"));
+    let (secret, open) = (secret.display(), open.display());
+    let body = format!("file:\n  read: {{allow: [/**], deny: ['{secret}']}}\nnet: {{allow: [127.0.0.1]}}\n");
+    let mut act = Act::governed("crash", &body);
+    let mut round = |checks: &mut Checks, when: &str| {
+        for how in ["", "fork ", "double-fork "] {
+            checks.equal(format!("{when}: {how}denied"), &act.ask(&format!("{how}open-read {secret}")).as_str(), &"errno EPERM");
+            checks.equal(format!("{when}: {how}allowed"), &act.ask(&format!("{how}open-read {open}")).as_str(), &"ok");
+        }
+        checks.equal(format!("{when}: connect"), &act.ask("connect 127.0.0.2 9").as_str(), &"errno EPERM");
+    };
+    round(checks, "before");
+    kill(programs, checks);
+    round(checks, "right after the kill");
+    std::thread::sleep(Duration::from_millis(300));
+    round(checks, "while away");
+    revive();
+    round(checks, "when back");
+    let agent = act.agent.clone();
+    let records = denials_of(&agent, 16);
+    let lost: u64 = events_of(&agent).iter().filter(|event| event.kind == Kind::Loss).filter_map(|event| event.lost).sum();
+    let found = u64::try_from(records.len()).unwrap();
+    checks.that(found + lost == 16, || format!("16 denials: {found} are recorded, {lost} counted as lost"));
+    let mut numbers: Vec<_> = records.iter().map(|event| (event.cpu, event.sequence)).collect();
+    numbers.dedup();
+    checks.equal("records recorded twice", &(records.len() - numbers.len()), &0);
+    checks.that(act.end().success(), || "aasm run failed".to_owned());
+    let intact = command("aasm", &["audit", "verify"]);
+    checks.that(intact.status.success(), || crate::guest::said(&intact));
+}
+
+fn denials_go_on_while_the_gateway_is_dead_and_are_recorded_after(guest: &Guest, checks: &mut Checks) {
+    survives(guest, checks, &["aa-gateway"]);
+}
+
+fn denials_go_on_while_the_sensor_is_dead_and_are_recorded_after(guest: &Guest, checks: &mut Checks) {
+    survives(guest, checks, &["aa-sensord"]);
+}
+
+fn denials_go_on_while_both_are_dead_and_are_recorded_after(guest: &Guest, checks: &mut Checks) {
+    survives(guest, checks, &["aa-sensord", "aa-gateway"]);
+}
+
+/// Selectors are matched in the kernel, so a program started meanwhile is governed at once.
+fn what_ran_while_the_daemon_was_away_is_picked_up(guest: &Guest, checks: &mut Checks) {
+    let secret = file_at(guest.tree("away").join("secret"), "x");
+    let program = format!("{}/act-away", crate::guest::PROGRAMS);
+    fs::copy(crate::guest::ACT, &program).unwrap();
+    let text = format!(
+        "policy: away\nversion: 1\ngoverns: [{{exec: {program}}}]\nfile:\n  read: {{allow: [/**], deny: ['{}']}}\n",
+        secret.display()
+    );
+    let file = file_at("/run/aa-guest-test/away.yaml", &text);
+    succeed("aasm", &["policy", "apply", &file.display().to_string()]);
+    let line = format!("open-read {}", secret.display());
+    kill(&["aa-sensord", "aa-gateway"], checks);
+    let mut meanwhile = Act::ungoverned_as(&program);
+    checks.equal("started meanwhile", &meanwhile.ask(&line).as_str(), &"errno EPERM");
+    revive();
+    let mut after = Act::ungoverned_as(&program);
+    checks.equal("the same after", &meanwhile.ask(&line).as_str(), &"errno EPERM");
+    checks.equal("started after", &after.ask(&line).as_str(), &"errno EPERM");
+    checks.contains("agents", &succeed("aasm", &["agents", "--json"]), "away");
+}

@@ -36,7 +36,7 @@ build: deps ## Build everything
 
 test: deps ## Build, host tests, every kernel of the table
 	$(CARGO) build --release --workspace --bins
-	daemon/packaging/run-tests
+	vmtest/run-all
 
 test-all: test ## Every test there is, the slow ones too
 

@@ -23,12 +23,14 @@ static __always_inline int observes(const struct subject *subject)
 	return !subject->killed && subject->policy && (subject->policy->flags & AA_POLICY_OBSERVE);
 }
 
-static __always_inline int records_activity(void)
+/* Sends the record, unless a test wants to see what happens when that fails. */
+static __always_inline int send_for(const struct subject *subject, struct aa_scratch *s, u32 ring)
 {
-	u32 zero = 0;
-	struct aa_settings *s = bpf_map_lookup_elem(&settings, &zero);
-
-	return s && s->record_activity;
+	if (subject->fault == AA_FAULT_RECORD) {
+		count_loss(ring == AA_RING_DECISIONS ? AA_LOSS_DECISIONS_RING : AA_LOSS_ACTIVITY_RING);
+		return -1;
+	}
+	return send_event(s, ring);
 }
 
 /* Records a denial (or what would be one) and gives the hook's return value. */
@@ -44,7 +46,7 @@ static __always_inline int refuse(void *ctx, struct aa_scratch *s, const struct 
 
 		s->event.stack_frames = bytes > 0 ? bytes / sizeof(u64) : 0;
 	}
-	send_event(s, AA_RING_DECISIONS);
+	send_for(subject, s, AA_RING_DECISIONS);
 	return observe ? 0 : eperm();
 }
 
@@ -52,7 +54,7 @@ static __always_inline void record_allowed(struct aa_scratch *s, const struct su
 {
 	fill_event(s, subject, action, decision, reason_of(decision), AA_EFFECT_ALLOWED);
 	s->event.object_flags = s->object.flags;
-	send_event(s, AA_RING_ACTIVITY);
+	send_for(subject, s, AA_RING_ACTIVITY);
 }
 
 /* The end of a judgement whose scratch is filled: releases it. */
@@ -67,7 +69,7 @@ static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struc
 	}
 	if (!passes(j.decision))
 		ret = refuse(ctx, s, subject, action, j, 1);
-	else if (verdict_of(j.decision) == AA_ALLOW && records_activity())
+	else if (verdict_of(j.decision) == AA_ALLOW && subject->records)
 		record_allowed(s, subject, action, j.decision);
 	release_scratch(s);
 	return ret;
@@ -77,7 +79,7 @@ static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struc
 static __always_inline int refuse_outright(void *ctx, const struct subject *subject, u32 action, u32 reason, u32 other_pid,
 					   u32 family, u32 type, u32 protocol)
 {
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_scratch(subject);
 	struct judgement j = { .decision = DECISION_CLOSED, .reason = reason };
 
 	if (!s)

@@ -50,15 +50,7 @@ struct {
 	__type(value, struct aa_scratch);
 } scratches SEC(".maps");
 
-static __always_inline int fault_injected(u32 agent, u32 fault)
-{
-	u32 zero = 0;
-	struct aa_settings *s = bpf_map_lookup_elem(&settings, &zero);
-
-	return s && s->fault == fault && s->fault_agent == agent;
-}
-
-static __noinline struct aa_scratch *claim_scratch(void)
+static __noinline struct aa_scratch *claim_any_scratch(void)
 {
 	u32 base = bpf_get_smp_processor_id() * AA_SCRATCHES_PER_CPU;
 

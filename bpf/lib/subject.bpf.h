@@ -11,6 +11,8 @@ struct subject {
 	u64 session;
 	u32 agent;
 	u32 killed;
+	u32 fault;   /* enum aa_fault: what the tests want to fail for this agent */
+	u32 records; /* allowed actions are recorded too */
 };
 
 static __always_inline struct aa_identity *identity_of(struct task_struct *task)
@@ -38,17 +40,24 @@ static __always_inline void subject_of_agent(struct subject *subject, u32 agent_
 	subject->agent = agent_index;
 	subject->session = session;
 	subject->killed = 0;
+	subject->fault = AA_FAULT_NONE;
+	subject->records = 0;
 
+	u32 zero = 0;
+	struct aa_settings *set = bpf_map_lookup_elem(&settings, &zero);
 	struct aa_agent *agent = bpf_map_lookup_elem(&agents, &agent_index);
 
-	if (!agent)
+	if (!set || !agent)
 		return;
+	subject->records = set->record_activity;
+	if (set->fault_agent == agent_index)
+		subject->fault = set->fault;
 	subject->killed = agent->flags & AA_AGENT_KILLED;
 
 	u32 slot_index = agent->slot;
 	struct aa_slot *slot = bpf_map_lookup_elem(&policy_slots, &slot_index);
 
-	if (!slot || fault_injected(agent_index, AA_FAULT_POLICY))
+	if (!slot || subject->fault == AA_FAULT_POLICY)
 		return;
 
 	u32 policy_index = slot->policy;
@@ -56,6 +65,16 @@ static __always_inline void subject_of_agent(struct subject *subject, u32 agent_
 
 	if (policy && policy->generation)
 		subject->policy = policy;
+}
+
+/* Working memory for a judgement of this subject; null where all is taken, which denies. */
+static __always_inline struct aa_scratch *claim_scratch(const struct subject *subject)
+{
+	if (subject->fault == AA_FAULT_SCRATCH) {
+		count_loss(AA_LOSS_SCRATCH);
+		return 0;
+	}
+	return claim_any_scratch();
 }
 
 /* The acting task's subject. Returns 0 for a task nobody governs: the caller leaves at once. */

@@ -77,14 +77,14 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 			return 0;
 	}
 
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_scratch(subject);
 
 	if (!s)
 		return observes(subject) ? 0 : eperm();
 	reset_event(s);
 
 	struct judgement j;
-	int reason = fault_injected(subject->agent, AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
+	int reason = (subject->fault == AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
 			judge_path(s, policy, address_of(subject->identity, file->f_path.dentry), vfsmount, 0);
 
 	if (reason) {
@@ -153,7 +153,7 @@ static __always_inline int judge_load(void *ctx, struct file *file)
 		/* Just-in-time compilers and libffi map memfds as code: only a written rule against memfd says no. */
 		if (passes(j.decision) && !subject.killed)
 			return 0;
-		s = claim_scratch();
+		s = claim_scratch(&subject);
 		if (!s)
 			return observes(&subject) ? 0 : eperm();
 		reset_event(s);
@@ -197,14 +197,14 @@ static __always_inline int judge_name(void *ctx, const struct path *directory, s
 	if (!subject.policy)
 		return refuse_outright(ctx, &subject, action, AA_REASON_NO_POLICY, 0, 0, 0, 0);
 
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_scratch(&subject);
 
 	if (!s)
 		return observes(&subject) ? 0 : eperm();
 	reset_event(s);
 
 	struct judgement j;
-	int reason = fault_injected(subject.agent, AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
+	int reason = (subject.fault == AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
 			judge_path(s, subject.policy, address_of(subject.identity, dentry),
 				   address_of(subject.identity, directory->mnt), 0);
 
@@ -297,14 +297,14 @@ static __always_inline int judge_two_names(void *ctx, struct vfsmount *old_mount
 	if (!subject.policy)
 		return refuse_outright(ctx, &subject, action, AA_REASON_NO_POLICY, 0, 0, 0, 0);
 
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_scratch(&subject);
 
 	if (!s)
 		return observes(&subject) ? 0 : eperm();
 	reset_event(s);
 
 	struct judgement j;
-	int reason = fault_injected(subject.agent, AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
+	int reason = (subject.fault == AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
 			judge_path(s, subject.policy, address_of(subject.identity, old),
 				   address_of(subject.identity, old_mount), 0);
 

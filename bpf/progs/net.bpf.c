@@ -155,7 +155,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 	if (!subject->policy) {
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_NO_POLICY;
-	} else if (classified == AA_ADDRESS_UNREADABLE || fault_injected(subject->agent, AA_FAULT_ADDRESS)) {
+	} else if (classified == AA_ADDRESS_UNREADABLE || (subject->fault == AA_FAULT_ADDRESS)) {
 		count_loss(AA_LOSS_ADDRESS);
 		if (verdict_of(subject->policy->default_net) == AA_UNGOVERNED && !subject->killed)
 			return 0;
@@ -170,11 +170,11 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		j.reason = AA_REASON_KILLED;
 	}
 	if (passes(j.decision)) {
-		if (verdict_of(j.decision) == AA_UNGOVERNED || !records_activity() || seen(subject, to))
+		if (verdict_of(j.decision) == AA_UNGOVERNED || !subject->records || seen(subject, to))
 			return 0;
 	}
 
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_scratch(subject);
 	int ret = 0;
 
 	if (!s)
@@ -475,7 +475,7 @@ static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
 	if (owner && owner->agent == subject.agent && !subject.killed)
 		return 0;
 
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_scratch(&subject);
 
 	if (!s)
 		return observes(&subject) ? 0 : eperm();
@@ -483,7 +483,7 @@ static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
 	s->event.family = AA_AF_UNIX;
 
 	struct judgement j;
-	int reason = fault_injected(subject.agent, AA_FAULT_ADDRESS) ? AA_REASON_UNREADABLE_ADDRESS :
+	int reason = (subject.fault == AA_FAULT_ADDRESS) ? AA_REASON_UNREADABLE_ADDRESS :
 			name_unix(s, &subject, (struct unix_sock *)other);
 
 	j.decision = reason ? DECISION_CLOSED : s->object.columns[AA_COLUMN_UNIX];

@@ -30,7 +30,7 @@ static __always_inline void write_task_row(struct bpf_iter__task *ctx, struct ta
 /* Records life: fork, exec, exit, govern. Returns -1 if the record was lost. */
 static __always_inline int record_life(const struct subject *subject, u32 action, u32 ring, u32 child_pid)
 {
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_scratch(subject);
 	int lost;
 
 	if (!s)
@@ -112,7 +112,7 @@ static __always_inline int judge_arguments(struct aa_scratch *s, const struct su
 
 	s->second.start = 0;
 	s->second.length = bytes - 1;
-	if (bytes > 0 && !fault_injected(subject->agent, AA_FAULT_ARGV) && !take_file_name(own, &s->object) &&
+	if (bytes > 0 && !(subject->fault == AA_FAULT_ARGV) && !take_file_name(own, &s->object) &&
 	    !take_file_name(called, &s->second)) {
 		by_own = judge_argv(s, policy, own, &have);
 		by_called = judge_argv(s, policy, called, &have);
@@ -167,7 +167,7 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 	struct aa_policy *policy = subject.policy;
 	struct file *file = bprm->file;
 	struct inode *inode = file->f_inode;
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_scratch(&subject);
 
 	if (!s)
 		return observes(&subject) ? 0 : eperm();
@@ -175,7 +175,7 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 
 	u32 action = AA_ACTION_EXEC;
 	struct judgement j;
-	int reason = fault_injected(subject.agent, AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
+	int reason = (subject.fault == AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
 			judge_path(s, policy, address_of(identity, file->f_path.dentry),
 				   address_of(identity, file->f_path.mnt), 0);
 
@@ -242,32 +242,37 @@ static __always_inline u32 slot_of_cgroup(struct task_struct *task)
 	return 0;
 }
 
-/* The slot (plus one) whose selectors match `task` running `exe`, or 0. */
-static __always_inline u32 selected_slot(struct aa_scratch *s, struct task_struct *task, struct file *exe)
+/*
+ * The slot (plus one) whose selectors match `task` running `exe`, or 0; -1 if there was no working memory to tell. A
+ * path that cannot be read matches none: nobody governs this task yet, and it is left alone.
+ */
+static __always_inline s64 selected_slot(struct task_struct *task, struct file *exe)
 {
 	u32 zero = 0;
 	u32 uid = BPF_CORE_READ(task, cred, uid.val);
 	struct aa_settings *set = bpf_map_lookup_elem(&settings, &zero);
 	u32 *by_user = bpf_map_lookup_elem(&user_selectors, &uid);
+	u32 *pool = pool_words();
 
 	if (by_user)
 		return *by_user;
 
-	u32 by_cgroup = slot_of_cgroup(task);
+	u32 slot = slot_of_cgroup(task);
 
-	if (by_cgroup)
-		return by_cgroup;
+	if (slot || !set || !set->selectors.start || !pool || !exe)
+		return slot;
 
-	u32 *pool = pool_words();
+	struct aa_scratch *s = claim_any_scratch();
 
-	if (!set || !set->selectors.start || !pool || !exe)
-		return 0;
-	if (read_path(&s->object, (u64)BPF_CORE_READ(exe, f_path.dentry), (u64)BPF_CORE_READ(exe, f_path.mnt)))
-		return 0;
+	if (!s)
+		return -1;
+	if (!read_path(&s->object, (u64)BPF_CORE_READ(exe, f_path.dentry), (u64)BPF_CORE_READ(exe, f_path.mnt))) {
+		u32 state = walk_automaton(&s->object, set->selectors.classes, set->selectors.start);
 
-	u32 state = walk_automaton(&s->object, set->selectors.classes, set->selectors.start);
-
-	return pool_word(pool, set->selectors.accepts + (pool_word(pool, state) & ~AA_ACCEPT_GUARDED));
+		slot = pool_word(pool, set->selectors.accepts + (pool_word(pool, state) & ~AA_ACCEPT_GUARDED));
+	}
+	release_scratch(s);
+	return slot;
 }
 
 /* The identity a newly selected task gets: the slot's own agent, and a session of its own. 0 if there is none. */
@@ -292,7 +297,7 @@ static __always_inline void check_arguments(void *ctx, struct aa_identity *ident
 	struct task_struct *task = bpf_get_current_task_btf();
 	u64 end = BPF_CORE_READ(task, mm, arg_end);
 	u32 bytes = identity->argv_bytes;
-	struct aa_scratch *s = claim_scratch();
+	struct aa_scratch *s = claim_any_scratch();
 	u64 hash = 0;
 
 	if (s) {
@@ -333,33 +338,27 @@ int BPF_PROG(govern_selected, struct task_struct *task, u32 old_pid, struct linu
 	if (identity) {
 		if (identity->argv_hash)
 			check_arguments(ctx, identity);
-		if (records_activity()) {
-			subject_of_agent(&subject, identity->agent, identity->session);
+		subject_of_agent(&subject, identity->agent, identity->session);
+		if (subject.records)
 			record_life(&subject, AA_ACTION_EXEC, AA_RING_ACTIVITY, 0);
-		}
 		return 0;
 	}
 
-	struct aa_scratch *s = claim_scratch();
 	struct aa_identity fresh;
-	u32 slot = 0;
+	s64 slot = selected_slot(bpf_get_current_task_btf(), (void *)BPF_CORE_READ(bprm, file));
 
-	if (s) {
-		slot = selected_slot(s, bpf_get_current_task_btf(), bprm->file);
-		release_scratch(s);
-	}
-	/* No working memory to tell whether the program is selected: it must not run unjudged. */
-	if (!s || (slot && !new_identity(slot - 1, &fresh)) ||
-	    (slot && !bpf_task_storage_get(&identities, bpf_get_current_task_btf(), &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE))) {
+	if (!slot)
+		return 0;
+	/* Selected, or there was no way to tell: it must not run ungoverned. */
+	if (slot < 0 || !new_identity(slot - 1, &fresh) ||
+	    !bpf_task_storage_get(&identities, bpf_get_current_task_btf(), &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		count_loss(AA_LOSS_IDENTITY);
 		bpf_send_signal(AA_SIGKILL);
 		return 0;
 	}
-	if (slot) {
-		subject_of_agent(&subject, fresh.agent, fresh.session);
-		if (record_life(&subject, AA_ACTION_GOVERN, AA_RING_DECISIONS, 0))
-			bpf_send_signal(AA_SIGKILL);
-	}
+	subject_of_agent(&subject, fresh.agent, fresh.session);
+	if (record_life(&subject, AA_ACTION_GOVERN, AA_RING_DECISIONS, 0))
+		bpf_send_signal(AA_SIGKILL);
 	return 0;
 }
 
@@ -369,12 +368,11 @@ int BPF_PROG(record_exit, struct task_struct *task)
 	struct aa_identity *identity = identity_of(bpf_get_current_task_btf());
 	struct subject subject;
 
-	if (!identity || !records_activity())
-		return 0;
-	if ((u32)bpf_get_current_pid_tgid() != bpf_get_current_pid_tgid() >> 32)
+	if (!identity || (u32)bpf_get_current_pid_tgid() != bpf_get_current_pid_tgid() >> 32)
 		return 0;
 	subject_of_agent(&subject, identity->agent, identity->session);
-	record_life(&subject, AA_ACTION_EXIT, AA_RING_ACTIVITY, 0);
+	if (subject.records)
+		record_life(&subject, AA_ACTION_EXIT, AA_RING_ACTIVITY, 0);
 	return 0;
 }
 
@@ -479,14 +477,9 @@ int adopt_running(struct bpf_iter__task *ctx)
 		fresh = *relative;
 		fresh.argv_hash = 0;
 	} else {
-		struct aa_scratch *s = claim_scratch();
-		u32 slot;
+		s64 slot = selected_slot(task, BPF_CORE_READ(task, mm, exe_file));
 
-		if (!s)
-			return 0;
-		slot = selected_slot(s, task, BPF_CORE_READ(task, mm, exe_file));
-		release_scratch(s);
-		if (!slot || !new_identity(slot - 1, &fresh))
+		if (slot <= 0 || !new_identity(slot - 1, &fresh))
 			return 0;
 	}
 	if (!bpf_task_storage_get(&identities, task, &fresh, BPF_LOCAL_STORAGE_GET_F_CREATE))

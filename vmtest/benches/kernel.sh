@@ -22,15 +22,16 @@ frozen() { # CONFIGURATION POLICY hooks|workload
     fresh $data/"$1"
     rm -f $run/go; mkfifo $run/go
     aasm run --policy "$2" --work $data -- $measure "$3" $data/"$1" $here/tiny <$run/go >$run/out &
+    local job=$!
     exec 5>$run/go
-    until pidof measure >/dev/null; do kill -0 $! || return; sleep 0.2; done
+    until pidof measure >/dev/null; do kill -0 $job || return; sleep 0.2; done
     sleep 1
     kill -STOP $(pids)
     echo x >&5
     exec 5>&-
     while pidof measure >/dev/null; do sleep 1; done
     kill -CONT $(pids)
-    wait
+    wait $job
     say "$1" <$run/out
 }
 

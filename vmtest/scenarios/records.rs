@@ -3,21 +3,23 @@
 use std::time::Duration;
 
 use aa_wire::event::{Effect, Event, Kind};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::act::Act;
 use crate::guest::{Guest, eventually, succeed};
 use crate::harness::{Checks, Test};
 
-pub(crate) const TESTS: &[Test] = &[Test::long(
-    "no_denial_is_lost_under_a_flood_of_allowed_actions",
-    no_denial_is_lost_under_a_flood_of_allowed_actions,
-)];
+pub(crate) const TESTS: &[Test] = &[
+    Test::long("no_denial_is_lost_under_a_flood_of_allowed_actions", no_denial_is_lost_under_a_flood_of_allowed_actions),
+    Test::long("denials_that_nobody_reads_stay_denials_and_are_counted", denials_that_nobody_reads_stay_denials_and_are_counted),
+];
 
 /// How long a record may be on its way.
 const ARRIVAL: Duration = Duration::from_secs(20);
 
 /// The events of an agent so far.
-pub(crate) fn events_of(agent: &str) -> Vec<Event> {
+fn events_of(agent: &str) -> Vec<Event> {
     parse(&succeed("aasm", &["events", "--json", "--agent", agent, "-n", "10000"]))
 }
 
@@ -65,4 +67,46 @@ fn no_denial_is_lost_under_a_flood_of_allowed_actions(guest: &Guest, checks: &mu
         let denials = denials_of(&agent, DENIALS);
         checks.equal("records of denials", &denials.len(), &DENIALS);
     }
+}
+
+/// More denials than the ring holds while the gateway stands still: each is denied, and each is recorded or counted.
+fn denials_that_nobody_reads_stay_denials_and_are_counted(guest: &Guest, checks: &mut Checks) {
+    const DENIALS: usize = 15_000;
+    let tree = guest.tree("unread");
+    let (open, secret) = (tree.join("open"), tree.join("secret"));
+    std::fs::write(&secret, "x").unwrap();
+    for number in 0..DENIALS / 1000 {
+        std::fs::write(format!("{}{number}", open.display()), "x").unwrap();
+    }
+    let body = format!("file:\n  read: {{allow: ['{}*'], deny: ['{}']}}\n", open.display(), secret.display());
+    let mut act = Act::governed("unread", &body);
+    let before = lost_so_far();
+    let gateways: Vec<Pid> = crate::crashes::processes_of("aa-gateway").into_iter().map(Pid::from_raw).collect();
+    checks.equal("gateways", &gateways.len(), &1);
+    let signal = |signal: Signal| gateways.iter().for_each(|pid| kill(*pid, signal).unwrap());
+    signal(Signal::SIGSTOP);
+    let mut denied = 0;
+    for _ in 0..1000 {
+        // As many opens of the secret as of files, each of which is allowed.
+        let answer = act.ask(&format!("flood {} {1} {1} {2}", open.display(), DENIALS / 1000, secret.display()));
+        denied += usize::from(answer == format!("ok {0} {0}", DENIALS / 1000)) * (DENIALS / 1000);
+    }
+    signal(Signal::SIGCONT);
+    checks.equal("denied while nobody reads", &denied, &DENIALS);
+    let (mut recorded, mut lost) = (0, 0);
+    let all = eventually(ARRIVAL, || {
+        recorded = denials_of(&act.agent, 0).len();
+        lost = usize::try_from(lost_so_far() - before).unwrap();
+        recorded + lost >= DENIALS
+    });
+    checks.that(all && recorded + lost == DENIALS && lost > 0 && recorded > 1000, || {
+        format!("of {DENIALS} denials {recorded} are recorded and {lost} counted as lost")
+    });
+}
+
+/// Records of the decisions ring that were lost, as the log tells it.
+pub(crate) fn lost_so_far() -> u64 {
+    let events = parse(&succeed("aasm", &["events", "--json", "-n", "10000"]));
+    let lost = |event: &Event| event.kind == Kind::Loss && event.ring == Some(aa_wire::event::Ring::Decisions);
+    events.iter().filter(|event| lost(event)).filter_map(|event| event.lost).sum()
 }

@@ -278,7 +278,8 @@ fn bounded(text: &str) -> Result<(), WireError> {
         return Err(WireError::new(
             "policy-too-large",
             format!("a policy's text has at most {POLICY_TEXT_LIMIT} bytes"),
-        ));
+        )
+        .hint("split it by scope (org, team, agent), or say it with fewer, wider patterns"));
     }
     Ok(())
 }

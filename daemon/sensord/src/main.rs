@@ -52,7 +52,7 @@ enum Verb {
     /// Inject a fault for one agent, to see that what cannot be read is denied
     #[command(hide = true)]
     Inject {
-        /// none, path, address, argv, policy
+        /// none, path, address, argv, policy, record, scratch
         fault: String,
         /// Number of the agent
         agent: u32,
@@ -99,12 +99,14 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn inject(fault: &str, agent: u32) -> Result<(), Failure> {
     use aa_bpf::abi;
-    const FAULTS: [(&str, u32); 5] = [
+    const FAULTS: [(&str, u32); 7] = [
         ("none", abi::AA_FAULT_NONE),
         ("path", abi::AA_FAULT_PATH),
         ("address", abi::AA_FAULT_ADDRESS),
         ("argv", abi::AA_FAULT_ARGV),
         ("policy", abi::AA_FAULT_POLICY),
+        ("record", abi::AA_FAULT_RECORD),
+        ("scratch", abi::AA_FAULT_SCRATCH),
     ];
     let Some((_, number)) = FAULTS.iter().find(|(name, _)| *name == fault) else {
         let names = FAULTS.map(|(name, _)| name).join(", ");

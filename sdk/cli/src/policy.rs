@@ -126,7 +126,8 @@ pub(crate) fn read_policy(file: &Path) -> Result<String, WireError> {
         Ok(count) if count as u64 > limit => Err(WireError::new(
             "policy-too-large",
             format!("{} is larger than {limit} bytes", file.display()),
-        )),
+        )
+        .hint("split it by scope (org, team, agent), or say it with fewer, wider patterns")),
         Ok(_) => Ok(text),
         Err(error) => Err(WireError::new("bad-policy", format!("cannot read {}", file.display())).because(error)),
     }

@@ -4,6 +4,10 @@
 . /run/aa-vmtest/lib.sh
 here=/opt/aa-bench measure=/opt/aa-bench/measure data=/srv/aa-bench run=/run/aa-bench pins=/sys/fs/bpf/aa-bench
 mkdir -p $data $run
+# In a control group of its own, as everything on a host with systemd: the first one that accounts for memory makes every
+# later allocation of the whole machine dearer, and the daemon would be blamed for it.
+mkdir /sys/fs/cgroup/aa-bench
+echo $$ >/sys/fs/cgroup/aa-bench/cgroup.procs
 config=/etc/aa-sensord/config.toml
 
 say() { while read -r line; do echo "figure $1 $line"; done; }
@@ -12,16 +16,19 @@ pids() { pidof aa-sensord aa-gateway; }
 # Each configuration opens files nobody has opened before.
 fresh() { sync; $measure prepare "$1"; }
 
+# The arguments of `measure`: what, and on what.
+subject() { if [ "$2" = hooks ]; then echo hooks $data/"$1"; else echo workload $here/tiny; fi; }
+
 ungoverned() { # CONFIGURATION hooks|workload
     fresh $data/"$1"
-    $measure "$2" $data/"$1" $here/tiny <<<x | say "$1"
+    $measure $(subject "$1" "$2") <<<x | say "$1"
 }
 
 # The daemon's own work is not the hook's: it stands still while hooks are measured.
 frozen() { # CONFIGURATION POLICY hooks|workload
     fresh $data/"$1"
     rm -f $run/go; mkfifo $run/go
-    aasm run --policy "$2" --work $data -- $measure "$3" $data/"$1" $here/tiny <$run/go >$run/out &
+    aasm run --policy "$2" --work $data -- $measure $(subject "$1" "$3") <$run/go >$run/out &
     local job=$!
     exec 5>$run/go
     until pidof measure >/dev/null; do kill -0 $job || return; sleep 0.2; done
@@ -102,7 +109,7 @@ frozen recorded-1000 $here/rules-1000.yaml hooks
 frozen recorded-work coding-agent workload
 before_gateway=$(ran aa-gateway)
 fresh $data/live-work
-aasm run --policy coding-agent --work $data -- $measure workload $data/live-work $here/tiny <<<x | say live-work
+aasm run --policy coding-agent --work $data -- $measure workload $here/tiny <<<x | say live-work
 sleep 3
 echo "figure live-work gateway $(($(ran aa-gateway) - before_gateway)) 0"
 load

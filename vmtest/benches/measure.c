@@ -5,7 +5,7 @@
  *
  *   measure prepare DIR                  makes the files that `hooks DIR` opens
  *   measure hooks DIR                    waits for a byte on stdin, then measures each operation
- *   measure workload DIR PROGRAM         the same beginning; whole small workloads
+ *   measure workload PROGRAM             the same beginning; whole small workloads
  *   measure launch COUNT PROGRAM ARG...  starting a program until it has ended
  *
  * Output: `operation median least`, a line each.
@@ -34,6 +34,12 @@ enum {
 	LOOP_ROUNDS = 100000,
 	PORTS = 20000, /* the policies allow from here on */
 };
+
+/*
+ * Where files are made and removed: a tmpfs, since ext4 searches longer for an inode the more were freed in the last
+ * seconds, by more than any hook costs.
+ */
+#define SCRATCH "/dev/shm/aa-bench"
 
 static uint64_t samples[SAMPLES];
 static size_t taken;
@@ -142,9 +148,8 @@ static void prepare(const char *dir)
 		}
 	snprintf(path, sizeof(path), "%s/known", dir);
 	write_file(path);
-	snprintf(path, sizeof(path), "%s/made", dir);
-	if (mkdir(path, 0755) && errno != EEXIST)
-		fail(path);
+	if (mkdir(SCRATCH, 0755) && errno != EEXIST)
+		fail(SCRATCH);
 }
 
 static void open_and_close(const char *path)
@@ -157,7 +162,8 @@ static void open_and_close(const char *path)
 
 static void files(const char *dir)
 {
-	char path[PATH_ROOM], other[PATH_ROOM];
+	const char *made = SCRATCH "/file", *other = SCRATCH "/other";
+	char path[PATH_ROOM];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/known", dir);
@@ -174,37 +180,35 @@ static void files(const char *dir)
 		}
 		tell(shapes[shape].operation);
 	}
-	snprintf(path, sizeof(path), "%s/made/file", dir);
-	snprintf(other, sizeof(other), "%s/made/other", dir);
 	for (int i = 0; i < 200; i++) {
 		uint64_t begun = now();
 
-		fd = must(open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644), path);
+		fd = must(open(made, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644), made);
 		take(begun);
 		close(fd);
-		must(unlink(path), path);
+		must(unlink(made), made);
 	}
 	tell("create");
 	for (int i = 0; i < 200; i++) {
-		write_file(path);
+		write_file(made);
 		uint64_t begun = now();
 
-		must(unlink(path), path);
+		must(unlink(made), made);
 		take(begun);
 	}
 	tell("unlink");
-	write_file(path);
+	write_file(made);
 	for (int i = 0; i < 200; i++) {
 		uint64_t begun = now();
 
-		must(i & 1 ? rename(other, path) : rename(path, other), path);
+		must(i & 1 ? rename(other, made) : rename(made, other), made);
 		take(begun);
 	}
 	tell("rename");
 	for (int i = 0; i < 200; i++) {
 		uint64_t begun = now();
 
-		must(chmod(path, i & 1 ? 0644 : 0600), path);
+		must(chmod(made, i & 1 ? 0644 : 0600), made);
 		take(begun);
 	}
 	tell("chmod");
@@ -385,25 +389,25 @@ static void hooks(const char *dir)
 	processes();
 }
 
-static void workload(const char *dir, char *program)
+static void workload(char *program)
 {
 	char path[PATH_ROOM], byte;
 	char *argv[] = { program, 0 }, *none[] = { 0 };
 	uint64_t begun = now();
 
 	for (int i = 0; i < SMALL_FILES; i++) {
-		snprintf(path, sizeof(path), "%s/made/small-%d", dir, i);
+		snprintf(path, sizeof(path), SCRATCH "/small-%d", i);
 		write_file(path);
 	}
 	for (int i = 0; i < SMALL_FILES; i++) {
-		snprintf(path, sizeof(path), "%s/made/small-%d", dir, i);
+		snprintf(path, sizeof(path), SCRATCH "/small-%d", i);
 		int fd = must(open(path, O_RDONLY | O_CLOEXEC), path);
 
 		must(read(fd, &byte, 1), path);
 		close(fd);
 	}
 	for (int i = 0; i < SMALL_FILES; i++) {
-		snprintf(path, sizeof(path), "%s/made/small-%d", dir, i);
+		snprintf(path, sizeof(path), SCRATCH "/small-%d", i);
 		must(unlink(path), path);
 	}
 	take(begun);
@@ -444,12 +448,12 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	without_randomness(argv);
-	if (strcmp(what, "hooks") == 0 || (strcmp(what, "workload") == 0 && argc == 4)) {
+	if (strcmp(what, "hooks") == 0 || strcmp(what, "workload") == 0) {
 		must(read(0, &byte, 1), "stdin");
 		if (*what == 'h')
 			hooks(argv[2]);
 		else
-			workload(argv[2], argv[3]);
+			workload(argv[2]);
 		return 0;
 	}
 	fprintf(stderr, "measure: see the head of measure.c\n");

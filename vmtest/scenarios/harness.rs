@@ -73,7 +73,7 @@ impl Checks {
 /// The command line.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    filter: Option<String>,
+    filters: Vec<String>,
     list: bool,
 }
 
@@ -82,7 +82,7 @@ impl Options {
         let mut options = Self::default();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--filter" => options.filter = Some(arguments.next().ok_or("--filter needs a text")?),
+                "--filter" => options.filters.push(arguments.next().ok_or("--filter needs a text")?),
                 "--list" => options.list = true,
                 other => return Err(format!("unknown argument {other}")),
             }
@@ -96,7 +96,8 @@ pub(crate) fn run(guest: &'static Guest, tests: &[Test], options: &Options) -> E
     let (mut passed, mut failed) = (0, 0);
     let begun = Instant::now();
     for (place, test) in tests.iter().enumerate() {
-        let selected = options.filter.as_ref().is_none_or(|filter| test.name.contains(filter.as_str()));
+        let named = |filter: &String| test.name.contains(filter.as_str());
+        let selected = options.filters.is_empty() || options.filters.iter().any(named);
         if !selected && place > 0 {
             continue;
         }

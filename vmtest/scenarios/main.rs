@@ -1,6 +1,6 @@
 //! The tests that run in a guest, as root, against the daemon that was started there.
 //!
-//! `aa-guest-test [--filter TEXT] [--list]`: a line for each test (`ok NAME` or `FAIL NAME` and what was wrong), at last
+//! `aa-guest-test [--filter TEXT]... [--list]`: a line for each test (`ok NAME` or `FAIL NAME` and what was wrong), at last
 //! `N passed, N failed`. `AA_KERNEL` and `AA_EXPECT` (`enforce`, `no-lsm`, `too-old`) say which tests there are: nothing is skipped
 //! at run time. What kernels do differently stands in `vmtest/expect/<kernel>.toml`.
 //!
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     let options = match Options::from_args(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(problem) => {
-            eprintln!("{problem}\nusage: aa-guest-test [--filter TEXT] [--list]");
+            eprintln!("{problem}\nusage: aa-guest-test [--filter TEXT]... [--list]");
             return ExitCode::from(64);
         }
     };

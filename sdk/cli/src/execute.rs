@@ -38,6 +38,9 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
         .ok_or_else(|| WireError::new("usage", "no program is given"))?;
     let program = find_program(name, &account.home)?;
     let own_policy = is_file(&arguments.policy).then(|| arguments.policy.clone());
+    if own_policy.is_none() {
+        check_work_directory(&arguments.work, &account.home)?;
+    }
     let policy = if is_file(&arguments.policy) {
         let text = read_policy(Path::new(&arguments.policy))?;
         PolicySource::Text {
@@ -178,6 +181,19 @@ impl Account {
 
 /// The program's file: as given if it has a slash, else by `PATH`, else where users install programs for themselves
 /// (sudo's `PATH` leaves these out).
+/// Under a policy that ships an agent may write anywhere in `$work`: it must not hold the user's keys and start files.
+fn check_work_directory(work: &Path, home: &Path) -> Result<(), WireError> {
+    if !home.starts_with(work) {
+        return Ok(());
+    }
+    Err(WireError::new(
+        "bad-path",
+        format!("the work directory {} holds a whole home directory", work.display()),
+    )
+    .because("an agent may write anywhere in $work, and so to the keys and start files there")
+    .hint("cd to the project first, or name it: aasm run --work DIR ..."))
+}
+
 fn find_program(name: &OsStr, home: &Path) -> Result<PathBuf, WireError> {
     let shown = name.to_string_lossy();
     let candidates: Vec<PathBuf> = if name.as_bytes().contains(&b'/') {
@@ -210,6 +226,17 @@ fn find_program(name: &OsStr, home: &Path) -> Result<PathBuf, WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_work_directory_that_holds_the_home_is_refused_with_what_to_do() {
+        let home = Path::new("/home/me");
+        for work in ["/", "/home", "/home/me"] {
+            let refused = check_work_directory(Path::new(work), home).unwrap_err();
+            assert_eq!((refused.code.as_str(), refused.hint.is_some()), ("bad-path", true));
+        }
+        assert!(check_work_directory(Path::new("/home/me/project"), home).is_ok());
+        assert!(check_work_directory(Path::new("/home/mention"), home).is_ok());
+    }
 
     #[test]
     fn a_program_is_found_by_path_and_in_the_users_own_places() {

@@ -48,3 +48,8 @@ pub fn call_bpf() -> io::Result<()> {
         Ok(())
     }
 }
+
+/// Whether the kernel has task storage: tries to make such a map.
+pub fn has_task_storage() -> Result<bool, libbpf_rs::Error> {
+    libbpf_rs::MapType::TaskStorage.is_supported()
+}

@@ -212,6 +212,7 @@ static void files(const char *dir)
 		take(begun);
 	}
 	tell("chmod");
+	must(unlink(made), made);
 	fd = must(open("/opt/aa-bench/tiny", O_RDONLY | O_CLOEXEC), "tiny");
 	for (int i = 0; i < 205; i++) {
 		uint64_t begun = now();

@@ -11,6 +11,8 @@ pub(crate) const TESTS: &[Test] = tests![
     an_unreadable_address_is_denied,
     unreadable_arguments_are_denied,
     an_agent_without_a_policy_may_do_nothing,
+    a_denial_that_cannot_be_recorded_stays_a_denial,
+    an_action_without_working_memory_is_denied,
 ];
 
 /// A fault for one agent; none again when dropped.
@@ -123,4 +125,35 @@ fn an_agent_without_a_policy_may_do_nothing(guest: &Guest, checks: &mut Checks) 
     ];
     // A socket is refused first, so the network lines are denied there.
     denied_by(checks, "policy", "no-policy", body, &lines);
+}
+
+fn a_denial_that_cannot_be_recorded_stays_a_denial(guest: &Guest, checks: &mut Checks) {
+    let secret = file_at(guest.tree("unrecorded").join("secret"), "x").display().to_string();
+    let body = format!("net: {{allow: [127.0.0.1]}}\nfile: {{read: {{allow: [/**], deny: ['{secret}']}}}}\n");
+    let (mut act, id, _other) = two_agents("unrecorded", &body);
+    let _fault = Fault::inject("record", id);
+    for line in [format!("open-read {secret}"), "connect 127.0.0.2 1".to_owned(), "socket packet raw 0x300".to_owned()] {
+        checks.equal(&line, &act.ask(&line).as_str(), &"errno EPERM");
+    }
+    let status = succeed("aasm", &["status", "--json"]);
+    let status: aa_wire::status::Status = serde_json::from_str(&status).unwrap();
+    let losses = status.sensor.map(|sensor| sensor.losses).unwrap_or_default();
+    checks.that(format!("{losses:?}").contains("decisions"), || format!("the loss is not counted: {losses:?}"));
+}
+
+fn an_action_without_working_memory_is_denied(guest: &Guest, checks: &mut Checks) {
+    let tree = guest.tree("scratch");
+    let t = tree.display();
+    file_at(tree.join("file"), "x");
+    tiny_at(tree.join("prog"));
+    let body = "net: {allow: [127.0.0.1]}\nexec: {allow: [/**]}\nfile: {read: {allow: [/**]}, write: {allow: [/**]}}\n";
+    let (mut act, id, mut other) = two_agents("scratch", body);
+    let fault = Fault::inject("scratch", id);
+    for line in [format!("open-read {t}/file"), format!("chmod {t}/file"), format!("exec {t}/prog")] {
+        checks.equal(&line, &act.ask(&line).as_str(), &"errno EPERM");
+        let answer = other.ask(&line);
+        checks.that(answer.starts_with("ok"), || format!("`{line}` of another agent: {answer}"));
+    }
+    drop(fault);
+    checks.equal("afterwards", &act.ask(&format!("open-read {t}/file")).as_str(), &"ok");
 }

@@ -212,6 +212,7 @@ fn the_environment_can_test_at_all(guest: &Guest, checks: &mut Checks) {
     let mut act = crate::act::Act::ungoverned();
     checks.equal("act in a batch", &act.ask("open-read /etc/passwd"), &"ok".to_owned());
     if guest.expect == Expect::Enforce {
-        checks.that(command("aasm", &["status"]).status.success(), || "aasm status fails".to_owned());
+        let agents = command("aasm", &["agents"]);
+        checks.that(agents.status.success(), || format!("the daemon does not answer: {}", said(&agents)));
     }
 }

@@ -11,6 +11,8 @@ pub(crate) struct HostSupport {
     pub(crate) kernel_release: String,
     /// The kernel's type information, without which no program can be fitted to it.
     pub(crate) btf: FactState,
+    /// Where a process' identity lives (5.11 on).
+    pub(crate) task_storage: FactState,
     /// `bpf` among the security modules that were booted.
     pub(crate) lsm_bpf: FactState,
     pub(crate) lsm: Vec<String>,
@@ -53,6 +55,11 @@ pub(crate) fn probe_host() -> HostSupport {
     HostSupport {
         kernel_release: text("/proc/sys/kernel/osrelease").unwrap_or_default(),
         btf: present("/sys/kernel/btf/vmlinux"),
+        task_storage: match aa_bpf::probe::has_task_storage() {
+            Ok(true) => FactState::Yes,
+            Ok(false) => FactState::No,
+            Err(error) => FactState::Unknown(error.to_string()),
+        },
         lsm_bpf: match &lsm {
             Ok(_) if modules.iter().any(|name| name == "bpf") => FactState::Yes,
             Ok(_) => FactState::No,
@@ -90,6 +97,7 @@ impl HostSupport {
             lsm: self.lsm.clone(),
             facts: vec![
                 fact("btf", &self.btf),
+                fact("task-storage", &self.task_storage),
                 fact("lsm-bpf", &self.lsm_bpf),
                 fact("cgroup2", &self.cgroup2),
                 fact("bpffs", &self.bpffs),

@@ -60,6 +60,13 @@ pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
             "use a kernel built with CONFIG_DEBUG_INFO_BTF=y; every Debian kernel from 6.1 on has it",
         );
     }
+    if host.task_storage == FactState::No {
+        return refuse(
+            &format!("kernel {} is too old for aa-sensord", host.kernel_release),
+            "it has no BPF task storage, in which the identity of a governed process lives".into(),
+            "use a newer kernel; 6.1 is the oldest that is tested",
+        );
+    }
     if host.lsm_bpf == FactState::No {
         return Err(
             WireError::new("AA-K002", "this kernel cannot enforce: BPF-LSM is not active")
@@ -127,6 +134,7 @@ mod tests {
         HostSupport {
             kernel_release: "6.12".into(),
             btf: FactState::Yes,
+            task_storage: FactState::Yes,
             lsm_bpf: FactState::Yes,
             lsm: ["lockdown", "capability", "bpf"].map(str::to_owned).into(),
             cgroup2: FactState::Yes,
@@ -156,6 +164,10 @@ mod tests {
     #[test]
     fn each_missing_fact_is_refused_with_cause_and_hint() {
         let without = [
+            HostSupport {
+                task_storage: FactState::No,
+                ..capable_host()
+            },
             HostSupport {
                 btf: FactState::No,
                 ..capable_host()

@@ -18,6 +18,8 @@ const MEMORY_KIB: u64 = 512 << 10;
 struct Found {
     release: Option<String>,
     btf: bool,
+    /// The kernel knows task storage, where a process' identity lives (5.11 on).
+    task_storage: bool,
     lsm: Option<String>,
     cgroup_controllers: Option<String>,
     lockdown: Option<String>,
@@ -79,6 +81,7 @@ fn look(root: &Path, socket: &Path) -> Found {
     Found {
         release: read("proc/sys/kernel/osrelease"),
         btf: root.join("sys/kernel/btf/vmlinux").exists(),
+        task_storage: fs::read(root.join("sys/kernel/btf/vmlinux")).is_ok_and(|types| names(&types, TASK_STORAGE)),
         lsm: read("sys/kernel/security/lsm"),
         cgroup_controllers: read("sys/fs/cgroup/cgroup.controllers"),
         lockdown: read("sys/kernel/security/lockdown"),
@@ -112,8 +115,19 @@ fn fact(name: &'static str, state: State, found: impl Into<String>, change: Opti
     }
 }
 
+/// A function every kernel with task storage has; the names in its type information end in a NUL.
+const TASK_STORAGE: &[u8] = b"\0bpf_task_storage_get\0";
+
+fn names(types: &[u8], name: &[u8]) -> bool {
+    types.windows(name.len()).any(|bytes| bytes == name)
+}
+
 fn kernel(found: &Found) -> Fact {
     let release = found.release.clone().unwrap_or_else(|| "unknown".to_owned());
+    if found.btf && !found.task_storage {
+        let change = "use a newer kernel: 6.1 is the oldest that is tested".to_owned();
+        return fact("kernel", State::Missing, format!("{release} (too old: no BPF task storage)"), Some(change));
+    }
     fact("kernel", State::Ok, release, None)
 }
 
@@ -142,7 +156,7 @@ fn lsm(found: &Found) -> Fact {
         "in /etc/default/grub: {}\nthen: sudo update-grub && sudo reboot",
         grub_line(found.grub_line.as_deref(), list)
     );
-    fact("lsm", State::Degraded, format!("{list} (without bpf)"), Some(change))
+    fact("lsm", State::Missing, format!("{list} (without bpf)"), Some(change))
 }
 
 /// The line as it is now with `lsm=` set to the present list and `bpf`.
@@ -238,6 +252,7 @@ mod tests {
         Found {
             release: Some("6.12.1".into()),
             btf: true,
+            task_storage: true,
             lsm: Some("capability,landlock,bpf".into()),
             cgroup_controllers: Some("cpu memory".into()),
             lockdown: Some("[none] integrity confidentiality".into()),
@@ -263,6 +278,11 @@ mod tests {
     #[test]
     fn each_fact_taken_away_is_noticed() {
         assert_eq!(state(&Found { btf: false, ..good() }, "BTF"), State::Missing);
+        let old = Found {
+            task_storage: false,
+            ..good()
+        };
+        assert_eq!(state(&old, "kernel"), State::Missing);
         assert_eq!(state(&Found { lsm: None, ..good() }, "lsm"), State::Missing);
         assert_eq!(
             state(
@@ -272,7 +292,7 @@ mod tests {
                 },
                 "lsm"
             ),
-            State::Degraded
+            State::Missing
         );
         assert_eq!(
             state(
@@ -351,7 +371,7 @@ mod tests {
         });
         let text = render(&facts);
         assert!(
-            text.contains("lsm       degraded  capability (without bpf)\n"),
+            text.contains("lsm       MISSING  capability (without bpf)\n"),
             "{text}"
         );
         assert!(

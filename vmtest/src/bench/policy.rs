@@ -15,7 +15,7 @@ pub(crate) fn with_rules(rules: usize) -> String {
     });
     let addresses = addresses.chain(["127.0.0.0/8:20000-29999".to_owned()]).collect::<Vec<_>>();
     let mut text = format!("policy: bench-{rules}\nversion: 1\nmode: enforce\nfile:\n");
-    section(&mut text, "  read:\n    allow:", &paths(4 * share, "src/**", "/{srv,opt}/aa-bench/**"));
+    section(&mut text, "  read:\n    allow:", &paths(4 * share, "src/**", "/{srv,opt,dev/shm}/aa-bench/**"));
     section(&mut text, "  write:\n    allow:", &paths(2 * share, "target/**", "/dev/shm/aa-bench/*"));
     // One of the rules about programs is about arguments.
     section(&mut text, "exec:\n    ask:", &["git push ...".to_owned()]);

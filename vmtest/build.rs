@@ -21,7 +21,11 @@ fn main() -> ExitCode {
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let tiny = out.join("tiny");
-    gcc(&["-nostdlib", "-static", "-s", "-Wl,--build-id=none", "-Wl,-n"], "scenarios/tiny.S", &tiny)?;
+    gcc(
+        &["-nostdlib", "-static", "-s", "-Wl,--build-id=none", "-Wl,-n"],
+        "scenarios/tiny.S",
+        &tiny,
+    )?;
     let mut bytes = String::new();
     for byte in fs::read(&tiny).map_err(|error| format!("cannot read {}: {error}", tiny.display()))? {
         // Writing to a string does not fail.
@@ -31,12 +35,29 @@ fn build() -> Result<(), String> {
     fs::write(&include, bytes).map_err(|error| format!("cannot write {}: {error}", include.display()))?;
     let search = format!("-I{}", out.display());
     // Line tables and symbols stay: the tests look for the action's function in the recorded stack.
-    gcc(&["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-static", "-pthread", "-Wall", "-Wextra", &search], "scenarios/act.c", &out.join("act"))
+    gcc(
+        &[
+            "-O1",
+            "-g1",
+            "-fno-omit-frame-pointer",
+            "-fno-optimize-sibling-calls",
+            "-static",
+            "-pthread",
+            "-Wall",
+            "-Wextra",
+            &search,
+        ],
+        "scenarios/act.c",
+        &out.join("act"),
+    )
 }
 
 fn gcc(options: &[&str], source: &str, program: &Path) -> Result<(), String> {
     let mut command = Command::new("gcc");
     command.args(options).arg("-o").arg(program).arg(source);
     let status = command.status().map_err(|error| format!("cannot run gcc: {error}"))?;
-    status.success().then_some(()).ok_or_else(|| format!("gcc cannot compile {source}"))
+    status
+        .success()
+        .then_some(())
+        .ok_or_else(|| format!("gcc cannot compile {source}"))
 }

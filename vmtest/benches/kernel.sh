@@ -63,6 +63,7 @@ load() { # NAME: how long a policy of 10,000 rules takes until it is in force
 
 launches() {
     $measure launch 20 /bin/true | sed 's/launch/plain/' | say launch
+    $measure launch 20 /usr/bin/aasm --version >$run/out; tail -n 1 $run/out | sed 's/launch/tool/' | say launch
     $measure launch 3 /usr/bin/aasm run --policy coding-agent --work $data -- /bin/true >/dev/null
     $measure launch 20 /usr/bin/aasm run --policy coding-agent --work $data -- /bin/true | sed 's/launch/governed/' | say launch
 }
@@ -85,6 +86,7 @@ for family in 4 6; do
     bpftool cgroup attach /sys/fs/cgroup cgroup_udp${family}_sendmsg pinned $pins/datagram$family || exit 1
 done
 ungoverned empty hooks
+ungoverned empty-work workload
 for family in 4 6; do
     bpftool cgroup detach /sys/fs/cgroup cgroup_udp${family}_sendmsg pinned $pins/datagram$family
 done

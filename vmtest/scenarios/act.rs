@@ -48,7 +48,9 @@ impl Act {
         let name = policy.file_stem().unwrap().to_string_lossy().into_owned();
         let agent = format!("{name}-{}", unique());
         let mut command = Command::new("aasm");
-        command.args(["run", "--name", &agent, "--work", "/srv/work", "--policy"]).arg(policy);
+        command
+            .args(["run", "--name", &agent, "--work", "/srv/work", "--policy"])
+            .arg(policy);
         Self::spawn(command, agent, &["--", ACT, "batch"])
     }
 
@@ -65,7 +67,13 @@ impl Act {
             .spawn()
             .unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output, errors, agent }
+        Self {
+            child,
+            input,
+            output,
+            errors,
+            agent,
+        }
     }
 
     /// Does one action; the answer.

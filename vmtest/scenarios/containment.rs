@@ -36,8 +36,15 @@ fn namespaces_mounts_and_bpf_are_out_of_reach(guest: &Guest, checks: &mut Checks
     let mut act = Act::governed("contained", BODY);
     checks.equal("unshare", &act.ask("unshare user getpid").as_str(), &"setup EPERM");
     checks.equal("clone", &act.ask("clone-new user getpid").as_str(), &"clone EPERM");
-    checks.equal("as a plain user", &act.ask("as-user 1000 unshare user getpid").as_str(), &"setup EPERM");
-    let records: Vec<String> = denials_of(&act.agent, 3).into_iter().map(|event| event.action).collect();
+    checks.equal(
+        "as a plain user",
+        &act.ask("as-user 1000 unshare user getpid").as_str(),
+        &"setup EPERM",
+    );
+    let records: Vec<String> = denials_of(&act.agent, 3)
+        .into_iter()
+        .map(|event| event.action)
+        .collect();
     checks.equal("records", &records, &vec!["user-namespace".to_owned(); 3]);
 }
 
@@ -62,7 +69,9 @@ fn processes_of_others_are_out_of_reach(_: &Guest, checks: &mut Checks) {
     let mut act = Act::governed("others", BODY);
     let answer = act.ask(&format!("proc-mem {pid}"));
     checks.that(answer.starts_with("errno E"), || format!("/proc/{pid}/mem: {answer}"));
-    checks.that(victim.ask("getpid").starts_with("ok"), || "the victim is gone".to_owned());
+    checks.that(victim.ask("getpid").starts_with("ok"), || {
+        "the victim is gone".to_owned()
+    });
 }
 
 fn the_kill_switch_stops_every_action_and_ends_the_processes(_: &Guest, checks: &mut Checks) {
@@ -74,7 +83,9 @@ fn the_kill_switch_stops_every_action_and_ends_the_processes(_: &Guest, checks: 
     let agent = act.agent.clone();
     succeed("aasm", &["kill", &agent]);
     let dead = eventually(Duration::from_secs(10), || {
-        started.iter().all(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z ")))
+        started
+            .iter()
+            .all(|pid| fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z ")))
     });
     checks.that(dead, || "its processes are alive".to_owned());
     let status = act.end();
@@ -88,7 +99,7 @@ fn the_exit_status_of_the_program_is_passed_on(_: &Guest, checks: &mut Checks) {
     let policy = crate::act::policy_file("status", BODY);
     let run = |program: &[&str]| {
         let output = Command::new("aasm")
-            .args(["run", "--policy"])
+            .args(["run", "--work", "/srv/work", "--policy"])
             .arg(&policy)
             .arg("--")
             .args(program)

@@ -46,12 +46,22 @@ fn revive() {
         succeed("systemctl", &["start", "aa-sensord.service"]);
     } else {
         let script = ". /run/aa-vmtest/lib.sh; DAEMON_LOG=/run/aa-vmtest/daemon-again.log; start_like_systemd aa-sensord.service";
-        let started = std::process::Command::new("bash").args(["-c", script]).stdin(Stdio::null()).status().unwrap();
+        let started = std::process::Command::new("bash")
+            .args(["-c", script])
+            .stdin(Stdio::null())
+            .status()
+            .unwrap();
         assert!(started.success(), "the daemon cannot be started");
     }
-    let answers = eventually(Duration::from_secs(30), || command("aasm", &["agents"]).status.success());
+    let answers = eventually(Duration::from_secs(30), || {
+        command("aasm", &["agents"]).status.success()
+    });
     let log = fs::read_to_string("/run/aa-vmtest/daemon-again.log").unwrap_or_default();
-    assert!(answers, "the daemon does not come back: {}\n{log}", crate::guest::said(&command("aasm", &["agents"])));
+    assert!(
+        answers,
+        "the daemon does not come back: {}\n{log}",
+        crate::guest::said(&command("aasm", &["agents"]))
+    );
 }
 
 /// Denials and allowed actions before, while and after.
@@ -64,10 +74,22 @@ fn survives(guest: &Guest, checks: &mut Checks, programs: &[&str]) {
     let before = lost_so_far();
     let mut round = |checks: &mut Checks, when: &str| {
         for how in ["", "fork ", "double-fork "] {
-            checks.equal(format!("{when}: {how}denied"), &act.ask(&format!("{how}open-read {secret}")).as_str(), &"errno EPERM");
-            checks.equal(format!("{when}: {how}allowed"), &act.ask(&format!("{how}open-read {open}")).as_str(), &"ok");
+            checks.equal(
+                format!("{when}: {how}denied"),
+                &act.ask(&format!("{how}open-read {secret}")).as_str(),
+                &"errno EPERM",
+            );
+            checks.equal(
+                format!("{when}: {how}allowed"),
+                &act.ask(&format!("{how}open-read {open}")).as_str(),
+                &"ok",
+            );
         }
-        checks.equal(format!("{when}: connect"), &act.ask("connect 127.0.0.2 9").as_str(), &"errno EPERM");
+        checks.equal(
+            format!("{when}: connect"),
+            &act.ask("connect 127.0.0.2 9").as_str(),
+            &"errno EPERM",
+        );
     };
     round(checks, "before");
     kill(programs, checks);

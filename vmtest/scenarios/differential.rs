@@ -19,8 +19,10 @@ use crate::act::{Act, word};
 use crate::guest::{ACT, Guest, TINY, file_at, script_at, succeed, tiny_at};
 use crate::harness::{Checks, Test};
 
-pub(crate) const TESTS: &[Test] =
-    &[Test::long("kernel_verdicts_equal_the_evaluators", kernel_verdicts_equal_the_evaluators)];
+pub(crate) const TESTS: &[Test] = &[Test::long(
+    "kernel_verdicts_equal_the_evaluators",
+    kernel_verdicts_equal_the_evaluators,
+)];
 
 const ROOT: &str = "/d";
 const PAIRS: usize = 10_000;
@@ -37,35 +39,57 @@ fn kernel_verdicts_equal_the_evaluators(_: &Guest, checks: &mut Checks) {
             break;
         }
         assert!(seed < 1000, "too few policies let the test program run");
-        let Some((file, policy)) = usable_policy(seed) else { continue };
+        let Some((file, policy)) = usable_policy(seed) else {
+            continue;
+        };
         clear(Path::new(ROOT));
         let mut act = Act::under(&file);
         let mut world = World::default();
         for (number, action) in random_actions(seed, &policy, PER_POLICY).into_iter().enumerate() {
-            let Some(trial) = world.prepare(&moved(action), number) else { continue };
+            let Some(trial) = world.prepare(&moved(action), number) else {
+                continue;
+            };
             let answer = trial.carry_out(&mut act);
-            let expected = trial.judged.iter().any(|action| policy.evaluate(action).verdict >= Verdict::Ask);
+            let expected = trial
+                .judged
+                .iter()
+                .any(|action| policy.evaluate(action).verdict >= Verdict::Ask);
             let got = answer == "errno EPERM";
             checks.that(!answer.starts_with("usage"), || format!("{trial:?}: {answer}"));
             done += 1;
             denied += usize::from(expected);
             if got != expected {
-                let why: Vec<String> = trial.judged.iter().map(|action| format!("{action}: {}", policy.evaluate(action).reason)).collect();
-                mismatches.push(format!("policy {seed}: `{}` gave {answer}; {}", trial.lines.join("; "), why.join(", ")));
+                let why: Vec<String> = trial
+                    .judged
+                    .iter()
+                    .map(|action| format!("{action}: {}", policy.evaluate(action).reason))
+                    .collect();
+                mismatches.push(format!(
+                    "policy {seed}: `{}` gave {answer}; {}",
+                    trial.lines.join("; "),
+                    why.join(", ")
+                ));
             }
         }
     }
     succeed("umount", &["-l", ROOT]);
     checks.that(done >= PAIRS, || format!("only {done} pairs"));
     // A test of allowed actions alone would prove little, and so would one of denied ones alone.
-    checks.that(denied * 5 > done && denied * 10 < done * 9, || format!("{denied} of {done} are denials"));
+    checks.that(denied * 5 > done && denied * 10 < done * 9, || {
+        format!("{denied} of {done} are denials")
+    });
     let shown: Vec<&str> = mismatches.iter().take(SHOWN).map(String::as_str).collect();
-    checks.that(mismatches.is_empty(), || format!("{} of {done} differ:\n    {}", mismatches.len(), shown.join("\n    ")));
+    checks.that(mismatches.is_empty(), || {
+        format!("{} of {done} differ:\n    {}", mismatches.len(), shown.join("\n    "))
+    });
 }
 
 /// A random policy below [`ROOT`] that lets act and the scripts' interpreter run; its file and what the daemon will read in it.
 fn usable_policy(seed: u64) -> Option<(PathBuf, Policy)> {
-    let text = below_root(&random_policy(seed)).replace("exec:\n  allow: [", &format!("exec:\n  allow: [\"{ACT}\", \"{TINY}\", "));
+    let text = below_root(&random_policy(seed)).replace(
+        "exec:\n  allow: [",
+        &format!("exec:\n  allow: [\"{ACT}\", \"{TINY}\", "),
+    );
     // Where nothing else was allowed.
     let text = text.replace(", ]", "]");
     let file = file_at(format!("/run/aa-guest-test/random-{seed}.yaml"), &text);
@@ -99,7 +123,9 @@ fn below_root(text: &str) -> String {
         before = character;
     }
     // `$work` is below the root too.
-    result.replace("let: {work: /srv/work}", "let: {w: /d/srv/work}").replace("$work", "$w")
+    result
+        .replace("let: {work: /srv/work}", "let: {w: /d/srv/work}")
+        .replace("$work", "$w")
 }
 
 fn under_root(path: &[u8]) -> Vec<u8> {
@@ -120,9 +146,19 @@ fn moved(action: Action) -> Action {
         Action::ReadWrite { path } => Action::ReadWrite { path: at(path) },
         Action::Load { path } => Action::Load { path: at(path) },
         Action::Unix { name } => Action::Unix { name: at(name) },
-        Action::Rename { old, new, directory } => Action::Rename { old: at(old), new: at(new), directory },
-        Action::Link { old, new } => Action::Link { old: at(old), new: at(new) },
-        Action::Exec(exec) => Action::Exec(ExecAction { program: at(exec.program), ..exec }),
+        Action::Rename { old, new, directory } => Action::Rename {
+            old: at(old),
+            new: at(new),
+            directory,
+        },
+        Action::Link { old, new } => Action::Link {
+            old: at(old),
+            new: at(new),
+        },
+        Action::Exec(exec) => Action::Exec(ExecAction {
+            program: at(exec.program),
+            ..exec
+        }),
         other => other,
     }
 }
@@ -138,7 +174,11 @@ struct Trial {
 
 impl Trial {
     fn new(lines: Vec<String>, judged: Vec<Action>) -> Self {
-        Self { lines, judged, remove: None }
+        Self {
+            lines,
+            judged,
+            remove: None,
+        }
     }
 
     /// Does it; the last answer.
@@ -168,12 +208,20 @@ impl World {
         match action {
             Action::Read { path } => {
                 anything_at(path)?;
-                one(format!("{} {}", pick(&["open-read", "openat2", "opath-reopen", "uring-openat"], number), word(path)))
+                one(format!(
+                    "{} {}",
+                    pick(&["open-read", "openat2", "opath-reopen", "uring-openat"], number),
+                    word(path)
+                ))
             }
-            Action::Write { path } => self.prepare_write(path, number).and_then(one),
+            Action::Write { path } => prepare_write(path, number).and_then(one),
             Action::ReadWrite { path } => {
                 regular_at(path)?;
-                one(format!("{} {}", pick(&["open-both", "mmap-shared-write"], number), word(path)))
+                one(format!(
+                    "{} {}",
+                    pick(&["open-both", "mmap-shared-write"], number),
+                    word(path)
+                ))
             }
             Action::Rename { old, new, directory } => {
                 two_names(old, new)?;
@@ -227,25 +275,6 @@ impl World {
         }
     }
 
-    fn prepare_write(&mut self, path: &[u8], number: usize) -> Option<String> {
-        let action = match number % 8 {
-            0 => "create",
-            1 => "mkdir",
-            2 => "mknod",
-            3 => "unlink",
-            4 => "open-write",
-            5 => "truncate",
-            6 => "chown",
-            _ => "chmod",
-        };
-        match number % 8 {
-            0..=2 => gone(path)?,
-            3..=5 => regular_at(path)?,
-            _ => anything_at(path)?,
-        }
-        Some(format!("{action} {}", word(path)))
-    }
-
     /// A listening socket at the name. Nobody accepts: connecting succeeds until the backlog is full.
     fn socket_at(&mut self, name: &[u8]) -> Option<()> {
         let known = self.sockets.iter().position(|(other, _)| other == name);
@@ -255,44 +284,80 @@ impl World {
             }
             self.sockets.swap_remove(place);
         }
-        let address = match name.strip_prefix(b"@") {
-            Some(name) => SocketAddr::from_abstract_name(name).ok()?,
-            None => {
-                gone(name)?;
-                SocketAddr::from_pathname(OsStr::from_bytes(name)).ok()?
-            }
+        let address = if let Some(name) = name.strip_prefix(b"@") {
+            SocketAddr::from_abstract_name(name).ok()?
+        } else {
+            gone(name)?;
+            SocketAddr::from_pathname(OsStr::from_bytes(name)).ok()?
         };
-        self.sockets.push((name.to_vec(), UnixListener::bind_addr(&address).ok()?));
+        self.sockets
+            .push((name.to_vec(), UnixListener::bind_addr(&address).ok()?));
         Some(())
     }
 }
 
+/// One of the ways to write, with what it needs.
+fn prepare_write(path: &[u8], number: usize) -> Option<String> {
+    let action = match number % 8 {
+        0 => "create",
+        1 => "mkdir",
+        2 => "mknod",
+        3 => "unlink",
+        4 => "open-write",
+        5 => "truncate",
+        6 => "chown",
+        _ => "chmod",
+    };
+    match number % 8 {
+        0..=2 => gone(path)?,
+        3..=5 => regular_at(path)?,
+        _ => anything_at(path)?,
+    }
+    Some(format!("{action} {}", word(path)))
+}
+
 fn is_there(name: &[u8]) -> bool {
     let is_socket = |found: fs::Metadata| found.file_type().is_socket();
-    name.starts_with(b"@") || Path::new(OsStr::from_bytes(name)).symlink_metadata().is_ok_and(is_socket)
+    name.starts_with(b"@")
+        || Path::new(OsStr::from_bytes(name))
+            .symlink_metadata()
+            .is_ok_and(is_socket)
 }
 
 fn prepare_exec(exec: &ExecAction) -> Option<Trial> {
     let program = exec.program.as_slice();
     let path = Path::new(OsStr::from_bytes(program));
     let words: Vec<String> = exec.arguments().iter().map(|argument| word(argument)).collect();
-    let with = |line: String| if words.is_empty() { line } else { format!("{line} {}", words.join(" ")) };
+    let with = |line: String| {
+        if words.is_empty() {
+            line
+        } else {
+            format!("{line} {}", words.join(" "))
+        }
+    };
     // What is done is judged, in all its particulars.
     let judged = |called_as: Option<Vec<u8>>| {
-        vec![Action::Exec(ExecAction { called_as, ..exec.clone() })]
+        vec![Action::Exec(ExecAction {
+            called_as,
+            ..exec.clone()
+        })]
     };
     match exec.kind {
-        ProgramKind::Memfd => {
-            Some(Trial::new(vec![with("memfd-tiny name".to_owned())], judged(None)))
-        }
+        ProgramKind::Memfd => Some(Trial::new(vec![with("memfd-tiny name".to_owned())], judged(None))),
         ProgramKind::Deleted => {
             let program = Path::new("/d/deleted-program");
             parents(b"/d/deleted-program")?;
             remove(program)?;
             tiny_at(program);
             // Held by a path descriptor, which no rule is about; removed by us in between.
-            let lines = vec!["hold-opath /d/deleted-program".to_owned(), with("exec-held name".to_owned())];
-            Some(Trial { remove: Some(program.to_owned()), ..Trial::new(lines, judged(None)) })
+            let lines = vec![
+                "hold-opath /d/deleted-program".to_owned(),
+                with("exec-held name".to_owned()),
+            ];
+            Some(Trial {
+                remove: Some(program.to_owned()),
+                ..Trial::new(lines, judged(None))
+            })
         }
         ProgramKind::File | ProgramKind::Script => {
             regular_at(program)?;
@@ -301,7 +366,10 @@ fn prepare_exec(exec: &ExecAction) -> Option<Trial> {
             } else {
                 tiny_at(path);
             }
-            let name = exec.called_name().map(<[u8]>::to_vec).filter(|name| !name.contains(&b'/'));
+            let name = exec
+                .called_name()
+                .map(<[u8]>::to_vec)
+                .filter(|name| !name.contains(&b'/'));
             let Some(name) = name else {
                 return Some(Trial::new(vec![with(format!("exec {}", word(program)))], judged(None)));
             };
@@ -311,7 +379,10 @@ fn prepare_exec(exec: &ExecAction) -> Option<Trial> {
             let _ = fs::remove_file(&link);
             std::os::unix::fs::symlink(path, &link).ok()?;
             let link = link.as_os_str().as_bytes().to_vec();
-            Some(Trial::new(vec![with(format!("exec {}", word(&link)))], judged(Some(link))))
+            Some(Trial::new(
+                vec![with(format!("exec {}", word(&link)))],
+                judged(Some(link)),
+            ))
         }
     }
 }
@@ -335,7 +406,11 @@ fn regular_at(path: &[u8]) -> Option<()> {
     parents(path)?;
     let path = Path::new(OsStr::from_bytes(path));
     if path.symlink_metadata().is_ok_and(|found| found.is_file()) {
-        return fs::metadata(path).ok().filter(|found| found.len() > 0).map(|_| ()).or_else(|| fs::write(path, "x").ok());
+        return fs::metadata(path)
+            .ok()
+            .filter(|found| found.len() > 0)
+            .map(|_| ())
+            .or_else(|| fs::write(path, "x").ok());
     }
     remove(path)?;
     fs::write(path, "x").ok()

@@ -46,16 +46,23 @@ fn g01_tcp_fast_open_is_a_connect(guest: &Guest, checks: &mut Checks) {
     let steps = [
         allow(format!("tfo {}", good.words())),
         deny(format!("tfo {}", bad.words()), "send"),
-        gives(format!("tfo {} mptcp", good.words()), match guest.expectations.mptcp_fast_open.as_str() {
-            "ok" => "ok".to_owned(),
-            errno => format!("errno {errno}"),
-        }),
+        gives(
+            format!("tfo {} mptcp", good.words()),
+            match guest.expectations.mptcp_fast_open.as_str() {
+                "ok" => "ok".to_owned(),
+                errno => format!("errno {errno}"),
+            },
+        ),
     ];
     enforce(checks, "tfo", NET, || {}, &steps);
     let mut act = Act::governed("tfo", NET);
     // Where the kernel can do it at all we deny it first.
     let answer = act.ask(&format!("tfo {} mptcp", bad.words()));
-    checks.equal("fast open on MPTCP to a denied address", &answer.as_str(), &"errno EPERM");
+    checks.equal(
+        "fast open on MPTCP to a denied address",
+        &answer.as_str(),
+        &"errno EPERM",
+    );
     checks.equal("connections to the denied address", &bad.tcp.settled(), &0);
     checks.that(good.tcp.settled() >= 1, || "the allowed one did not arrive".to_owned());
 }
@@ -65,7 +72,10 @@ fn g02_an_unspecified_family_is_judged_as_what_the_kernel_makes_of_it(_: &Guest,
     let steps = [
         allow(format!("sendto-unspec {}", good.words())),
         deny(format!("sendto-unspec {}", bad.words()), "send"),
-        deny(format!("connect-unspec-reconnect {} {}", good.words(), bad.words()), "connect"),
+        deny(
+            format!("connect-unspec-reconnect {} {}", good.words(), bad.words()),
+            "connect",
+        ),
     ];
     enforce(checks, "unspec", NET, || {}, &steps);
     checks.equal("datagrams to the denied address", &bad.udp.settled(), &0);
@@ -107,10 +117,26 @@ fn g05_each_message_of_sendmmsg_is_judged(_: &Guest, checks: &mut Checks) {
     let (good_at, bad_at) = ("127.0.0.1", "127.0.0.2");
     let mut act = Act::governed("sendmmsg", NET);
     let mut send = |hosts: &str| act.ask(&format!("sendmmsg-udp {} {hosts}", good.port));
-    checks.equal("all to the denied one", &send(&[bad_at; 4].join(" ")).as_str(), &"errno EPERM");
-    checks.equal("all to the allowed one", &send(&[good_at; 4].join(" ")).as_str(), &"ok 4");
-    checks.equal("the second denied", &send(&format!("{good_at} {bad_at} {good_at}")).as_str(), &"ok 1");
-    checks.equal("the last denied", &send(&format!("{good_at} {good_at} {good_at} {bad_at}")).as_str(), &"ok 3");
+    checks.equal(
+        "all to the denied one",
+        &send(&[bad_at; 4].join(" ")).as_str(),
+        &"errno EPERM",
+    );
+    checks.equal(
+        "all to the allowed one",
+        &send(&[good_at; 4].join(" ")).as_str(),
+        &"ok 4",
+    );
+    checks.equal(
+        "the second denied",
+        &send(&format!("{good_at} {bad_at} {good_at}")).as_str(),
+        &"ok 1",
+    );
+    checks.equal(
+        "the last denied",
+        &send(&format!("{good_at} {good_at} {good_at} {bad_at}")).as_str(),
+        &"ok 3",
+    );
     checks.equal("datagrams to the denied address", &bad.udp.settled(), &0);
     checks.equal("datagrams to the allowed address", &good.udp.settled(), &8);
     checks.equal("records", &denials_of(&act.agent, 3).len(), &3);
@@ -139,7 +165,10 @@ fn g07_packet_sockets_are_refused(_: &Guest, checks: &mut Checks) {
 
 fn g08_mptcp_is_judged_as_tcp(_: &Guest, checks: &mut Checks) {
     let [good, bad] = hosts(["127.0.0.1", "127.0.0.2"]);
-    let steps = [allow(format!("mptcp-connect {}", good.words())), deny(format!("mptcp-connect {}", bad.words()), "connect")];
+    let steps = [
+        allow(format!("mptcp-connect {}", good.words())),
+        deny(format!("mptcp-connect {}", bad.words()), "connect"),
+    ];
     enforce(checks, "mptcp", "net: {allow: [127.0.0.1/tcp]}\n", || {}, &steps);
     let steps = [deny(format!("mptcp-connect {}", good.words()), "connect")];
     enforce(checks, "mptcp", "net: {allow: [127.0.0.1/udp]}\n", || {}, &steps);
@@ -167,21 +196,41 @@ fn g10_a_passed_socket_is_judged_by_where_it_leads(guest: &Guest, checks: &mut C
     let [good, bad] = hosts(["127.0.0.1", "127.0.0.2"]);
     let tag = guest.tree("pass").file_name().unwrap().to_string_lossy().into_owned();
     for (name, host) in [("good", &good), ("bad", &bad)] {
-        passing(&format!("@{tag}-{name}"), TcpStream::connect((host.address, host.port)).unwrap());
+        passing(
+            &format!("@{tag}-{name}"),
+            TcpStream::connect((host.address, host.port)).unwrap(),
+        );
     }
     let body = "net: {allow: [127.0.0.1, 'unix:@**']}\n";
     let mut act = Act::governed("pass", body);
-    checks.equal("one that leads to the allowed address", &act.ask(&format!("receive @{tag}-good")).as_str(), &"ok descriptor");
+    checks.equal(
+        "one that leads to the allowed address",
+        &act.ask(&format!("receive @{tag}-good")).as_str(),
+        &"ok descriptor",
+    );
     checks.equal("sending on it", &act.ask("held-send").as_str(), &"ok");
     let answer = act.ask(&format!("receive @{tag}-bad"));
-    checks.that(answer.starts_with("no descriptor"), || format!("one that leads to the denied address: {answer}"));
+    checks.that(answer.starts_with("no descriptor"), || {
+        format!("one that leads to the denied address: {answer}")
+    });
     checks.equal("sending on it", &act.ask("held-send").as_str(), &"errno EBADF");
-    let records: Vec<String> = denials_of(&act.agent, 1).into_iter().map(|event| event.action).collect();
+    let records: Vec<String> = denials_of(&act.agent, 1)
+        .into_iter()
+        .map(|event| event.action)
+        .collect();
     checks.equal("records", &records, &vec!["receive-socket".to_owned()]);
     let mut observed = Act::governed("pass", &format!("mode: observe\n{body}"));
-    checks.equal("observed", &observed.ask(&format!("receive @{tag}-bad")).as_str(), &"ok descriptor");
+    checks.equal(
+        "observed",
+        &observed.ask(&format!("receive @{tag}-bad")).as_str(),
+        &"ok descriptor",
+    );
     let mut ungoverned = Act::ungoverned();
-    checks.equal("ungoverned", &ungoverned.ask(&format!("receive @{tag}-bad")).as_str(), &"ok descriptor");
+    checks.equal(
+        "ungoverned",
+        &ungoverned.ask(&format!("receive @{tag}-bad")).as_str(),
+        &"ok descriptor",
+    );
 }
 
 fn g10_a_passed_file_is_judged_by_written_denials(guest: &Guest, checks: &mut Checks) {
@@ -193,11 +242,21 @@ fn g10_a_passed_file_is_judged_by_written_denials(guest: &Guest, checks: &mut Ch
     let body = format!("file:\n  read: {{deny: ['{}']}}\n", secret.display());
     let mut act = Act::governed("pass-file", &body);
     // Its own open fails by the section's default; being handed it is how brokers grant access.
-    checks.equal("its own open", &act.ask(&format!("open-read {}", plain.display())).as_str(), &"errno EPERM");
-    checks.equal("passed", &act.ask(&format!("receive @{tag}-plain")).as_str(), &"ok descriptor");
+    checks.equal(
+        "its own open",
+        &act.ask(&format!("open-read {}", plain.display())).as_str(),
+        &"errno EPERM",
+    );
+    checks.equal(
+        "passed",
+        &act.ask(&format!("receive @{tag}-plain")).as_str(),
+        &"ok descriptor",
+    );
     checks.equal("read", &act.ask("held-read").as_str(), &"ok");
     let answer = act.ask(&format!("receive @{tag}-secret"));
-    checks.that(answer.starts_with("no descriptor"), || format!("what a rule denies: {answer}"));
+    checks.that(answer.starts_with("no descriptor"), || {
+        format!("what a rule denies: {answer}")
+    });
     checks.equal("records", &denials_of(&act.agent, 2).len(), &2);
 }
 
@@ -228,7 +287,11 @@ fn g11_io_uring_is_judged_as_the_system_calls(guest: &Guest, checks: &mut Checks
     let records = crate::steps::enforce_on(checks, &mut act, &steps);
     for record in records {
         let process = record.process.as_ref().unwrap();
-        checks.equal("the process is the one that asked, not its worker", &format!("ok {}", process.pid), &pid);
+        checks.equal(
+            "the process is the one that asked, not its worker",
+            &format!("ok {}", process.pid),
+            &pid,
+        );
     }
     checks.equal("connections to the denied address", &bad.tcp.settled(), &0);
     checks.equal("datagrams to the denied address", &bad.udp.settled(), &0);
@@ -306,14 +369,21 @@ fn g14_other_names_of_a_protected_file_do_not_help(guest: &Guest, checks: &mut C
 fn g15_a_shared_mapping_needs_an_open_for_writing(guest: &Guest, checks: &mut Checks) {
     let tree = guest.tree("mapping");
     let (open, kept) = (file_at(tree.join("open"), "x"), file_at(tree.join("kept"), "x"));
-    let body = format!("file:\n  read: {{allow: [/**]}}\n  write: {{allow: ['{}']}}\n", open.display());
+    let body = format!(
+        "file:\n  read: {{allow: [/**]}}\n  write: {{allow: ['{}']}}\n",
+        open.display()
+    );
     let steps = [
         allow(format!("mmap-shared-write {}", open.display())),
         deny(format!("mmap-shared-write {}", kept.display()), "open-write"),
         gives(format!("mmap-make-writable {}", kept.display()), "errno EACCES"),
     ];
     enforce(checks, "mapping", &body, || {}, &steps);
-    checks.equal("the protected file", &fs::read_to_string(kept).unwrap(), &"x".to_owned());
+    checks.equal(
+        "the protected file",
+        &fs::read_to_string(kept).unwrap(),
+        &"x".to_owned(),
+    );
 }
 
 fn g16_ftruncate_is_judged_on_a_passed_descriptor(guest: &Guest, checks: &mut Checks) {
@@ -321,19 +391,41 @@ fn g16_ftruncate_is_judged_on_a_passed_descriptor(guest: &Guest, checks: &mut Ch
     let tag = tree.file_name().unwrap().to_string_lossy().into_owned();
     let (yes, no) = (file_at(tree.join("yes"), "text"), file_at(tree.join("no"), "text"));
     for (name, path) in [("yes", &yes), ("no", &no)] {
-        passing(&format!("@{tag}-{name}"), fs::File::options().write(true).open(path).unwrap());
+        passing(
+            &format!("@{tag}-{name}"),
+            fs::File::options().write(true).open(path).unwrap(),
+        );
     }
-    let mut act = Act::governed("ftruncate", &format!("file:\n  write: {{allow: ['{}']}}\n", yes.display()));
+    let mut act = Act::governed(
+        "ftruncate",
+        &format!("file:\n  write: {{allow: ['{}']}}\n", yes.display()),
+    );
     for (name, expected) in [("yes", "ok"), ("no", "errno EPERM")] {
-        checks.equal("passed", &act.ask(&format!("receive @{tag}-{name}")).as_str(), &"ok descriptor");
-        checks.equal(format!("ftruncate {name}"), &act.ask("held-ftruncate").as_str(), &expected);
+        checks.equal(
+            "passed",
+            &act.ask(&format!("receive @{tag}-{name}")).as_str(),
+            &"ok descriptor",
+        );
+        checks.equal(
+            format!("ftruncate {name}"),
+            &act.ask("held-ftruncate").as_str(),
+            &expected,
+        );
     }
-    checks.equal("text of the protected file", &fs::read_to_string(no).unwrap(), &"text".to_owned());
+    checks.equal(
+        "text of the protected file",
+        &fs::read_to_string(no).unwrap(),
+        &"text".to_owned(),
+    );
 }
 
 fn g17_the_name_of_a_memfd_means_nothing(_: &Guest, checks: &mut Checks) {
     let body = "exec: {allow: [/usr/**, '**/git', git]}\n";
-    let steps = [deny("memfd-tiny git", "exec"), deny("memfd-tiny /usr/bin/git", "exec"), deny("memfd-tiny ../usr/bin/git", "exec")];
+    let steps = [
+        deny("memfd-tiny git", "exec"),
+        deny("memfd-tiny /usr/bin/git", "exec"),
+        deny("memfd-tiny ../usr/bin/git", "exec"),
+    ];
     enforce(checks, "memfd", body, || {}, &steps);
 }
 
@@ -345,8 +437,13 @@ fn g18_the_loader_cannot_run_a_denied_program(guest: &Guest, checks: &mut Checks
     let body = "exec: {allow: [/usr/**]}\n";
     let mut act = Act::governed("loader", body);
     let answer = act.ask(&format!("exec {} {}", loader.display(), program.display()));
-    checks.that(answer.starts_with("ok 127 "), || format!("expected the loader to fail: {answer}"));
-    let records: Vec<String> = denials_of(&act.agent, 1).into_iter().map(|event| event.action).collect();
+    checks.that(answer.starts_with("ok 127 "), || {
+        format!("expected the loader to fail: {answer}")
+    });
+    let records: Vec<String> = denials_of(&act.agent, 1)
+        .into_iter()
+        .map(|event| event.action)
+        .collect();
     checks.equal("records", &records, &vec!["load".to_owned()]);
     let answer = act.ask(&format!("exec {} /usr/bin/true", loader.display()));
     checks.equal("an allowed program", &answer.as_str(), &"ok 0 ");
@@ -367,8 +464,16 @@ fn g19_a_script_and_its_interpreter_are_both_judged(guest: &Guest, checks: &mut 
         deny(format!("exec {t}/no/by-yes"), "exec"),
     ];
     let records = enforce(checks, "shebang", &body, || {}, &steps);
-    let objects: Vec<String> = records.iter().filter_map(|event| event.object.as_ref()).map(ToString::to_string).collect();
-    checks.equal("objects", &objects, &vec![format!("{t}/bin/no"), format!("{t}/no/by-yes")]);
+    let objects: Vec<String> = records
+        .iter()
+        .filter_map(|event| event.object.as_ref())
+        .map(ToString::to_string)
+        .collect();
+    checks.equal(
+        "objects",
+        &objects,
+        &vec![format!("{t}/bin/no"), format!("{t}/no/by-yes")],
+    );
 }
 
 fn g24_nobody_detaches_the_programs(_: &Guest, checks: &mut Checks) {
@@ -376,22 +481,37 @@ fn g24_nobody_detaches_the_programs(_: &Guest, checks: &mut Checks) {
     enforce(checks, "bpf", "file:\n  read: {default: allow}\n", || {}, &steps);
     // Root outside can unpin what it likes, but the links of LSM programs do not detach.
     let links: serde_json::Value = serde_json::from_str(&succeed("bpftool", &["-j", "link", "list"])).unwrap();
-    let link = links.as_array().unwrap().iter().find(|link| {
-        link["type"] == "tracing" && link["attach_type"] == "lsm_mac"
-    });
-    let Some(link) = link else { panic!("no link of an LSM program in {links}") };
+    let link = links
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|link| link["type"] == "tracing" && link["attach_type"] == "lsm_mac");
+    let Some(link) = link else {
+        panic!("no link of an LSM program in {links}")
+    };
     let output = command("bpftool", &["link", "detach", "id", &link["id"].to_string()]);
     checks.that(!output.status.success(), || "an LSM link was detached".to_owned());
     let mut act = Act::governed("bpf", "file:\n  read: {allow: [/**], deny: [/etc/shadow]}\n");
-    checks.equal("still in force", &act.ask("open-read /etc/shadow").as_str(), &"errno EPERM");
+    checks.equal(
+        "still in force",
+        &act.ask("open-read /etc/shadow").as_str(),
+        &"errno EPERM",
+    );
 }
 
 fn g26_every_child_and_thread_inherits(guest: &Guest, checks: &mut Checks) {
     let tree = guest.tree("inherit");
     let secret = file_at(tree.join("secret"), "x");
-    let mut act = Act::governed("inherit", &format!("file:\n  read: {{allow: [/**], deny: ['{}']}}\n", secret.display()));
+    let mut act = Act::governed(
+        "inherit",
+        &format!("file:\n  read: {{allow: [/**], deny: ['{}']}}\n", secret.display()),
+    );
     let answer = act.ask(&format!("fork-many 100 {}", secret.display()));
-    checks.equal("children whose own, thread's and child's open was denied, and others", &answer.as_str(), &"ok 100 0");
+    checks.equal(
+        "children whose own, thread's and child's open was denied, and others",
+        &answer.as_str(),
+        &"ok 100 0",
+    );
     checks.equal("records", &denials_of(&act.agent, 300).len(), &300);
 }
 
@@ -402,5 +522,7 @@ fn g27_the_address_judged_is_the_address_used(_: &Guest, checks: &mut Checks) {
     checks.that(answer.starts_with("ok "), || answer.clone());
     checks.equal("connections to the denied address", &bad.tcp.settled(), &0);
     let passed: usize = answer.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
-    checks.that(passed > 0 && good.tcp.settled() == passed, || format!("{answer}: the allowed ones did not arrive"));
+    checks.that(passed > 0 && good.tcp.settled() == passed, || {
+        format!("{answer}: the allowed ones did not arrive")
+    });
 }

@@ -38,7 +38,12 @@ fn two_agents(name: &str, body: &str) -> (Act, u32, Act) {
     // Rules of every body here deny this.
     act.ask("connect 127.0.0.99 1");
     let records = denials_of(&act.agent, 1);
-    let id = records.first().and_then(|event| event.agent.as_ref()).expect("a record that names the agent").id.0;
+    let id = records
+        .first()
+        .and_then(|event| event.agent.as_ref())
+        .expect("a record that names the agent")
+        .id
+        .0;
     (act, id, Act::governed(name, body))
 }
 
@@ -51,7 +56,9 @@ fn denied_by(checks: &mut Checks, fault: &str, reason: &str, body: &str, lines: 
     for line in lines {
         checks.equal(format!("{fault}: {line}"), &act.ask(line).as_str(), &"errno EPERM");
         let answer = other.ask(line);
-        checks.that(fine(&answer), || format!("{fault}: `{line}` of another agent: {answer}"));
+        checks.that(fine(&answer), || {
+            format!("{fault}: `{line}` of another agent: {answer}")
+        });
     }
     drop(injected);
     for line in lines {
@@ -61,7 +68,11 @@ fn denied_by(checks: &mut Checks, fault: &str, reason: &str, body: &str, lines: 
     let records = denials_of(&act.agent, before + lines.len());
     checks.equal(format!("{fault}: records"), &(records.len() - before), &lines.len());
     for record in records.iter().skip(before) {
-        checks.equal(format!("{fault}: reason"), &record.reason.as_ref().map(|reason| reason.code.as_str()), &Some(reason));
+        checks.equal(
+            format!("{fault}: reason"),
+            &record.reason.as_ref().map(|reason| reason.code.as_str()),
+            &Some(reason),
+        );
     }
 }
 
@@ -105,8 +116,17 @@ fn an_unreadable_address_is_denied(guest: &Guest, checks: &mut Checks) {
 
 fn unreadable_arguments_are_denied(guest: &Guest, checks: &mut Checks) {
     let git = tiny_at(guest.tree("unreadable").join("git"));
-    let body = format!("net: {{allow: [127.0.0.1]}}\nexec: {{allow: [{ACT}, '{0}'], deny: ['git push ...']}}\n", git.display());
-    denied_by(checks, "argv", "unreadable-argv", &body, &[format!("exec {} status", git.display())]);
+    let body = format!(
+        "net: {{allow: [127.0.0.1]}}\nexec: {{allow: [{ACT}, '{0}'], deny: ['git push ...']}}\n",
+        git.display()
+    );
+    denied_by(
+        checks,
+        "argv",
+        "unreadable-argv",
+        &body,
+        &[format!("exec {} status", git.display())],
+    );
 }
 
 fn an_agent_without_a_policy_may_do_nothing(guest: &Guest, checks: &mut Checks) {
@@ -128,17 +148,25 @@ fn an_agent_without_a_policy_may_do_nothing(guest: &Guest, checks: &mut Checks) 
 }
 
 fn a_denial_that_cannot_be_recorded_stays_a_denial(guest: &Guest, checks: &mut Checks) {
-    let secret = file_at(guest.tree("unrecorded").join("secret"), "x").display().to_string();
+    let secret = file_at(guest.tree("unrecorded").join("secret"), "x")
+        .display()
+        .to_string();
     let body = format!("net: {{allow: [127.0.0.1]}}\nfile: {{read: {{allow: [/**], deny: ['{secret}']}}}}\n");
     let (mut act, id, _other) = two_agents("unrecorded", &body);
     let _fault = Fault::inject("record", id);
-    for line in [format!("open-read {secret}"), "connect 127.0.0.2 1".to_owned(), "socket packet raw 0x300".to_owned()] {
+    for line in [
+        format!("open-read {secret}"),
+        "connect 127.0.0.2 1".to_owned(),
+        "socket packet raw 0x300".to_owned(),
+    ] {
         checks.equal(&line, &act.ask(&line).as_str(), &"errno EPERM");
     }
     let status = succeed("aasm", &["status", "--json"]);
     let status: aa_wire::status::Status = serde_json::from_str(&status).unwrap();
     let losses = status.sensor.map(|sensor| sensor.losses).unwrap_or_default();
-    checks.that(format!("{losses:?}").contains("decisions"), || format!("the loss is not counted: {losses:?}"));
+    checks.that(format!("{losses:?}").contains("decisions"), || {
+        format!("the loss is not counted: {losses:?}")
+    });
 }
 
 fn an_action_without_working_memory_is_denied(guest: &Guest, checks: &mut Checks) {
@@ -149,10 +177,16 @@ fn an_action_without_working_memory_is_denied(guest: &Guest, checks: &mut Checks
     let body = "net: {allow: [127.0.0.1]}\nexec: {allow: [/**]}\nfile: {read: {allow: [/**]}, write: {allow: [/**]}}\n";
     let (mut act, id, mut other) = two_agents("scratch", body);
     let fault = Fault::inject("scratch", id);
-    for line in [format!("open-read {t}/file"), format!("chmod {t}/file"), format!("exec {t}/prog")] {
+    for line in [
+        format!("open-read {t}/file"),
+        format!("chmod {t}/file"),
+        format!("exec {t}/prog"),
+    ] {
         checks.equal(&line, &act.ask(&line).as_str(), &"errno EPERM");
         let answer = other.ask(&line);
-        checks.that(answer.starts_with("ok"), || format!("`{line}` of another agent: {answer}"));
+        checks.that(answer.starts_with("ok"), || {
+            format!("`{line}` of another agent: {answer}")
+        });
     }
     drop(fault);
     checks.equal("afterwards", &act.ask(&format!("open-read {t}/file")).as_str(), &"ok");

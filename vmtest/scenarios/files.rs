@@ -43,7 +43,13 @@ fn opens_are_judged_by_path_and_direction(guest: &Guest, checks: &mut Checks) {
     let tree = guest.tree("opens");
     let t = tree.display();
     let mut steps = Vec::new();
-    for action in ["open-read", "openat2", "read-via-proc-root", "opath-reopen", "uring-openat"] {
+    for action in [
+        "open-read",
+        "openat2",
+        "read-via-proc-root",
+        "opath-reopen",
+        "uring-openat",
+    ] {
         steps.push(allow(format!("{action} {t}/rw/f")));
         steps.push(allow(format!("{action} {t}/ro/f")));
         for denied in ["no/f", "else/f", "rw/secret.env"] {
@@ -93,12 +99,29 @@ fn names_are_made_and_removed_only_where_writing_is_allowed(guest: &Guest, check
     steps.push(allow(format!("o-tmpfile {t}/rw")));
     steps.push(allow(format!("ftruncate {t}/rw/sub/f")));
     enforce(checks, "names", &body(&tree), || lay_out(&tree), &steps);
-    for (name, is) in [("no/f", true), ("no/empty", true), ("no/new", false), ("no/newdir", false), ("no/fifo", false), ("rw/f", false)] {
-        checks.equal(format!("whether {name} is there"), &tree.join(name).symlink_metadata().is_ok(), &is);
+    for (name, is) in [
+        ("no/f", true),
+        ("no/empty", true),
+        ("no/new", false),
+        ("no/newdir", false),
+        ("no/fifo", false),
+        ("rw/f", false),
+    ] {
+        checks.equal(
+            format!("whether {name} is there"),
+            &tree.join(name).symlink_metadata().is_ok(),
+            &is,
+        );
     }
-    checks.equal("text of no/f", &fs::read_to_string(tree.join("no/f")).unwrap(), &"text".to_owned());
+    checks.equal(
+        "text of no/f",
+        &fs::read_to_string(tree.join("no/f")).unwrap(),
+        &"text".to_owned(),
+    );
     observe(checks, "names", &body(&tree), || lay_out(&tree), &steps);
-    checks.that(!tree.join("no/f").exists(), || "observed unlink did not take place".to_owned());
+    checks.that(!tree.join("no/f").exists(), || {
+        "observed unlink did not take place".to_owned()
+    });
 }
 
 fn renames_and_links_need_every_side(guest: &Guest, checks: &mut Checks) {
@@ -122,7 +145,9 @@ fn renames_and_links_need_every_side(guest: &Guest, checks: &mut Checks) {
         allow(format!("rename {t}/rw/keep {t}/rw/kept")),
     ];
     enforce(checks, "renames", &body(&tree), || lay_out(&tree), &steps);
-    checks.that(tree.join("rw/sub/g").exists() && tree.join("no/f").exists(), || "names are not where they should be".to_owned());
+    checks.that(tree.join("rw/sub/g").exists() && tree.join("no/f").exists(), || {
+        "names are not where they should be".to_owned()
+    });
     // Other names, since here each takes place.
     let steps = [
         deny(format!("rename {t}/no/f {t}/rw/g"), "rename"),
@@ -132,7 +157,9 @@ fn renames_and_links_need_every_side(guest: &Guest, checks: &mut Checks) {
         deny(format!("rename {t}/rw/secret.env {t}/rw/plain"), "rename"),
     ];
     observe(checks, "renames", &body(&tree), || lay_out(&tree), &steps);
-    checks.that(tree.join("no/g").exists() && tree.join("rw/plain").exists(), || "observed renames did not take place".to_owned());
+    checks.that(tree.join("no/g").exists() && tree.join("rw/plain").exists(), || {
+        "observed renames did not take place".to_owned()
+    });
 }
 
 fn a_path_is_judged_after_links_and_dots_are_resolved(guest: &Guest, checks: &mut Checks) {
@@ -204,19 +231,45 @@ fn a_reload_changes_what_a_running_process_may_open(guest: &Guest, checks: &mut 
     };
     apply(1, "rw");
     let mut act = Act::ungoverned_as(&program);
-    checks.equal("version 1: rw", &act.ask(&format!("open-read {t}/rw/f")).as_str(), &"ok");
-    checks.equal("version 1: ro", &act.ask(&format!("open-read {t}/ro/f")).as_str(), &"errno EPERM");
+    checks.equal(
+        "version 1: rw",
+        &act.ask(&format!("open-read {t}/rw/f")).as_str(),
+        &"ok",
+    );
+    checks.equal(
+        "version 1: ro",
+        &act.ask(&format!("open-read {t}/ro/f")).as_str(),
+        &"errno EPERM",
+    );
     apply(2, "ro");
-    checks.equal("version 2: rw", &act.ask(&format!("open-read {t}/rw/f")).as_str(), &"errno EPERM");
-    checks.equal("version 2: ro", &act.ask(&format!("open-read {t}/ro/f")).as_str(), &"ok");
+    checks.equal(
+        "version 2: rw",
+        &act.ask(&format!("open-read {t}/rw/f")).as_str(),
+        &"errno EPERM",
+    );
+    checks.equal(
+        "version 2: ro",
+        &act.ask(&format!("open-read {t}/ro/f")).as_str(),
+        &"ok",
+    );
 }
 
 fn ungoverned_processes_are_untouched(guest: &Guest, checks: &mut Checks) {
     let tree = guest.tree("ungoverned");
     lay_out(&tree);
     let t = tree.display();
-    let mut governed = Act::governed("beside", &format!("{}net: {{allow: [127.0.0.1]}}\nexec: {{allow: [/usr/local/lib/aa-test/act]}}\n", body(&tree)));
-    checks.equal("governed", &governed.ask(&format!("open-read {t}/no/f")).as_str(), &"errno EPERM");
+    let mut governed = Act::governed(
+        "beside",
+        &format!(
+            "{}net: {{allow: [127.0.0.1]}}\nexec: {{allow: [/usr/local/lib/aa-test/act]}}\n",
+            body(&tree)
+        ),
+    );
+    checks.equal(
+        "governed",
+        &governed.ask(&format!("open-read {t}/no/f")).as_str(),
+        &"errno EPERM",
+    );
     let mut act = Act::ungoverned();
     let [host] = crate::listeners::hosts(["127.0.0.2"]);
     let mount = tree.join("mount");
@@ -245,6 +298,8 @@ fn ungoverned_processes_are_untouched(guest: &Guest, checks: &mut Checks) {
         format!("kill {} 0", governed.started_pid()),
     ] {
         let answer = act.ask(&line);
-        checks.that(answer.starts_with("ok"), || format!("`{line}` by an ungoverned process: {answer}"));
+        checks.that(answer.starts_with("ok"), || {
+            format!("`{line}` by an ungoverned process: {answer}")
+        });
     }
 }

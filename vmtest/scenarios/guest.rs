@@ -13,7 +13,10 @@ use serde::Deserialize;
 
 use crate::harness::{Checks, Test};
 
-pub(crate) const TESTS: &[Test] = &[Test::new("the_environment_can_test_at_all", the_environment_can_test_at_all)];
+pub(crate) const TESTS: &[Test] = &[Test::new(
+    "the_environment_can_test_at_all",
+    the_environment_can_test_at_all,
+)];
 
 /// Where `act` and its relatives lie. Built-in rules let programs map what is below /usr/local/lib.
 pub(crate) const PROGRAMS: &str = "/usr/local/lib/aa-test";
@@ -68,6 +71,7 @@ pub(crate) struct Guest {
     pub(crate) expect: Expect,
     pub(crate) expectations: KernelExpectations,
     daemon: String,
+    trees: PathBuf,
 }
 
 static GUEST: OnceLock<Guest> = OnceLock::new();
@@ -75,7 +79,9 @@ static COUNTER: AtomicU64 = AtomicU64::new(1);
 
 impl Guest {
     pub(crate) fn from_environment() -> Result<&'static Self, String> {
-        let variable = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set: this runs in a guest of aa-vmtest"));
+        let variable = |name: &str| {
+            std::env::var(name).map_err(|_| format!("{name} is not set: this runs in a guest of aa-vmtest"))
+        };
         let kernel = variable("AA_KERNEL")?;
         let expect = match variable("AA_EXPECT")?.as_str() {
             "enforce" => Expect::Enforce,
@@ -90,12 +96,18 @@ impl Guest {
         let expectations = toml::from_str(text).map_err(|error| format!("vmtest/expect/{kernel}.toml: {error}"))?;
         let daemon = variable("AA_DAEMON")?;
         prepare().map_err(|error| format!("cannot prepare the guest: {error}"))?;
-        Ok(GUEST.get_or_init(|| Self { kernel, expect, expectations, daemon }))
+        Ok(GUEST.get_or_init(|| Self {
+            kernel,
+            expect,
+            expectations,
+            daemon,
+            trees: TREES.into(),
+        }))
     }
 
     /// A new empty directory.
     pub(crate) fn tree(&self, name: &str) -> PathBuf {
-        let path = PathBuf::from(format!("{TREES}/{name}-{}", unique()));
+        let path = self.trees.join(format!("{name}-{}", unique()));
         fs::create_dir_all(&path).unwrap();
         path
     }
@@ -109,8 +121,11 @@ pub(crate) fn unique() -> u64 {
 fn prepare() -> std::io::Result<()> {
     fs::create_dir_all(PROGRAMS)?;
     fs::create_dir_all(TREES)?;
+    fs::create_dir_all("/srv/work")?;
     // Listeners live as long as this process.
-    Command::new("prlimit").args(["--pid", &std::process::id().to_string(), "--nofile=65536:65536"]).status()?;
+    Command::new("prlimit")
+        .args(["--pid", &std::process::id().to_string(), "--nofile=65536:65536"])
+        .status()?;
     write_program(ACT, include_bytes!(concat!(env!("OUT_DIR"), "/act")))?;
     write_program(TINY, include_bytes!(concat!(env!("OUT_DIR"), "/tiny")))?;
     // Two addresses of each family to tell apart, and ping sockets for everybody.
@@ -168,13 +183,23 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Output {
 
 /// What a command said on both streams.
 pub(crate) fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Standard output of a command that must succeed.
 pub(crate) fn succeed(program: &str, arguments: &[&str]) -> String {
     let output = command(program, arguments);
-    assert!(output.status.success(), "{program} {}: {}: {}", arguments.join(" "), output.status, said(&output));
+    assert!(
+        output.status.success(),
+        "{program} {}: {}: {}",
+        arguments.join(" "),
+        output.status,
+        said(&output)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -195,7 +220,10 @@ pub(crate) fn eventually(limit: Duration, mut holds: impl FnMut() -> bool) -> bo
 fn the_environment_can_test_at_all(guest: &Guest, checks: &mut Checks) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     checks.that(release.starts_with(&guest.expectations.release), || {
-        format!("{} should be a {}*, it is {release}", guest.kernel, guest.expectations.release)
+        format!(
+            "{} should be a {}*, it is {release}",
+            guest.kernel, guest.expectations.release
+        )
     });
     let status = fs::read_to_string("/proc/self/status").unwrap();
     checks.contains("root", &status, "\nUid:\t0\t0\t0\t0");
@@ -213,6 +241,8 @@ fn the_environment_can_test_at_all(guest: &Guest, checks: &mut Checks) {
     checks.equal("act in a batch", &act.ask("open-read /etc/passwd"), &"ok".to_owned());
     if guest.expect == Expect::Enforce {
         let agents = command("aasm", &["agents"]);
-        checks.that(agents.status.success(), || format!("the daemon does not answer: {}", said(&agents)));
+        checks.that(agents.status.success(), || {
+            format!("the daemon does not answer: {}", said(&agents))
+        });
     }
 }

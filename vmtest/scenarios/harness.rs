@@ -26,12 +26,20 @@ pub(crate) struct Test {
 
 impl Test {
     pub(crate) const fn new(name: &'static str, body: Body) -> Self {
-        Self { name, body, limit: LIMIT }
+        Self {
+            name,
+            body,
+            limit: LIMIT,
+        }
     }
 
     /// One that does very much.
     pub(crate) const fn long(name: &'static str, body: Body) -> Self {
-        Self { name, body, limit: LONG_LIMIT }
+        Self {
+            name,
+            body,
+            limit: LONG_LIMIT,
+        }
     }
 }
 
@@ -53,12 +61,16 @@ pub(crate) struct Checks {
 impl Checks {
     /// Two values that should be equal.
     pub(crate) fn equal<T: PartialEq + Debug>(&mut self, what: impl Display, got: &T, expected: &T) {
-        self.that(got == expected, || format!("{what}: expected {expected:?}, got {got:?}"));
+        self.that(got == expected, || {
+            format!("{what}: expected {expected:?}, got {got:?}")
+        });
     }
 
     /// A text that should hold another.
     pub(crate) fn contains(&mut self, what: impl Display, text: &str, wanted: &str) {
-        self.that(text.contains(wanted), || format!("{what}: expected `{wanted}` in {text:?}"));
+        self.that(text.contains(wanted), || {
+            format!("{what}: expected `{wanted}` in {text:?}")
+        });
     }
 
     /// Anything that should hold.
@@ -124,7 +136,11 @@ pub(crate) fn run(guest: &'static Guest, tests: &[Test], options: &Options) -> E
         println!("all in {:.0} s", begun.elapsed().as_secs_f64());
         println!("{passed} passed, {failed} failed");
     }
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// One test on a thread of its own, so that one that hangs ends nothing but itself.
@@ -134,7 +150,9 @@ fn run_one(guest: &'static Guest, test: Test) -> Checks {
         let mut checks = Checks::default();
         let result = catch_unwind(AssertUnwindSafe(|| (test.body)(guest, &mut checks)));
         if let Err(panic) = result {
-            checks.failures.push(format!("it ended: {}", panic_text(panic.as_ref())));
+            checks
+                .failures
+                .push(format!("it ended: {}", panic_text(panic.as_ref())));
         } else if checks.count == 0 {
             checks.failures.push("it checked nothing".to_owned());
         }
@@ -142,15 +160,20 @@ fn run_one(guest: &'static Guest, test: Test) -> Checks {
         let _ = sender.send(checks);
     });
     receiver.recv_timeout(test.limit).unwrap_or_else(|problem| {
-        let text = match problem {
+        let failure = match problem {
             RecvTimeoutError::Timeout => format!("no end after {} s", test.limit.as_secs()),
             RecvTimeoutError::Disconnected => "its thread is gone".to_owned(),
         };
-        Checks { failures: vec![text], count: 0 }
+        Checks {
+            failures: vec![failure],
+            count: 0,
+        }
     })
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("panic").to_owned()
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("panic")
+        .to_owned()
 }

@@ -27,7 +27,16 @@ fn children_threads_and_orphans_are_governed(guest: &Guest, checks: &mut Checks)
     let (secret, body) = secret(guest);
     let secret = secret.display();
     let mut steps = Vec::new();
-    for how in ["fork", "vfork", "thread", "double-fork", "fork fork", "double-fork double-fork", "fork thread", "thread fork"] {
+    for how in [
+        "fork",
+        "vfork",
+        "thread",
+        "double-fork",
+        "fork fork",
+        "double-fork double-fork",
+        "fork thread",
+        "thread fork",
+    ] {
         steps.push(deny(format!("{how} open-read {secret}"), "open-read"));
         steps.push(gives(format!("{how} open-read /etc/passwd"), "ok"));
     }
@@ -96,7 +105,11 @@ fn what_ran_before_a_policy_came_is_governed_with_its_threads_and_children(guest
         let mut act = Act::ungoverned_as(program);
         checks.that(act.ask("prefork").starts_with("ok"), || "no child".to_owned());
         checks.equal("thread", &act.ask("prethread").as_str(), &"ok");
-        for line in [format!("open-read {secret}"), format!("child open-read {secret}"), format!("in-thread open-read {secret}")] {
+        for line in [
+            format!("open-read {secret}"),
+            format!("child open-read {secret}"),
+            format!("in-thread open-read {secret}"),
+        ] {
             checks.equal(format!("before the policy: {line}"), &act.ask(&line).as_str(), &"ok");
         }
         running = Some(act);
@@ -105,9 +118,17 @@ fn what_ran_before_a_policy_came_is_governed_with_its_threads_and_children(guest
     for who in ["", "child ", "in-thread ", "child fork ", "fork ", "child thread "] {
         let answer = act.ask(&format!("{who}open-read {secret}"));
         checks.equal(format!("after it: {who}"), &answer.as_str(), &"errno EPERM");
-        checks.equal(format!("after it, allowed: {who}"), &act.ask(&format!("{who}open-read /etc/passwd")).as_str(), &"ok");
+        checks.equal(
+            format!("after it, allowed: {who}"),
+            &act.ask(&format!("{who}open-read /etc/passwd")).as_str(),
+            &"ok",
+        );
     }
-    checks.equal("another program", &other.ask(&format!("open-read {secret}")).as_str(), &"ok");
+    checks.equal(
+        "another program",
+        &other.ask(&format!("open-read {secret}")).as_str(),
+        &"ok",
+    );
 }
 
 fn a_new_run_of_a_selected_program_is_governed(guest: &Guest, checks: &mut Checks) {
@@ -115,14 +136,30 @@ fn a_new_run_of_a_selected_program_is_governed(guest: &Guest, checks: &mut Check
     let secret = secret.display();
     let program = selected("selected", &body, |_| {});
     let mut act = Act::ungoverned_as(&program);
-    checks.equal("started directly", &act.ask(&format!("open-read {secret}")).as_str(), &"errno EPERM");
-    checks.equal("its child", &act.ask(&format!("fork open-read {secret}")).as_str(), &"errno EPERM");
+    checks.equal(
+        "started directly",
+        &act.ask(&format!("open-read {secret}")).as_str(),
+        &"errno EPERM",
+    );
+    checks.equal(
+        "its child",
+        &act.ask(&format!("fork open-read {secret}")).as_str(),
+        &"errno EPERM",
+    );
     // It stays governed as another program, and by a symbolic link it is the same program.
-    checks.equal("its next program", &act.ask(&format!("exec {ACT} open-read {secret}")).as_str(), &"ok 0 errno EPERM");
+    checks.equal(
+        "its next program",
+        &act.ask(&format!("exec {ACT} open-read {secret}")).as_str(),
+        &"ok 0 errno EPERM",
+    );
     let link = guest.tree("selected").join("link");
     std::os::unix::fs::symlink(&program, &link).unwrap();
     let mut linked = Act::ungoverned_as(&link.display().to_string());
-    checks.equal("started by a link", &linked.ask(&format!("open-read {secret}")).as_str(), &"errno EPERM");
+    checks.equal(
+        "started by a link",
+        &linked.ask(&format!("open-read {secret}")).as_str(),
+        &"errno EPERM",
+    );
     let answer = succeed("sh", &["-c", &format!("{program} open-read {secret}")]);
     checks.equal("started by a shell", &answer.as_str(), &"errno EPERM\n");
     let agents = succeed("aasm", &["agents", "--json"]);

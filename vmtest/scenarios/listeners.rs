@@ -62,7 +62,12 @@ pub(crate) fn hosts<const N: usize>(addresses: [&str; N]) -> [Host; N] {
             let mut bound = bound.into_iter();
             return addresses.map(|address| {
                 let (tcp, udp) = bound.next().unwrap();
-                Host { address, port, tcp: count_connections(tcp), udp: count_datagrams(udp) }
+                Host {
+                    address,
+                    port,
+                    tcp: count_connections(tcp),
+                    udp: count_datagrams(udp),
+                }
             });
         }
     }
@@ -138,7 +143,13 @@ pub(crate) fn passing(name: &str, passed: impl Into<OwnedFd>) {
             let descriptors = [passed.as_raw_fd()];
             let control = [ControlMessage::ScmRights(&descriptors)];
             // Whoever connected may have gone; the test sees that it got nothing.
-            let _ = sendmsg::<()>(stream.as_raw_fd(), &[IoSlice::new(b"x")], &control, MsgFlags::empty(), None);
+            let _ = sendmsg::<()>(
+                stream.as_raw_fd(),
+                &[IoSlice::new(b"x")],
+                &control,
+                MsgFlags::empty(),
+                None,
+            );
         }
     });
 }

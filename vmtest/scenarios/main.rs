@@ -69,9 +69,9 @@ fn tests(expect: Expect) -> Vec<Test> {
             telling::TESTS,
             refusals::POLICY_TESTS,
             faults::TESTS,
+            crashes::TESTS,
             differential::TESTS,
             records::TESTS,
-            crashes::TESTS,
         ]),
         Expect::NoLsm | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),
     }

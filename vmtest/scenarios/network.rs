@@ -27,7 +27,13 @@ fn connections_are_judged_by_address_and_port(_: &Guest, checks: &mut Checks) {
     let [v4, no4, v6, no6] = four_hosts();
     let mut steps = Vec::new();
     for (good, bad) in [(&v4, &no4), (&v6, &no6)] {
-        for action in ["connect", "connect-nonblock", "mptcp-connect", "connect-udp", "connect-ping"] {
+        for action in [
+            "connect",
+            "connect-nonblock",
+            "mptcp-connect",
+            "connect-udp",
+            "connect-ping",
+        ] {
             steps.push(allow(format!("{action} {}", good.words())));
             steps.push(deny(format!("{action} {}", bad.words()), "connect"));
         }
@@ -46,9 +52,13 @@ fn connections_are_judged_by_address_and_port(_: &Guest, checks: &mut Checks) {
     enforce(checks, "connections", BODY, || {}, &steps);
     checks.equal("connections to 127.0.0.2", &no4.tcp.settled(), &0);
     checks.equal("connections to fd00::2", &no6.tcp.settled(), &0);
-    checks.that(v4.tcp.settled() >= 4 && v6.tcp.settled() >= 3, || "allowed connections did not arrive".to_owned());
+    checks.that(v4.tcp.settled() >= 4 && v6.tcp.settled() >= 3, || {
+        "allowed connections did not arrive".to_owned()
+    });
     observe(checks, "connections", BODY, || {}, &steps);
-    checks.that(no4.tcp.settled() >= 3, || "observed connections did not arrive".to_owned());
+    checks.that(no4.tcp.settled() >= 3, || {
+        "observed connections did not arrive".to_owned()
+    });
 }
 
 fn datagrams_are_judged_by_each_address(_: &Guest, checks: &mut Checks) {
@@ -59,8 +69,14 @@ fn datagrams_are_judged_by_each_address(_: &Guest, checks: &mut Checks) {
             steps.push(allow(format!("{action} {}", good.words())));
             steps.push(deny(format!("{action} {}", bad.words()), "send"));
         }
-        steps.push(gives(format!("sendmmsg-udp {} {} {}", good.port, good.address, good.address), "ok 2"));
-        steps.push(deny(format!("sendmmsg-udp {} {} {}", bad.port, bad.address, good.address), "send"));
+        steps.push(gives(
+            format!("sendmmsg-udp {} {} {}", good.port, good.address, good.address),
+            "ok 2",
+        ));
+        steps.push(deny(
+            format!("sendmmsg-udp {} {} {}", bad.port, bad.address, good.address),
+            "send",
+        ));
     }
     for action in ["sendto-unspec", "sendto-mapped", "sendto-v4-on-v6"] {
         steps.push(allow(format!("{action} {}", v4.words())));
@@ -69,7 +85,10 @@ fn datagrams_are_judged_by_each_address(_: &Guest, checks: &mut Checks) {
     steps.push(allow(format!("connect-v4-on-v6 {}", v4.words())));
     steps.push(deny(format!("connect-v4-on-v6 {}", no4.words()), "connect"));
     steps.push(allow(format!("connect-unspec-reconnect {} {}", v4.words(), v4.words())));
-    steps.push(deny(format!("connect-unspec-reconnect {} {}", v4.words(), no4.words()), "connect"));
+    steps.push(deny(
+        format!("connect-unspec-reconnect {} {}", v4.words(), no4.words()),
+        "connect",
+    ));
     steps.push(allow(format!("connected-sendto {} {}", v4.words(), v4.words())));
     steps.push(deny(format!("connected-sendto {} {}", v4.words(), no4.words()), "send"));
     steps.push(allow("ping 127.0.0.1"));
@@ -80,7 +99,9 @@ fn datagrams_are_judged_by_each_address(_: &Guest, checks: &mut Checks) {
     checks.equal("datagrams to 127.0.0.1", &v4.udp.settled(), &9);
     checks.equal("datagrams to fd00::1", &v6.udp.settled(), &4);
     observe(checks, "datagrams", BODY, || {}, &steps);
-    checks.that(no4.udp.settled() >= 8, || "observed datagrams did not arrive".to_owned());
+    checks.that(no4.udp.settled() >= 8, || {
+        "observed datagrams did not arrive".to_owned()
+    });
 }
 
 fn ranges_and_protocols_of_rules_are_kept_apart(_: &Guest, checks: &mut Checks) {
@@ -113,7 +134,10 @@ fn an_ask_is_a_denial_until_somebody_answers(guest: &Guest, checks: &mut Checks)
     let body = format!(
         "net: {{allow: [127.0.0.0/8], ask: ['127.0.0.1:81']}}\nfile:\n  read: {{allow: [/**], ask: ['{file}']}}\n"
     );
-    let steps = [deny("connect 127.0.0.1 81", "connect"), deny(format!("open-read {file}"), "open-read")];
+    let steps = [
+        deny("connect 127.0.0.1 81", "connect"),
+        deny(format!("open-read {file}"), "open-read"),
+    ];
     let records = enforce(checks, "ask", &body, || {}, &steps);
     for record in records {
         checks.equal("verdict", &record.verdict, &Some(aa_wire::event::Verdict::Ask));
@@ -127,7 +151,10 @@ fn unix_sockets_are_judged_by_name(guest: &Guest, checks: &mut Checks) {
     let tag = tree.file_name().unwrap().to_string_lossy().into_owned();
     let [yes, no] = ["yes", "no"].map(path);
     let [abstract_yes, abstract_no] = [format!("@{tag}-yes"), format!("@{tag}-no")];
-    let counts: Vec<_> = [&yes, &no, &abstract_yes, &abstract_no].iter().map(|name| unix_stream(name)).collect();
+    let counts: Vec<_> = [&yes, &no, &abstract_yes, &abstract_no]
+        .iter()
+        .map(|name| unix_stream(name))
+        .collect();
     let [gram_yes, gram_no] = ["dgram-yes", "dgram-no"].map(path);
     let grams: Vec<_> = [&gram_yes, &gram_no].iter().map(|name| unix_datagram(name)).collect();
     std::os::unix::fs::symlink(&no, tree.join("yes-link")).unwrap();
@@ -190,17 +217,42 @@ fn binding_and_listening_need_a_rule_for_the_address(_: &Guest, checks: &mut Che
 
 fn only_socket_families_that_rules_can_judge_may_be_opened(_: &Guest, checks: &mut Checks) {
     let body = "net: {allow: [0.0.0.0/0, '[::]/0', 'unix:/**', 'unix:@**']}\n";
-    let good = ["inet stream", "inet6 stream tcp", "inet stream mptcp", "inet dgram", "inet6 dgram udp", "inet dgram icmp",
-        "inet6 dgram icmpv6", "unix stream", "unix dgram", "unix seqpacket", "netlink raw route"];
-    let bad = ["inet raw icmp", "inet raw 255", "inet6 raw icmpv6", "packet raw 0x300", "packet dgram 0x300", "vsock stream",
-        "alg seqpacket", "netlink raw 16", "netlink raw sock-diag", "inet stream sctp", "inet dgram udplite", "xdp raw"];
+    let good = [
+        "inet stream",
+        "inet6 stream tcp",
+        "inet stream mptcp",
+        "inet dgram",
+        "inet6 dgram udp",
+        "inet dgram icmp",
+        "inet6 dgram icmpv6",
+        "unix stream",
+        "unix dgram",
+        "unix seqpacket",
+        "netlink raw route",
+    ];
+    let bad = [
+        "inet raw icmp",
+        "inet raw 255",
+        "inet6 raw icmpv6",
+        "packet raw 0x300",
+        "packet dgram 0x300",
+        "vsock stream",
+        "alg seqpacket",
+        "netlink raw 16",
+        "netlink raw sock-diag",
+        "inet stream sctp",
+        "inet dgram udplite",
+        "xdp raw",
+    ];
     let steps: Vec<Step> = good
         .iter()
         .map(|kind| allow(format!("socket {kind}")))
         .chain(bad.iter().map(|kind| deny(format!("socket {kind}"), "socket")))
         .collect();
     enforce(checks, "families", body, || {}, &steps);
-    let observed: Vec<Step> = ["inet raw icmp", "packet raw 0x300"].map(|kind| deny(format!("socket {kind}"), "socket")).into();
+    let observed: Vec<Step> = ["inet raw icmp", "packet raw 0x300"]
+        .map(|kind| deny(format!("socket {kind}"), "socket"))
+        .into();
     observe(checks, "families", body, || {}, &observed);
 }
 
@@ -216,7 +268,13 @@ fn without_a_net_section_the_network_is_not_governed(guest: &Guest, checks: &mut
         allow(format!("unix-connect {name}")),
         deny("open-read /etc/shadow", "open-read"),
     ];
-    enforce(checks, "free", "file:\n  read: {allow: [/**], deny: [/etc/shadow]}\n", || {}, &steps);
+    enforce(
+        checks,
+        "free",
+        "file:\n  read: {allow: [/**], deny: [/etc/shadow]}\n",
+        || {},
+        &steps,
+    );
     checks.equal("connections", &v4.tcp.settled(), &1);
     checks.equal("datagrams", &v6.udp.settled(), &1);
     checks.equal("unix connections", &unix.settled(), &1);

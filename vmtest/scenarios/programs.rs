@@ -65,9 +65,19 @@ fn programs_are_judged_by_the_file_they_are(guest: &Guest, checks: &mut Checks) 
     let body = format!("exec: {{allow: [{ACT_RULE}, '{t}/ok/**']}}\nfile:\n  write: {{allow: ['{t}/**']}}\n");
     let mut act = Act::governed("copies", &body);
     tiny_at(tree.join("copy"));
-    checks.equal("a copy elsewhere", &act.ask(&format!("exec {t}/copy")).as_str(), &"errno EPERM");
-    checks.equal("moved to where programs may lie", &act.ask(&format!("rename {t}/copy {t}/ok/copy")).as_str(), &"ok");
-    checks.that(act.ask(&format!("exec {t}/ok/copy")).starts_with("ok"), || "it should run there".to_owned());
+    checks.equal(
+        "a copy elsewhere",
+        &act.ask(&format!("exec {t}/copy")).as_str(),
+        &"errno EPERM",
+    );
+    checks.equal(
+        "moved to where programs may lie",
+        &act.ask(&format!("rename {t}/copy {t}/ok/copy")).as_str(),
+        &"ok",
+    );
+    checks.that(act.ask(&format!("exec {t}/ok/copy")).starts_with("ok"), || {
+        "it should run there".to_owned()
+    });
 }
 
 fn scripts_need_leave_for_themselves_and_their_interpreter(guest: &Guest, checks: &mut Checks) {
@@ -114,7 +124,11 @@ fn nameless_programs_need_a_rule_of_their_own(guest: &Guest, checks: &mut Checks
     let explicit = "exec: {allow: [/**], deny: [memfd, deleted]}\n";
     enforce(checks, "nameless", explicit, prepare, &steps);
     let allowed = format!("exec: {{allow: [{ACT_RULE}, memfd, deleted]}}\n");
-    let steps = [allow("memfd-tiny git"), allow(format!("deleted-exec {t}/ok/gone")), deny(format!("exec {t}/ok/gone2"), "exec")];
+    let steps = [
+        allow("memfd-tiny git"),
+        allow(format!("deleted-exec {t}/ok/gone")),
+        deny(format!("exec {t}/ok/gone2"), "exec"),
+    ];
     enforce(checks, "nameless", &allowed, prepare, &steps);
 }
 
@@ -194,16 +208,25 @@ fn code_is_mapped_only_from_files_that_may_run(guest: &Guest, checks: &mut Check
     judge(checks, "loads", &body, || {}, &steps);
     let mut act = Act::governed("loader", &body);
     let answer = act.ask(&format!("exec {loader} {t}/no/prog"));
-    checks.that(answer.starts_with("ok 127 "), || format!("the loader should fail to map the program: {answer}"));
+    checks.that(answer.starts_with("ok 127 "), || {
+        format!("the loader should fail to map the program: {answer}")
+    });
     let records = crate::records::denials_of(&act.agent, 1);
-    checks.equal("records", &records.first().map(|event| event.action.as_str()), &Some("load"));
+    checks.equal(
+        "records",
+        &records.first().map(|event| event.action.as_str()),
+        &Some("load"),
+    );
 }
 
 /// Real programs under an allow-list: what an agent does all day works, and three attacks do not.
 fn an_agent_like_workload_runs_under_an_allow_list(guest: &Guest, checks: &mut Checks) {
     let tree = guest.tree("workload");
     let t = tree.display();
-    file_at(tree.join("work/main.py"), "import json, os, subprocess\nprint(json.dumps({'cwd': os.getcwd()}))\nsubprocess.run(['git', 'init', '-q', 'repo'], check=True)\nopen('out.txt', 'w').write('done')\n");
+    file_at(
+        tree.join("work/main.py"),
+        "import json, os, subprocess\nprint(json.dumps({'cwd': os.getcwd()}))\nsubprocess.run(['git', 'init', '-q', 'repo'], check=True)\nopen('out.txt', 'w').write('done')\n",
+    );
     file_at(tree.join("home/.ssh/id_ed25519"), "key");
     let body = format!(
         "file:\n  read: {{allow: [/**], deny: ['**/.ssh/**']}}\n  write: {{allow: ['{t}/work/**', '/tmp/**']}}\n\
@@ -219,15 +242,36 @@ fn an_agent_like_workload_runs_under_an_allow_list(guest: &Guest, checks: &mut C
     enforce(checks, "workload", &body, || {}, &steps);
     let mut act = Act::governed("workload", &body);
     for (line, wanted) in [
-        (format!("exec /bin/cat {t}/home/.ssh/id_ed25519"), "Operation not permitted"),
+        (
+            format!("exec /bin/cat {t}/home/.ssh/id_ed25519"),
+            "Operation not permitted",
+        ),
         ("exec /bin/sh -c /usr/bin/curl%20http://127.0.0.1".to_owned(), "ok 126 "),
-        ("exec /usr/bin/python3 -c import%20socket;socket.create_connection(('127.0.0.1',9))".to_owned(), "Traceback"),
+        (
+            "exec /usr/bin/python3 -c import%20socket;socket.create_connection(('127.0.0.1',9))".to_owned(),
+            "Traceback",
+        ),
     ] {
         let answer = act.ask(&line);
         checks.contains(&line, &answer, wanted);
     }
-    let actions: Vec<String> = crate::records::denials_of(&act.agent, 3).into_iter().map(|event| event.action).collect();
-    checks.equal("records", &actions, &["open-read", "exec", "connect"].map(str::to_owned).to_vec());
-    checks.that(Path::new(&format!("{work}/repo/.git/HEAD")).exists(), || "git made no repository".to_owned());
-    observe(checks, "workload", &body, || {}, &[deny(format!("open-read {t}/home/.ssh/id_ed25519"), "open-read")]);
+    let actions: Vec<String> = crate::records::denials_of(&act.agent, 3)
+        .into_iter()
+        .map(|event| event.action)
+        .collect();
+    checks.equal(
+        "records",
+        &actions,
+        &["open-read", "exec", "connect"].map(str::to_owned).to_vec(),
+    );
+    checks.that(Path::new(&format!("{work}/repo/.git/HEAD")).exists(), || {
+        "git made no repository".to_owned()
+    });
+    observe(
+        checks,
+        "workload",
+        &body,
+        || {},
+        &[deny(format!("open-read {t}/home/.ssh/id_ed25519"), "open-read")],
+    );
 }

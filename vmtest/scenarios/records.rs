@@ -11,24 +11,34 @@ use crate::guest::{Guest, eventually, succeed};
 use crate::harness::{Checks, Test};
 
 pub(crate) const TESTS: &[Test] = &[
-    Test::long("no_denial_is_lost_under_a_flood_of_allowed_actions", no_denial_is_lost_under_a_flood_of_allowed_actions),
-    Test::long("denials_that_nobody_reads_stay_denials_and_are_counted", denials_that_nobody_reads_stay_denials_and_are_counted),
+    Test::long(
+        "no_denial_is_lost_under_a_flood_of_allowed_actions",
+        no_denial_is_lost_under_a_flood_of_allowed_actions,
+    ),
+    Test::long(
+        "denials_that_nobody_reads_stay_denials_and_are_counted",
+        denials_that_nobody_reads_stay_denials_and_are_counted,
+    ),
 ];
 
 /// How long a record may be on its way.
 const ARRIVAL: Duration = Duration::from_secs(20);
 
-
 fn parse(text: &str) -> Vec<Event> {
     let events = text.lines().filter(|line| line.starts_with('{'));
-    events.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))).collect()
+    events
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}")))
+        .collect()
 }
 
 /// The decisions of an agent that were (or would have been) against it, once there are at least so many.
 pub(crate) fn denials_of(agent: &str, least: usize) -> Vec<Event> {
     let mut found = Vec::new();
     eventually(ARRIVAL, || {
-        found = parse(&succeed("aasm", &["events", "--json", "--denied", "--agent", agent, "-n", "10000"]));
+        found = parse(&succeed(
+            "aasm",
+            &["events", "--json", "--denied", "--agent", agent, "-n", "10000"],
+        ));
         found.retain(|event| event.kind == Kind::Decision && event.effect != Effect::Allowed);
         found.len() >= least
     });
@@ -70,25 +80,37 @@ fn denials_that_nobody_reads_stay_denials_and_are_counted(guest: &Guest, checks:
     const AT_ONCE: usize = 1_000;
     const DENIALS: usize = 12 * AT_ONCE;
     let tree = guest.tree("unread");
-    let (open, secret) = (tree.join("open").display().to_string(), tree.join("secret").display().to_string());
+    let (open, secret) = (
+        tree.join("open").display().to_string(),
+        tree.join("secret").display().to_string(),
+    );
     std::fs::write(&secret, "x").unwrap();
     Act::ungoverned().ask(&format!("open-many {open} 0 {AT_ONCE}"));
     let body = format!("file:\n  read: {{allow: ['{open}*'], deny: ['{secret}']}}\n");
     let mut act = Act::governed("unread", &body);
     let before = lost_so_far();
-    let gateways: Vec<Pid> = crate::crashes::processes_of("aa-gateway").into_iter().map(Pid::from_raw).collect();
+    let gateways: Vec<Pid> = crate::crashes::processes_of("aa-gateway")
+        .into_iter()
+        .map(Pid::from_raw)
+        .collect();
     checks.equal("gateways", &gateways.len(), &1);
     let signal = |signal: Signal| gateways.iter().for_each(|pid| kill(*pid, signal).unwrap());
     signal(Signal::SIGSTOP);
     for _ in 0..DENIALS / AT_ONCE {
         // As many opens of the secret as of files, each of which is allowed.
         let answer = act.ask(&format!("flood {open} {AT_ONCE} {AT_ONCE} {secret}"));
-        checks.equal("allowed and denied while nobody reads", &answer, &format!("ok {AT_ONCE} {AT_ONCE}"));
+        checks.equal(
+            "allowed and denied while nobody reads",
+            &answer,
+            &format!("ok {AT_ONCE} {AT_ONCE}"),
+        );
     }
     signal(Signal::SIGCONT);
     std::thread::sleep(Duration::from_secs(5));
     // A hole is seen by what comes after it on the same processor.
-    let later = (0..20).filter(|_| act.ask(&format!("fork open-read {secret}")) == "errno EPERM").count();
+    let later = (0..20)
+        .filter(|_| act.ask(&format!("fork open-read {secret}")) == "errno EPERM")
+        .count();
     checks.equal("denied afterwards", &later, &20);
     let (mut recorded, mut lost) = (0, 0);
     eventually(ARRIVAL, || {
@@ -96,14 +118,19 @@ fn denials_that_nobody_reads_stay_denials_and_are_counted(guest: &Guest, checks:
         lost = usize::try_from(lost_so_far() - before).unwrap();
         recorded + lost >= DENIALS + later
     });
-    checks.that(recorded + lost == DENIALS + later && lost > 0 && recorded > 1000, || {
-        format!("of {DENIALS} + {later} denials {recorded} are recorded and {lost} counted as lost")
-    });
+    checks.that(
+        recorded + lost == DENIALS + later && lost > 0 && recorded > 1000,
+        || format!("of {DENIALS} + {later} denials {recorded} are recorded and {lost} counted as lost"),
+    );
 }
 
 /// Records of the decisions ring that were lost, as the log tells it.
 pub(crate) fn lost_so_far() -> u64 {
     let events = parse(&succeed("aasm", &["events", "--json", "-n", "10000"]));
     let lost = |event: &Event| event.kind == Kind::Loss && event.ring == Some(aa_wire::event::Ring::Decisions);
-    events.iter().filter(|event| lost(event)).filter_map(|event| event.lost).sum()
+    events
+        .iter()
+        .filter(|event| lost(event))
+        .filter_map(|event| event.lost)
+        .sum()
 }

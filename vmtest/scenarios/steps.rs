@@ -28,17 +28,26 @@ pub(crate) struct Step {
 
 /// It happens.
 pub(crate) fn allow(line: impl Into<String>) -> Step {
-    Step { line: line.into(), answer: Answer::Ok }
+    Step {
+        line: line.into(),
+        answer: Answer::Ok,
+    }
 }
 
 /// Something else than a denial comes of it.
 pub(crate) fn gives(line: impl Into<String>, answer: impl Into<String>) -> Step {
-    Step { line: line.into(), answer: Answer::Exactly(answer.into()) }
+    Step {
+        line: line.into(),
+        answer: Answer::Exactly(answer.into()),
+    }
 }
 
 /// It is denied and recorded as `action`.
 pub(crate) fn deny(line: impl Into<String>, action: &'static str) -> Step {
-    Step { line: line.into(), answer: Answer::Denied(action) }
+    Step {
+        line: line.into(),
+        answer: Answer::Denied(action),
+    }
 }
 
 impl Step {
@@ -49,7 +58,9 @@ impl Step {
             Answer::Denied(_) if mode == "observe" => (answer != "errno EPERM", "anything but EPERM"),
             Answer::Denied(_) => (answer == "errno EPERM", "errno EPERM"),
         };
-        checks.that(fine, || format!("{mode}: `{}`: expected {expected}, got {answer}", self.line));
+        checks.that(fine, || {
+            format!("{mode}: `{}`: expected {expected}, got {answer}", self.line)
+        });
     }
 }
 
@@ -79,7 +90,9 @@ pub(crate) fn enforce_on(checks: &mut Checks, act: &mut Act, steps: &[Step]) -> 
         let told: Vec<String> = records.iter().map(tell).collect();
         format!("records of denials: expected {expected:?}, got {}", told.join("; "))
     });
-    checks.that(records.iter().all(|event| event.effect == Effect::Denied), || "a record is not of a denial".to_owned());
+    checks.that(records.iter().all(|event| event.effect == Effect::Denied), || {
+        "a record is not of a denial".to_owned()
+    });
     records
 }
 

@@ -24,36 +24,72 @@ fn a_denial_is_recorded_with_all_that_names_it(guest: &Guest, checks: &mut Check
     );
     let mut act = Act::governed("recorded", &body);
     let pid = act.ask("getpid").trim_start_matches("ok ").to_owned();
-    for line in [format!("open-read {secret}"), "connect 127.0.0.2 81".to_owned(), "exec /usr/bin/sudo -k".to_owned()] {
+    for line in [
+        format!("open-read {secret}"),
+        "connect 127.0.0.2 81".to_owned(),
+        "exec /usr/bin/sudo -k".to_owned(),
+    ] {
         checks.equal(&line, &act.ask(&line).as_str(), &"errno EPERM");
     }
     let records = denials_of(&act.agent, 3);
     checks.equal("records", &records.len(), &3);
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // Field 22, after the command's name, in ticks of a hundredth of a second.
-    let ticks: u64 = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(19)).and_then(|text| text.parse().ok()).unwrap_or(0);
+    let ticks: u64 = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.split(' ').nth(19))
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
     for (record, (action, object, code, rule)) in records.iter().zip([
-        ("open-read", secret.as_str(), "rule", Some(("file.read", secret.as_str()))),
+        (
+            "open-read",
+            secret.as_str(),
+            "rule",
+            Some(("file.read", secret.as_str())),
+        ),
         ("connect", "127.0.0.2:81/tcp", "default", None),
         ("exec", "/usr/bin/sudo", "rule", Some(("exec", "sudo"))),
     ]) {
         checks.equal("action", &record.action.as_str(), &action);
-        checks.equal("object", &record.object.as_ref().map(Object::to_string).as_deref(), &Some(object));
-        checks.equal("reason", &record.reason.as_ref().map(|reason| reason.code.as_str()), &Some(code));
+        checks.equal(
+            "object",
+            &record.object.as_ref().map(Object::to_string).as_deref(),
+            &Some(object),
+        );
+        checks.equal(
+            "reason",
+            &record.reason.as_ref().map(|reason| reason.code.as_str()),
+            &Some(code),
+        );
         let agent = record.agent.as_ref().unwrap();
         checks.equal("agent", &agent.name.as_ref(), &Some(&act.agent));
         checks.that(agent.session.0 != 0, || "no session".to_owned());
         let policy = record.policy.as_ref().unwrap();
-        checks.equal("policy", &(policy.name.as_deref(), policy.version), &(Some("recorded"), Some(3)));
-        checks.that(policy.digest.as_ref().is_some_and(|digest| digest.len() >= 64), || format!("digest {:?}", policy.digest));
+        checks.equal(
+            "policy",
+            &(policy.name.as_deref(), policy.version),
+            &(Some("recorded"), Some(3)),
+        );
+        checks.that(policy.digest.as_ref().is_some_and(|digest| digest.len() >= 64), || {
+            format!("digest {:?}", policy.digest)
+        });
         check_rule(checks, record, rule);
-        check_process(checks, record, &pid, ticks, if action == "exec" { None } else { Some(&pid) });
+        check_process(
+            checks,
+            record,
+            &pid,
+            ticks,
+            if action == "exec" { None } else { Some(&pid) },
+        );
     }
 }
 
 fn check_rule(checks: &mut Checks, record: &Event, expected: Option<(&str, &str)>) {
     let Some((section, text)) = expected else {
-        checks.that(record.rule.is_none(), || format!("a rule where the default decided: {:?}", record.rule));
+        checks.that(record.rule.is_none(), || {
+            format!("a rule where the default decided: {:?}", record.rule)
+        });
         return;
     };
     let Some(rule) = &record.rule else {
@@ -61,7 +97,9 @@ fn check_rule(checks: &mut Checks, record: &Event, expected: Option<(&str, &str)
     };
     checks.equal("section", &rule.section.as_deref(), &Some(section));
     checks.contains("rule", rule.text.as_deref().unwrap_or_default(), text);
-    checks.that(rule.line.is_some_and(|line| line > 2), || format!("line {:?}", rule.line));
+    checks.that(rule.line.is_some_and(|line| line > 2), || {
+        format!("line {:?}", rule.line)
+    });
     checks.contains("file", rule.file.as_deref().unwrap_or_default(), ".yaml");
 }
 
@@ -74,7 +112,9 @@ fn check_process(checks: &mut Checks, record: &Event, pid: &str, ticks: u64, sam
     if same.is_some() {
         checks.equal("process", &process.pid.to_string().as_str(), &pid);
         let start = process.start_ns / 10_000_000;
-        checks.that(start.abs_diff(ticks) <= 1, || format!("start: {start} ticks, /proc says {ticks}"));
+        checks.that(start.abs_diff(ticks) <= 1, || {
+            format!("start: {start} ticks, /proc says {ticks}")
+        });
     } else {
         checks.equal("parent", &process.parent_pid.to_string().as_str(), &pid);
     }
@@ -87,8 +127,16 @@ fn why_says_what_would_allow_it_and_who_asked(guest: &Guest, checks: &mut Checks
     let mut act = Act::governed("why", &body);
     let lines = [
         (format!("inline-open {secret}"), "act_inline_open", secret.as_str()),
-        ("inline-connect 127.0.0.2 81".to_owned(), "act_inline_connect", "127.0.0.2"),
-        ("thread inline-connect 127.0.0.2 81".to_owned(), "thread_main", "127.0.0.2"),
+        (
+            "inline-connect 127.0.0.2 81".to_owned(),
+            "act_inline_connect",
+            "127.0.0.2",
+        ),
+        (
+            "thread inline-connect 127.0.0.2 81".to_owned(),
+            "thread_main",
+            "127.0.0.2",
+        ),
     ];
     for (line, _, _) in &lines {
         checks.equal(line, &act.ask(line).as_str(), &"errno EPERM");
@@ -96,11 +144,24 @@ fn why_says_what_would_allow_it_and_who_asked(guest: &Guest, checks: &mut Checks
     let records = denials_of(&act.agent, lines.len());
     checks.equal("records", &records.len(), &lines.len());
     for (record, (line, function, object)) in records.iter().zip(&lines) {
-        checks.that(record.would_allow.is_some(), || format!("{line}: nothing says what would allow it"));
-        let frames: Vec<&str> = record.stack.iter().filter_map(|frame| frame.symbol.as_deref()).collect();
-        checks.that(frames.contains(function), || format!("{line}: expected {function} in {frames:?}"));
+        checks.that(record.would_allow.is_some(), || {
+            format!("{line}: nothing says what would allow it")
+        });
+        let frames: Vec<&str> = record
+            .stack
+            .iter()
+            .filter_map(|frame| frame.symbol.as_deref())
+            .collect();
+        checks.that(frames.contains(function), || {
+            format!("{line}: expected {function} in {frames:?}")
+        });
         let text = succeed("aasm", &["why", &record.id.to_string()]);
-        for wanted in [*function, *object, "why", &record.agent.as_ref().unwrap().name.clone().unwrap()] {
+        for wanted in [
+            *function,
+            *object,
+            "why",
+            &record.agent.as_ref().unwrap().name.clone().unwrap(),
+        ] {
             checks.contains(format!("aasm why: {line}"), &text, wanted);
         }
         let json = succeed("aasm", &["why", &record.id.to_string(), "--json"]);
@@ -117,9 +178,16 @@ fn status_and_doctor_say_what_is_enforced_and_proven(_: &Guest, checks: &mut Che
     checks.equal("complaints", &status.complaints, &Vec::new());
     checks.that(status.healthy, || "not healthy".to_owned());
     let sensor = status.sensor.unwrap();
-    checks.that(sensor.self_test.len() >= 20, || format!("only {} probes", sensor.self_test.len()));
+    checks.that(sensor.self_test.len() >= 20, || {
+        format!("only {} probes", sensor.self_test.len())
+    });
     for row in &sensor.self_test {
-        checks.that(row.passed, || format!("the probe {} of {}: expected {}, got {}", row.probe, row.hook, row.expected, row.got));
+        checks.that(row.passed, || {
+            format!(
+                "the probe {} of {}: expected {}, got {}",
+                row.probe, row.hook, row.expected, row.got
+            )
+        });
     }
     for protection in &sensor.protections {
         checks.that(protection.proven, || format!("{protection:?} is not proven"));
@@ -127,7 +195,11 @@ fn status_and_doctor_say_what_is_enforced_and_proven(_: &Guest, checks: &mut Che
     let text = succeed("aasm", &["status"]);
     checks.contains("aasm status", &text, "enforced");
     let doctor = command("aasm", &["doctor"]);
-    checks.equal(format!("aasm doctor: {}", said(&doctor)), &doctor.status.code(), &Some(0));
+    checks.equal(
+        format!("aasm doctor: {}", said(&doctor)),
+        &doctor.status.code(),
+        &Some(0),
+    );
 }
 
 /// The kernel keeps 15 characters of a name.
@@ -137,11 +209,27 @@ fn shortened(name: &str) -> &str {
 
 fn programs_maps_and_links_have_names_a_person_understands(_: &Guest, checks: &mut Checks) {
     let programs = succeed("bpftool", &["prog", "list"]);
-    for name in ["judge_open", "judge_exec", "judge_connect", "judge_send", "inherit_identity", "contain_mount", "contain_bpf"] {
+    for name in [
+        "judge_open",
+        "judge_exec",
+        "judge_connect",
+        "judge_send",
+        "inherit_identity",
+        "contain_mount",
+        "contain_bpf",
+    ] {
         checks.contains("bpftool prog", &programs, shortened(name));
     }
     let maps = succeed("bpftool", &["map", "list"]);
-    for name in ["identities", "policies", "address_rules", "decisions", "activity", "policy_slots", "agents"] {
+    for name in [
+        "identities",
+        "policies",
+        "address_rules",
+        "decisions",
+        "activity",
+        "policy_slots",
+        "agents",
+    ] {
         checks.contains("bpftool map", &maps, shortened(name));
     }
     let links = succeed("bpftool", &["link", "list", "-f"]);
@@ -154,7 +242,13 @@ fn programs_maps_and_links_have_names_a_person_understands(_: &Guest, checks: &m
 
 fn hook_programs_are_those_this_kernel_has(guest: &Guest, checks: &mut Checks) {
     let status: aa_wire::status::Status = serde_json::from_str(&succeed("aasm", &["status", "--json"])).unwrap();
-    let names: Vec<String> = status.sensor.unwrap().programs.into_iter().map(|program| program.name).collect();
+    let names: Vec<String> = status
+        .sensor
+        .unwrap()
+        .programs
+        .into_iter()
+        .map(|program| program.name)
+        .collect();
     let attached = |name: &str| names.iter().any(|other| other == name || other == shortened(name));
     for name in &guest.expectations.present_programs {
         checks.that(attached(name), || format!("{name} is not attached: {names:?}"));
@@ -167,5 +261,9 @@ fn hook_programs_are_those_this_kernel_has(guest: &Guest, checks: &mut Checks) {
 
 fn the_audit_log_is_intact(_: &Guest, checks: &mut Checks) {
     let output = command("aasm", &["audit", "verify"]);
-    checks.equal(format!("aasm audit verify: {}", said(&output)), &output.status.code(), &Some(0));
+    checks.equal(
+        format!("aasm audit verify: {}", said(&output)),
+        &output.status.code(),
+        &Some(0),
+    );
 }

@@ -116,7 +116,17 @@ fn build(source: &Path, into: &Path) -> Result<Vec<Install>> {
     )?;
     tool::run(
         tool::command("clang")
-            .args(["-O2", "-g", "-target", "bpf", "-mcpu=v3", "-I/usr/include/x86_64-linux-gnu", "-Wall", "-c", "-o"])
+            .args([
+                "-O2",
+                "-g",
+                "-target",
+                "bpf",
+                "-mcpu=v3",
+                "-I/usr/include/x86_64-linux-gnu",
+                "-Wall",
+                "-c",
+                "-o",
+            ])
             .arg(out("empty.bpf.o"))
             .arg(benches.join("empty.bpf.c")),
     )?;
@@ -180,7 +190,11 @@ fn guest(
     let output = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&output);
     let sinks = Sinks {
-        stdout: Box::new(move |bytes| kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes)),
+        stdout: Box::new(move |bytes| {
+            kept.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend_from_slice(bytes)
+        }),
         stderr: Box::new(|bytes| eprint!("{}", String::from_utf8_lossy(bytes))),
     };
     report::note(&format!("{}: measuring, {accel}", kernel.name));

@@ -126,7 +126,12 @@ fn kernel(found: &Found) -> Fact {
     let release = found.release.clone().unwrap_or_else(|| "unknown".to_owned());
     if found.btf && !found.task_storage {
         let change = "use a newer kernel: 6.1 is the oldest that is tested".to_owned();
-        return fact("kernel", State::Missing, format!("{release} (too old: no BPF task storage)"), Some(change));
+        return fact(
+            "kernel",
+            State::Missing,
+            format!("{release} (too old: no BPF task storage)"),
+            Some(change),
+        );
     }
     fact("kernel", State::Ok, release, None)
 }
@@ -370,10 +375,7 @@ mod tests {
             ..good()
         });
         let text = render(&facts);
-        assert!(
-            text.contains("lsm       MISSING  capability (without bpf)\n"),
-            "{text}"
-        );
+        assert!(text.contains("lsm       MISSING  capability (without bpf)\n"), "{text}");
         assert!(
             text.contains("to change lsm:\n  in /etc/default/grub: GRUB_CMDLINE_LINUX=\"lsm=capability,bpf\""),
             "{text}"

@@ -36,7 +36,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            max_automaton_words: 16 << 20,
+            max_automaton_words: 4 << 20,
             max_rules: 100_000,
             max_address_entries: 65_536,
             max_ranges: 64,

@@ -193,7 +193,7 @@ fn guest(
         stdout: Box::new(move |bytes| {
             kept.lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .extend_from_slice(bytes)
+                .extend_from_slice(bytes);
         }),
         stderr: Box::new(|bytes| eprint!("{}", String::from_utf8_lossy(bytes))),
     };

@@ -66,13 +66,13 @@ async fn prepare(source: &Source, paths: Option<&EnvironmentPaths>) -> Result<Pr
     let policy = parse(source, paths).await?;
     let for_thread = Arc::clone(&policy);
     let lowered = tokio::task::spawn_blocking(move || {
-        // The warnings need the lowered tables too and are kept in the policy.
-        for_thread.warnings();
         let lowered = for_thread.lower(&Limits::default()).map_err(|error| {
             WireError::new("policy-too-large", error.message)
                 .because(error.reason)
                 .hint(error.hint)
         })?;
+        // They are kept in the policy; made here, where waiting holds nobody up.
+        for_thread.warnings();
         postcard::to_stdvec(&lowered).map_err(|error| WireError::from_error("internal", &error))
     });
     match lowered.await {

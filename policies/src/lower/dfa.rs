@@ -46,6 +46,9 @@ pub(super) fn build(
     Ok(automaton)
 }
 
+/// States at which a table counts as exploding, however narrow its rows: ten thousand path rules make about 117,000.
+const MAX_STATES: usize = 160_000;
+
 fn too_large(what: &str, words: usize, limits: &Limits) -> LowerError {
     LowerError {
         message: format!("the table of {what} becomes too large"),
@@ -89,7 +92,8 @@ impl<'nfa> Subsets<'nfa> {
 
     fn run(mut self, what: &str, limits: &Limits, payload: &mut dyn FnMut(&[u32]) -> u32) -> Result<Table, LowerError> {
         // Minimising may halve a table, not save one that explodes.
-        let max_states = (limits.max_automaton_words.saturating_mul(2) / (self.classes + 1)).max(64);
+        let max_states = limits.max_automaton_words.saturating_mul(2) / (self.classes + 1);
+        let max_states = max_states.clamp(64, MAX_STATES);
         self.intern(Vec::new());
         let mut first = Vec::new();
         self.nfa.close(Nfa::ROOT, &mut first);

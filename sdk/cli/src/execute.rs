@@ -38,7 +38,7 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
         .ok_or_else(|| WireError::new("usage", "no program is given"))?;
     let program = find_program(name, &account.home)?;
     let own_policy = is_file(&arguments.policy).then(|| arguments.policy.clone());
-    if own_policy.is_none() {
+    if aa_policy::pack(&arguments.policy).is_some() {
         check_work_directory(&arguments.work, &account.home)?;
     }
     let policy = if is_file(&arguments.policy) {

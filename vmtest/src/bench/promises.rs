@@ -52,32 +52,57 @@ const MILLION: f64 = 1e6;
 
 /// All lines, in the order of PROMISES.md.
 pub(crate) fn lines(counted: &Figures, timed: &Figures) -> Vec<Line> {
-    let mut lines = Vec::new();
-    let mut add = |promise, what: String, limit, measured, unit| {
-        lines.push(Line {
-            promise,
-            what,
-            limit,
-            measured,
-            unit,
-        });
-    };
-    for (operation, hooks) in UNGOVERNED {
+    [
+        hooks(counted),
+        workloads(counted),
+        launching(counted, timed),
+        footprint(counted, timed),
+        loading(counted, timed),
+    ]
+    .concat()
+}
+
+fn line(
+    promise: &'static str,
+    what: impl Into<String>,
+    limit: Option<f64>,
+    measured: Option<f64>,
+    unit: &'static str,
+) -> Line {
+    Line {
+        promise,
+        what: what.into(),
+        limit,
+        measured,
+        unit,
+    }
+}
+
+/// K1 and K2.
+fn hooks(counted: &Figures) -> Vec<Line> {
+    let ungoverned = UNGOVERNED.into_iter().map(|(operation, hooks)| {
         let extra = counted
             .extra("ungoverned", "empty", operation)
             .map(|extra| extra / hooks);
         let what = format!("ungoverned {operation}, a hook, over empty");
-        add("K1", what, Some(PER_HOOK), extra, INSTRUCTIONS);
-    }
+        line("K1", what, Some(PER_HOOK), extra, INSTRUCTIONS)
+    });
+    let mut lines: Vec<Line> = ungoverned.collect();
     for (configuration, told) in [("silent", ""), ("recorded", ", recorded")] {
         for (what, operation, limit) in GOVERNED {
             for rules in ["10", "1000"] {
                 let extra = counted.extra(&format!("{configuration}-{rules}"), "bare", operation);
                 let what = format!("{what}, {rules} rules{told}");
-                add("K2", what, Some(limit), extra, INSTRUCTIONS);
+                lines.push(line("K2", what, Some(limit), extra, INSTRUCTIONS));
             }
         }
     }
+    lines
+}
+
+/// K3.
+fn workloads(counted: &Figures) -> Vec<Line> {
+    let mut lines = Vec::new();
     for operation in ["small-files", "spawns"] {
         for (what, configuration, base, limit) in [
             ("empty programs, over bare", "empty-work", "bare-work", None),
@@ -93,65 +118,88 @@ pub(crate) fn lines(counted: &Figures, timed: &Figures) -> Vec<Line> {
             ),
         ] {
             let ratio = counted.ratio(configuration, base, operation);
-            add("K3", format!("{operation}, {what}"), limit, ratio, "times");
+            lines.push(line("K3", format!("{operation}, {what}"), limit, ratio, "times"));
         }
     }
-    let millions = |figures: &Figures, configuration: &str, operation: &str| {
-        figures.median(configuration, operation).map(|figure| figure / MILLION)
-    };
-    let launch = |figures: &Figures| {
-        Some((figures.median("launch", "governed")? - figures.median("launch", "plain")?) / MILLION)
-    };
-    add(
-        "G4",
-        "`aasm run` adds, at 1 instruction/ns".to_owned(),
-        Some(10.0),
-        launch(counted),
-        "ms",
-    );
-    add("G4", "`aasm run` adds, emulated".to_owned(), None, launch(timed), "ms");
-    let what = "of it, each of two starts of aasm, at 1 instruction/ns".to_owned();
-    add("G4", what, None, millions(counted, "launch", "tool"), "ms");
+    lines
+}
+
+fn millions(figures: &Figures, configuration: &str, operation: &str) -> Option<f64> {
+    figures.median(configuration, operation).map(|figure| figure / MILLION)
+}
+
+/// G4.
+fn launching(counted: &Figures, timed: &Figures) -> Vec<Line> {
+    let added = |figures| Some(millions(figures, "launch", "governed")? - millions(figures, "launch", "plain")?);
+    let start = millions(counted, "launch", "tool");
+    vec![
+        line(
+            "G4",
+            "`aasm run` adds, at 1 instruction/ns",
+            Some(10.0),
+            added(counted),
+            "ms",
+        ),
+        line("G4", "`aasm run` adds, emulated", None, added(timed), "ms"),
+        line(
+            "G4",
+            "of it, each of two starts of aasm, at 1 instruction/ns",
+            None,
+            start,
+            "ms",
+        ),
+    ]
+}
+
+/// F1.
+fn footprint(counted: &Figures, timed: &Figures) -> Vec<Line> {
     let memory = ["aa-sensord", "aa-gateway"].map(|process| counted.median("memory", process));
     let resident = memory.iter().copied().sum::<Option<f64>>().map(|kib| kib / 1024.0);
-    add("F1", "resident, both processes".to_owned(), Some(80.0), resident, "MiB");
+    let mut lines = vec![line("F1", "resident, both processes", Some(80.0), resident, "MiB")];
     for process in ["sensord", "gateway"] {
         let share = counted.median("idle", process).map(|ns| ns / 1e9 * 100.0);
-        add(
-            "F1",
-            format!("idle {process}, at 1 instruction/ns"),
-            Some(0.1),
-            share,
-            "% of a core",
-        );
+        let what = format!("idle {process}, at 1 instruction/ns");
+        lines.push(line("F1", what, Some(0.1), share, "% of a core"));
     }
-    let what = "start until in force and proven, at 1 instruction/ns".to_owned();
-    add("F1", what, Some(500.0), millions(counted, "start", "proven"), "ms");
-    add(
+    let start = |figures| millions(figures, "start", "proven");
+    lines.push(line(
         "F1",
-        "start until in force and proven, emulated".to_owned(),
-        None,
-        millions(timed, "start", "proven"),
+        "start until in force and proven, at 1 instruction/ns",
+        Some(500.0),
+        start(counted),
         "ms",
-    );
+    ));
+    lines.push(line(
+        "F1",
+        "start until in force and proven, emulated",
+        None,
+        start(timed),
+        "ms",
+    ));
+    lines
+}
+
+/// No promise of its own.
+fn loading(counted: &Figures, timed: &Figures) -> Vec<Line> {
+    let mut lines = Vec::new();
     for (what, operation) in [
         ("`aasm policy apply`, 10,000 rules", "apply"),
         ("of it, writing the kernel's tables", "tables"),
     ] {
-        add(
+        lines.push(line(
             "-",
             format!("{what}, at 1 instruction/ns"),
             None,
             millions(counted, "load", operation),
             "ms",
-        );
-        add(
+        ));
+        lines.push(line(
             "-",
             format!("{what}, emulated"),
             None,
             millions(timed, "load", operation),
             "ms",
-        );
+        ));
     }
     lines
 }

@@ -51,6 +51,9 @@ use crate::state::StateFile;
 /// How often policies that only a finished run used are taken out of force.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Longer than a denial waits for the names of its stack.
+const NAMING_GRACE: Duration = Duration::from_millis(400);
+
 fn main() -> ExitCode {
     let flags = Flags::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("AA_LOG").unwrap_or_else(|_| "info".into());
@@ -121,9 +124,7 @@ fn live(flags: Flags) -> Result<()> {
         spawn_local(pipeline::publish(Rc::clone(&gateway), recorded));
         gateway.take_up(&saved, &in_kernel).await;
         gateway.reload().await;
-        run(gateway, records, holes, listener, link, order).await?;
-        drop(ring_thread);
-        Ok(())
+        run(gateway, ring_thread, records, holes, listener, link, order).await
     })
 }
 
@@ -145,6 +146,7 @@ fn seen_before(audit: &AuditLog, boot_id: &str, saved_boot_id: &str) -> Holes {
 
 async fn run(
     gateway: Rc<Gateway>,
+    ring_thread: rings::RingThread,
     records: mpsc::Receiver<Vec<decode::Record>>,
     holes: Holes,
     listener: UnixListener,
@@ -176,6 +178,11 @@ async fn run(
     };
     serving.abort();
     tracing::info!(why, "ending");
+    // Take nothing more out of the rings, which a successor reads on, and let what was taken reach the log: a denial
+    // may still be waiting for the names of its stack.
+    let stopped = tokio::task::spawn_blocking(move || drop(ring_thread)).await;
+    stopped.context("cannot stop the ring thread")?;
+    tokio::time::sleep(NAMING_GRACE).await;
     // The last record; whatever is queued before it is written too.
     let last = gateway
         .record_first(Event::lifecycle("stop", Effect::Allowed, why))

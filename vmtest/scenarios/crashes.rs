@@ -66,6 +66,8 @@ fn revive() {
 
 /// Denials and allowed actions before, while and after.
 fn survives(guest: &Guest, checks: &mut Checks, programs: &[&str]) {
+    // Four in each of six rounds.
+    const DENIALS: usize = 24;
     let tree = guest.tree("crash");
     let (secret, open) = (file_at(tree.join("secret"), "x"), file_at(tree.join("open"), "x"));
     let (secret, open) = (secret.display(), open.display());
@@ -97,15 +99,19 @@ fn survives(guest: &Guest, checks: &mut Checks, programs: &[&str]) {
     std::thread::sleep(Duration::from_millis(300));
     round(checks, "while away");
     revive();
-    round(checks, "when back");
+    // A hole in the records is seen by what comes after it on the same processor.
+    for _ in 0..3 {
+        round(checks, "when back");
+    }
     let agent = act.agent.clone();
-    let records = denials_of(&agent, 16);
+    let records = denials_of(&agent, DENIALS);
     let lost = lost_so_far() - before;
-    let found = u64::try_from(records.len()).unwrap();
+    let (found, expected) = (u64::try_from(records.len()).unwrap(), u64::try_from(DENIALS).unwrap());
     // What the gateway had taken and not yet written may be gone with it; then it is counted.
-    checks.that(found <= 16 && found + lost >= 16 && found >= 12, || {
-        format!("16 denials: {found} are recorded, {lost} counted as lost")
-    });
+    checks.that(
+        found <= expected && found + lost >= expected && found + 4 >= expected,
+        || format!("{DENIALS} denials: {found} are recorded, {lost} counted as lost"),
+    );
     let mut numbers: Vec<_> = records.iter().map(|event| (event.cpu, event.sequence)).collect();
     numbers.dedup();
     checks.equal("records recorded twice", &(records.len() - numbers.len()), &0);

@@ -1,140 +1,191 @@
-//! The readers' side of the rings: what the gateway, which holds no capability, does with three file descriptors.
+//! The reader's side of a ring: what the gateway, which holds no capability, does with a file descriptor.
 //!
-//! libbpf maps the rings and finds the records; this module only turns its callback into an ordinary closure call. A
-//! record is handed over as bytes in the ring itself, valid during the call.
+//! libbpf's reader gives a record's room back to the kernel as soon as its callback returns. Here reading and giving
+//! back are two steps, so that what was read and not yet written to disk is still in the ring when the reader dies, and
+//! its successor reads it again. The layout is that of `kernel/bpf/ringbuf.c`: a page with the consumer's position that
+//! the reader may write, then a page with the producer's position, then the data, mapped twice in a row so that no
+//! record is ever cut.
 
-use std::ffi::{c_int, c_void};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{io, slice};
 
 use libbpf_rs::libbpf_sys;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
-/// Which ring a record came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RingName {
-    /// Denials, identity, lifecycle.
-    Decisions,
-    /// Allowed actions.
-    Activity,
-    /// TLS plaintext.
-    Plaintext,
-}
+/// `BPF_RINGBUF_BUSY_BIT` and `BPF_RINGBUF_DISCARD_BIT` of a record's length.
+const BUSY: u32 = 1 << 31;
+const DISCARD: u32 = 1 << 30;
+/// `BPF_RINGBUF_HDR_SZ`: the length, and a page offset for the kernel's own use.
+const HEADER_BYTES: u64 = 8;
 
-const NAMES: [RingName; 3] = [RingName::Decisions, RingName::Activity, RingName::Plaintext];
-
-/// The rings, mapped. Polled by one thread.
+/// One ring, mapped. Its reader is whoever holds it; two readers of the same ring would both get every record.
 #[derive(Debug)]
-pub struct RingSet {
-    rings: NonNull<libbpf_sys::ring_buffer>,
-    contexts: Box<[Context; 3]>,
-    _descriptors: [OwnedFd; 3],
+pub struct Ring {
+    descriptor: OwnedFd,
+    /// The consumer's page.
+    consumer: Mapping,
+    /// The producer's page, and the data twice.
+    producer: Mapping,
+    page: usize,
+    mask: u64,
+    /// How far this reader has read.
+    read: u64,
+    id: u32,
 }
 
-// SAFETY: libbpf's ring buffer has no thread affinity; `poll` takes `&mut self`, so one thread at a time uses it.
-unsafe impl Send for RingSet {}
-
-type Handler<'a> = dyn FnMut(RingName, &[u8]) + 'a;
-
-#[derive(Debug)]
-struct Context {
-    name: RingName,
-    /// The closure of the poll under way, as a pointer to its fat reference; null in between.
-    handler: *mut c_void,
-}
-
-impl RingSet {
-    /// Maps the three rings.
+impl Ring {
+    /// Maps a ring. Reading begins where the last reader gave back.
     ///
     /// # Errors
-    /// What the kernel said: the descriptors are not ring buffers, or may not be mapped.
-    pub fn new(decisions: OwnedFd, activity: OwnedFd, plaintext: OwnedFd) -> io::Result<Self> {
-        let descriptors = [decisions, activity, plaintext];
-        let mut contexts = Box::new(NAMES.map(|name| Context {
-            name,
-            handler: std::ptr::null_mut(),
-        }));
-        let mut rings = None;
-        for (context, descriptor) in contexts.iter_mut().zip(&descriptors) {
-            let context: *mut Context = context;
-            match rings {
-                None => {
-                    // SAFETY: `context` points into a box that lives as long as the ring buffer.
-                    let created = unsafe {
-                        libbpf_sys::ring_buffer__new(
-                            descriptor.as_raw_fd(),
-                            Some(deliver),
-                            context.cast(),
-                            std::ptr::null(),
-                        )
-                    };
-                    rings = Some(NonNull::new(created).ok_or_else(io::Error::last_os_error)?);
-                }
-                Some(rings) => {
-                    // SAFETY: `rings` was just made by libbpf; the context as above.
-                    let ret = unsafe {
-                        libbpf_sys::ring_buffer__add(
-                            rings.as_ptr(),
-                            descriptor.as_raw_fd(),
-                            Some(deliver),
-                            context.cast(),
-                        )
-                    };
-                    if ret < 0 {
-                        // SAFETY: made above and not used again.
-                        unsafe { libbpf_sys::ring_buffer__free(rings.as_ptr()) };
-                        return Err(io::Error::from_raw_os_error(-ret));
-                    }
-                }
+    /// What the kernel said: the descriptor is no ring buffer, or may not be mapped.
+    pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
+        let (id, bytes) = describe(&descriptor)?;
+        let page = usize::try_from(nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?.unwrap_or(4096))
+            .map_err(io::Error::other)?;
+        let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let consumer = Mapping::new(&descriptor, page, writable, 0)?;
+        let producer = Mapping::new(&descriptor, page + 2 * bytes, ProtFlags::PROT_READ, page)?;
+        let mut ring = Self {
+            descriptor,
+            consumer,
+            producer,
+            page,
+            mask: bytes as u64 - 1,
+            read: 0,
+            id,
+        };
+        ring.read = ring.consumed().load(Ordering::Acquire);
+        Ok(ring)
+    }
+
+    /// The kernel's number of the map; no other has it until the next boot.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Gives at most `limit` records that were not given before to `handler`; how many there were. They stay in the ring
+    /// until [`Ring::release`].
+    pub fn read(&mut self, limit: usize, mut handler: impl FnMut(&[u8])) -> usize {
+        let mut count = 0;
+        let produced = self.produced().load(Ordering::Acquire);
+        while count < limit && self.read < produced {
+            let header = self.header_at(self.read).load(Ordering::Acquire);
+            if header & BUSY != 0 {
+                break;
             }
+            let length = header & !DISCARD;
+            if header & DISCARD == 0 {
+                handler(self.bytes_at(self.read + HEADER_BYTES, length as usize));
+                count += 1;
+            }
+            self.read += (u64::from(length) + HEADER_BYTES).next_multiple_of(8);
         }
-        let rings = rings.ok_or_else(|| io::Error::other("no rings"))?;
-        Ok(Self {
-            rings,
-            contexts,
-            _descriptors: descriptors,
-        })
+        count
     }
 
-    /// Waits up to `timeout` and gives every record to `handler`. Returns how many there were.
-    pub fn poll(&mut self, timeout: Duration, mut handler: impl FnMut(RingName, &[u8])) -> io::Result<usize> {
-        let mut handler: &mut Handler<'_> = &mut handler;
-        let pointer: *mut c_void = std::ptr::from_mut(&mut handler).cast();
-        for context in self.contexts.iter_mut() {
-            context.handler = pointer;
-        }
-        let timeout_ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
-        // SAFETY: the rings live; `deliver` finds the handler through its context during this call only.
-        let ret = unsafe { libbpf_sys::ring_buffer__poll(self.rings.as_ptr(), timeout_ms) };
-        for context in self.contexts.iter_mut() {
-            context.handler = std::ptr::null_mut();
-        }
-        match usize::try_from(ret) {
-            Ok(count) => Ok(count),
-            Err(_) if ret == -nix::libc::EINTR => Ok(0),
-            Err(_) => Err(io::Error::from_raw_os_error(-ret)),
-        }
+    /// Gives the room of what was read back to the kernel.
+    pub fn release(&mut self) {
+        self.consumed().store(self.read, Ordering::Release);
+    }
+
+    fn consumed(&self) -> &AtomicU64 {
+        // SAFETY: the first word of the consumer's page, aligned, shared with the kernel and accessed by atomics alone.
+        unsafe { AtomicU64::from_ptr(self.consumer.address.as_ptr().cast()) }
+    }
+
+    fn produced(&self) -> &AtomicU64 {
+        // SAFETY: the first word of the producer's page, as above.
+        unsafe { AtomicU64::from_ptr(self.producer.address.as_ptr().cast()) }
+    }
+
+    /// The address of a position; everything within one ring's length from there is mapped.
+    fn at(&self, position: u64) -> *mut u8 {
+        // The mask is less than the ring's size, which is a usize.
+        #[allow(clippy::cast_possible_truncation, reason = "masked to the ring's size")]
+        let offset = self.page + (position & self.mask) as usize;
+        // SAFETY: page + two rings are mapped, and the offset is below page + one ring.
+        unsafe { self.producer.address.as_ptr().cast::<u8>().add(offset) }
+    }
+
+    fn header_at(&self, position: u64) -> &AtomicU32 {
+        // SAFETY: positions of records are multiples of 8; the kernel writes a header atomically.
+        unsafe { AtomicU32::from_ptr(self.at(position).cast()) }
+    }
+
+    fn bytes_at(&self, position: u64, length: usize) -> &[u8] {
+        // A record is never longer than the ring; what says so is no record.
+        let length = if length as u64 > self.mask { 0 } else { length };
+        // SAFETY: mapped, see `at`; the kernel does not write to a committed record before it is released.
+        unsafe { slice::from_raw_parts(self.at(position), length) }
     }
 }
 
-impl Drop for RingSet {
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// Waits until one of the rings holds what is not released, or the time is over. To be called with everything released:
+/// the kernel wakes nobody who is behind.
+pub fn wait(rings: &[Ring], timeout: Duration) -> io::Result<()> {
+    let mut polled: Vec<_> = rings
+        .iter()
+        .map(|ring| PollFd::new(ring.as_fd(), PollFlags::POLLIN))
+        .collect();
+    let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+    match poll(&mut polled, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The map's number and its bytes of data.
+fn describe(descriptor: &OwnedFd) -> io::Result<(u32, usize)> {
+    let mut info = libbpf_sys::bpf_map_info::default();
+    let mut length = u32::try_from(size_of_val(&info)).map_err(io::Error::other)?;
+    // SAFETY: `info` is plain data of `length` bytes that the kernel fills.
+    let ret = unsafe { libbpf_sys::bpf_map_get_info_by_fd(descriptor.as_raw_fd(), &raw mut info, &raw mut length) };
+    if ret < 0 {
+        return Err(io::Error::from_raw_os_error(-ret));
+    }
+    if info.type_ != libbpf_sys::BPF_MAP_TYPE_RINGBUF || !info.max_entries.is_power_of_two() {
+        return Err(io::Error::other("the descriptor is no ring buffer"));
+    }
+    Ok((info.id, info.max_entries as usize))
+}
+
+/// Memory shared with the kernel.
+#[derive(Debug)]
+struct Mapping {
+    address: NonNull<c_void>,
+    length: usize,
+}
+
+// SAFETY: plain shared memory, with no ties to a thread.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    fn new(descriptor: &OwnedFd, length: usize, protection: ProtFlags, offset: usize) -> io::Result<Self> {
+        let size = NonZeroUsize::new(length).ok_or_else(|| io::Error::other("an empty ring"))?;
+        let offset = nix::libc::off_t::try_from(offset).map_err(io::Error::other)?;
+        // SAFETY: a new mapping at an address of the kernel's choice; nothing else refers to it.
+        let address = unsafe { mmap(None, size, protection, MapFlags::MAP_SHARED, descriptor, offset)? };
+        Ok(Self { address, length })
+    }
+}
+
+impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: made by libbpf and not used after this.
-        unsafe { libbpf_sys::ring_buffer__free(self.rings.as_ptr()) };
+        // SAFETY: mapped in `new` with this length, and every reference into it borrows the ring that owns it.
+        let unmapped = unsafe { munmap(self.address, self.length) };
+        debug_assert!(unmapped.is_ok(), "a mapping of our own can be unmapped");
     }
-}
-
-unsafe extern "C" fn deliver(context: *mut c_void, data: *mut c_void, size: u64) -> c_int {
-    // SAFETY: the context given at creation; it lives in the RingSet's box, and only poll() calls here.
-    let context = unsafe { &*context.cast::<Context>() };
-    if context.handler.is_null() || data.is_null() {
-        return 0;
-    }
-    // SAFETY: libbpf hands over `size` readable bytes for the time of the call.
-    let bytes = unsafe { slice::from_raw_parts(data.cast::<u8>().cast_const(), usize::try_from(size).unwrap_or(0)) };
-    // SAFETY: set by poll() to a live `&mut Handler` for the time of this call.
-    let handler = unsafe { &mut *context.handler.cast::<&mut Handler<'_>>() };
-    handler(context.name, bytes);
-    0
 }

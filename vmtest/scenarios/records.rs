@@ -22,7 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
 ];
 
 /// How long a record may be on its way.
-const ARRIVAL: Duration = Duration::from_secs(20);
+pub(crate) const ARRIVAL: Duration = Duration::from_secs(20);
 
 fn parse(text: &str) -> Vec<Event> {
     let events = text.lines().filter(|line| line.starts_with('{'));
@@ -88,6 +88,8 @@ fn denials_that_nobody_reads_stay_denials_and_are_counted(guest: &Guest, checks:
     Act::ungoverned().ask(&format!("open-many {open} 0 {AT_ONCE}"));
     let body = format!("file:\n  read: {{allow: ['{open}*'], deny: ['{secret}']}}\n");
     let mut act = Act::governed("unread", &body);
+    // It is governed once it answers; that takes a gateway.
+    checks.equal("governed", &act.ask(&format!("open-read {open}0")).as_str(), &"ok");
     let before = lost_so_far();
     let gateways: Vec<Pid> = crate::crashes::processes_of("aa-gateway")
         .into_iter()

@@ -3,9 +3,9 @@
 use aa_wire::event::{Event, Object};
 
 use crate::act::Act;
-use crate::guest::{ACT, Guest, command, file_at, said, succeed};
+use crate::guest::{ACT, Guest, command, eventually, file_at, said, succeed};
 use crate::harness::{Checks, Test, tests};
-use crate::records::denials_of;
+use crate::records::{ARRIVAL, denials_of};
 
 pub(crate) const TESTS: &[Test] = tests![
     a_denial_is_recorded_with_all_that_names_it,
@@ -147,14 +147,18 @@ fn why_says_what_would_allow_it_and_who_asked(guest: &Guest, checks: &mut Checks
         checks.that(record.would_allow.is_some(), || {
             format!("{line}: nothing says what would allow it")
         });
-        let frames: Vec<&str> = record
-            .stack
-            .iter()
-            .filter_map(|frame| frame.symbol.as_deref())
-            .collect();
-        checks.that(frames.contains(function), || {
-            format!("{line}: expected {function} in {frames:?}")
-        });
+        let explained = |checks: &mut Checks| {
+            let mut frames = Vec::new();
+            let named = eventually(ARRIVAL, || {
+                let json = succeed("aasm", &["why", &record.id.to_string(), "--json"]);
+                let mut again: Event = serde_json::from_str(&json).unwrap();
+                frames = std::mem::replace(&mut again.stack, record.stack.clone());
+                checks.equal(format!("{line}: aasm why --json"), &again, record);
+                frames.iter().any(|frame| frame.symbol.as_deref() == Some(*function))
+            });
+            checks.that(named, || format!("{line}: expected {function} in {frames:?}"));
+        };
+        explained(checks);
         let text = succeed("aasm", &["why", &record.id.to_string()]);
         for wanted in [
             *function,
@@ -164,9 +168,6 @@ fn why_says_what_would_allow_it_and_who_asked(guest: &Guest, checks: &mut Checks
         ] {
             checks.contains(format!("aasm why: {line}"), &text, wanted);
         }
-        let json = succeed("aasm", &["why", &record.id.to_string(), "--json"]);
-        let again: Event = serde_json::from_str(&json).unwrap();
-        checks.equal("aasm why --json", &again, record);
     }
     let output = command("aasm", &["why", "999999999"]);
     checks.equal("aasm why of nothing", &output.status.code(), &Some(1));

@@ -47,6 +47,11 @@ pub(crate) fn test(
     let mut rows = rows.into_inner().unwrap_or_else(PoisonError::into_inner);
     rows.sort_by_key(|(place, _)| *place);
     let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    for row in &rows {
+        for failure in &row.failures {
+            println!("{}: {failure}", row.kernel);
+        }
+    }
     print!("{}", report::table(&rows));
     Ok(rows.iter().all(|row| row.failed == 0))
 }
@@ -62,16 +67,17 @@ fn test_one(session: &Session, kernel: &Kernel, task: Task, options: &GuestOptio
         stderr: echo(&kernel.name, None),
     };
     let run = session.run(kernel, task, options, sinks);
-    let sums = *sums.lock().unwrap_or_else(PoisonError::into_inner);
+    let sums = std::mem::take(&mut *sums.lock().unwrap_or_else(PoisonError::into_inner));
     let row = Row {
         kernel: kernel.name.clone(),
         expect: kernel.expect.to_string(),
+        failures: sums.failures.clone(),
         ..Row::default()
     };
     match run {
         Ok(run) => {
             run.report(options);
-            finish(row, sums, &run, options)
+            finish(row, &sums, &run, options)
         }
         Err(failure) => {
             report::render(&failure);
@@ -85,8 +91,10 @@ fn test_one(session: &Session, kernel: &Kernel, task: Task, options: &GuestOptio
 }
 
 /// Result lines seen so far.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct Sums {
+    /// Lines that begin with this word say which test failed.
+    failures: Vec<String>,
     lines: u64,
     passed: u64,
     failed: u64,
@@ -103,7 +111,13 @@ fn echo(kernel: &str, sums: Option<Arc<Mutex<Sums>>>) -> Sink {
                 sums.lines += 1;
                 sums.passed += passed;
                 sums.failed += failed;
-            } else if to_stdout {
+                continue;
+            }
+            if let Some(sums) = sums.as_ref().filter(|_| line.starts_with("FAIL ")) {
+                let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+                sums.failures.push(line.clone());
+            }
+            if to_stdout {
                 // A closed stdout must not end the guests.
                 let _ = writeln!(std::io::stdout(), "{kernel}: {line}");
             } else {
@@ -114,7 +128,7 @@ fn echo(kernel: &str, sums: Option<Arc<Mutex<Sums>>>) -> Sink {
 }
 
 /// A guest proves nothing unless it exits, with status 0 if nothing failed, after at least one result line.
-fn finish(row: Row, sums: Sums, run: &Run, options: &GuestOptions) -> Row {
+fn finish(row: Row, sums: &Sums, run: &Run, options: &GuestOptions) -> Row {
     let remark = match (&run.outcome.end, run.trouble(options)) {
         (_, Some(trouble)) => Some(trouble),
         (End::Exited(status), None) if sums.failed == 0 && *status != 0 => Some(format!("exit status {status}")),
@@ -157,7 +171,17 @@ mod tests {
         let crate::cli::Action::Shell { options, .. } = cli.action else {
             panic!("not a shell")
         };
-        let row = finish(Row::default(), Sums { lines, passed, failed }, &run, &options);
+        let row = finish(
+            Row::default(),
+            &Sums {
+                failures: Vec::new(),
+                lines,
+                passed,
+                failed,
+            },
+            &run,
+            &options,
+        );
         (row.failed, row.remark)
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct Row {
     pub(crate) passed: u64,
     /// Sum of its result lines; a guest that gave none or ended badly counts as one more.
     pub(crate) failed: u64,
+    /// Which tests failed, and why.
+    pub(crate) failures: Vec<String>,
     /// Until the task began.
     pub(crate) boot: String,
     /// Until the end.

@@ -17,6 +17,9 @@ pub enum AuditError {
         #[source]
         source: std::sync::Arc<io::Error>,
     },
+    /// Another process writes to the log.
+    #[error("another process writes to the audit log in {}", .0.display())]
+    InUse(PathBuf),
     /// A record's body exceeds the format's bound.
     #[error("a record of {bytes} bytes exceeds the limit of {limit}")]
     TooLarge {

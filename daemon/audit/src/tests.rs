@@ -32,6 +32,19 @@ fn filled(count: u64, options: Options) -> TempDir {
     directory
 }
 
+#[test]
+fn a_second_writer_waits_until_the_first_has_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let (first, _) = AuditLog::open(directory.path(), Options::default()).unwrap();
+    let path = directory.path().to_owned();
+    let second = std::thread::spawn(move || AuditLog::open(&path, Options::default()).unwrap().1.last);
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    first.append(&event(1)).unwrap();
+    assert!(!second.is_finished());
+    drop(first);
+    assert_eq!(second.join().unwrap(), 1);
+}
+
 fn segments(directory: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(directory)
         .unwrap()

@@ -3,14 +3,14 @@
 //! It takes what is queued (up to 4 MiB), writes it with one write, syncs it with one `fdatasync` if any of it asks for
 //! that, and then acknowledges all of it. What does not ask is synced within [`SYNC_INTERVAL`].
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aa_wire::event::Effect;
 use aa_wire::{Event, Sequence};
@@ -23,6 +23,9 @@ use output::Output;
 
 /// How long a record that did not ask to be synced may wait for it.
 pub(crate) const SYNC_INTERVAL: Duration = Duration::from_millis(200);
+/// How long a writer that is about to end is waited for.
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 const QUEUED_BATCHES: usize = 1024;
 const GROUP_BATCHES: usize = 512;
 const GROUP_BYTES: usize = 4 << 20;
@@ -76,12 +79,16 @@ struct Job {
 
 impl AuditLog {
     /// Opens or begins the log in a directory, which is made if it is not there. Repairs are recorded in the log.
+    ///
+    /// # Errors
+    /// A file that cannot be read or made, or another writer that does not end within ten seconds.
     pub fn open(directory: &Path, options: Options) -> Result<(Self, Recovery), AuditError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o750)
             .create(directory)
             .map_err(|error| AuditError::file("make", directory, error))?;
+        let lock = lock(directory)?;
         let tail = recover(directory)?;
         let recovery = Recovery {
             last: tail.last,
@@ -103,6 +110,7 @@ impl AuditLog {
                     shared: for_thread,
                 }
                 .run(&queue);
+                drop(lock);
             })
             .map_err(|error| AuditError::file("start a writer for", directory, error))?;
         let log = Self {
@@ -175,6 +183,28 @@ impl Drop for AuditLog {
             && thread.join().is_err()
         {
             tracing::error!(directory = %self.shared.directory.display(), "the audit writer ended in a panic");
+        }
+    }
+}
+
+/// One writer at a time: a gateway that outlives its sensor ends before its successor reads where the log ends.
+fn lock(directory: &Path) -> Result<File, AuditError> {
+    let path = directory.join("lock");
+    let failed = |operation, error| AuditError::file(operation, &path, error);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(&path)
+        .map_err(|error| failed("open", error))?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_INTERVAL),
+            Err(TryLockError::WouldBlock) => return Err(AuditError::InUse(directory.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
         }
     }
 }

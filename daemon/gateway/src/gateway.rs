@@ -5,8 +5,8 @@
 //! unused policies), the control socket's acceptor, one per client. Threads: this one, `rings`, `audit`, `symbols`, and
 //! at most four that do blocking work (parsing a policy, reading the audit log).
 //!
-//! Channels: rings -> pipeline (64 batches; see [`crate::rings`]), pipeline -> audit (512 batches; the pipeline waits),
-//! audit -> recorder (bounded by the same permits), recorder -> followers (4096 events; a slow one skips and is told).
+//! Channels: rings -> pipeline (one batch, settled when it is in the log; see [`crate::rings`]), pipeline and others ->
+//! audit (the log's own queue), audit -> recorder, recorder -> followers (4096 events; a slow one skips and is told).
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use aa_audit::{AuditError, AuditLog, Durability};
 use aa_wire::sensor::{Hello, LossCount};
 use aa_wire::{AgentId, Event, Timestamp, WireError};
-use tokio::sync::{Mutex, Semaphore, broadcast, mpsc};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 
 use crate::book::{Book, Origin};
 use crate::rings::RingCounts;
@@ -23,10 +23,8 @@ use crate::sensor_link::Sensor;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
 use crate::stacks::Stacks;
-use crate::state::{SavedAgent, SavedLoad, State, StateFile};
+use crate::state::{RingsInLog, SavedAgent, SavedLoad, State, StateFile};
 
-/// Batches between the pipeline and the audit log's acknowledgement.
-const RECORDING_BATCHES: usize = 512;
 /// Events a follower may lag behind.
 const FOLLOWER_LAG: usize = 4096;
 
@@ -52,8 +50,9 @@ pub(crate) struct Gateway {
     pub(crate) missing: Cell<u64>,
     /// Events the audit log did not take.
     pub(crate) unrecorded: Cell<u64>,
-    /// Batches with the audit log.
-    pub(crate) recording: Arc<Semaphore>,
+    /// How many of those an event has told.
+    pub(crate) unrecorded_told: Cell<u64>,
+    rings_in_log: RingsInLog,
     recorded: mpsc::UnboundedSender<Recorded>,
     state_file: StateFile,
 }
@@ -67,6 +66,7 @@ pub(crate) struct Parts {
     pub(crate) rings: Arc<RingCounts>,
     pub(crate) stacks: Stacks,
     pub(crate) saved: BTreeMap<u32, SavedAgent>,
+    pub(crate) rings_in_log: RingsInLog,
 }
 
 impl Gateway {
@@ -94,15 +94,11 @@ impl Gateway {
             followers: broadcast::channel(FOLLOWER_LAG).0,
             missing: Cell::new(0),
             unrecorded: Cell::new(0),
-            recording: Arc::new(Semaphore::new(RECORDING_BATCHES)),
+            unrecorded_told: Cell::new(0),
+            rings_in_log: parts.rings_in_log,
             recorded,
         };
         (gateway, receiver)
-    }
-
-    /// Batches with the audit log, not yet acknowledged.
-    pub(crate) fn recording_depth(&self) -> u64 {
-        RECORDING_BATCHES.saturating_sub(self.recording.available_permits()) as u64
     }
 
     /// Records one event of the daemon's own without waiting; it is followed and counted like any other.
@@ -114,22 +110,19 @@ impl Gateway {
         });
     }
 
-    /// Records events; waits while too many batches are on their way.
-    pub(crate) async fn record_batch(&self, events: Vec<Event>, durability: Durability) {
-        let Ok(permit) = Arc::clone(&self.recording).acquire_owned().await else {
-            return;
-        };
-        let recorded = self.recorded.clone();
+    /// Records events; the answer comes when the log acknowledged them, and is to be published.
+    pub(crate) fn record_batch(&self, events: Vec<Event>, durability: Durability) -> oneshot::Receiver<Recorded> {
+        let (sender, receiver) = oneshot::channel();
         self.audit.submit(events, durability, move |result| {
-            // The receiver lives as long as the gateway.
-            let _ = recorded.send(result);
-            drop(permit);
+            // Nobody waits any more when the gateway ends.
+            let _ = sender.send(result);
         });
+        receiver
     }
 
     /// Records one event and waits until it is on the disk: what may not happen unrecorded waits for this.
     pub(crate) async fn record_first(&self, event: Event) -> Result<u64, WireError> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let recorded = self.recorded.clone();
         self.audit.submit(vec![event], Durability::Synced, move |result| {
             let id = result
@@ -159,7 +152,6 @@ impl Gateway {
             count,
         };
         vec![
-            count("pipeline-busy", self.rings.dropped.load(Relaxed)),
             count("undecodable", self.rings.undecodable.load(Relaxed)),
             count("unrecorded", self.unrecorded.get()),
         ]
@@ -169,6 +161,7 @@ impl Gateway {
     pub(crate) fn save_state(&self) {
         let mut state = State {
             boot_id: self.hello.boot_id.clone(),
+            rings: self.rings_in_log,
             ..State::default()
         };
         for (generation, load) in self.book.borrow().loads() {

@@ -1,57 +1,223 @@
-//! Records that never arrived: the kernel numbers them per ring and processor, so a hole is a loss.
+//! Which of the kernel's records have arrived: it numbers them per ring and processor, so a number that is missing is a
+//! loss, and one that comes twice was recorded by a predecessor.
+//!
+//! Numbers may arrive out of order: a task can be preempted between taking its number and writing its record. So a
+//! number that is passed over is only told as lost after [`PATIENCE`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
 
-use aa_wire::event::Ring;
+use aa_wire::Event;
+use aa_wire::event::{Kind, Ring};
 
-/// The last number seen per ring and processor.
+/// How late a record may come.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Missing numbers that are remembered one by one, on one ring and processor; beyond, a hole is told at once.
+const OPEN_LIMIT: u64 = 65_536;
+
+/// A row of numbers that never arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hole {
+    pub(crate) ring: Ring,
+    pub(crate) cpu: u32,
+    /// The first number.
+    pub(crate) first: u64,
+    pub(crate) count: u64,
+}
+
+/// The numbers of every ring and processor.
 #[derive(Debug, Default)]
 pub(crate) struct Holes {
-    last: HashMap<(Ring, u32), u64>,
+    numbers: HashMap<(Ring, u32), Numbers>,
+    /// Not all that was ever recorded was looked at: a ring and processor may be new here and not new.
+    partial: bool,
+}
+
+#[derive(Debug)]
+struct Numbers {
+    /// One more than the greatest number seen.
+    next: u64,
+    /// Numbers passed over, and when.
+    open: BTreeMap<u64, Instant>,
+    /// Passed over in one leap too long to remember: first and count.
+    leaps: Vec<(u64, u64)>,
+}
+
+impl Numbers {
+    fn from(next: u64) -> Self {
+        Self {
+            next,
+            open: BTreeMap::new(),
+            leaps: Vec::new(),
+        }
+    }
+
+    /// Whether the number is new.
+    fn arrive(&mut self, number: u64, now: Instant) -> bool {
+        if number < self.next {
+            return self.open.remove(&number).is_some();
+        }
+        if number - self.next > OPEN_LIMIT {
+            self.leaps.push((self.next, number - self.next));
+        } else {
+            self.open.extend((self.next..number).map(|missing| (missing, now)));
+        }
+        self.next = number + 1;
+        true
+    }
 }
 
 impl Holes {
-    /// Where a predecessor of this gateway stopped.
-    pub(crate) fn seed(&mut self, ring: Ring, cpu: u32, sequence: u64) {
-        let last = self.last.entry((ring, cpu)).or_default();
-        *last = sequence.max(*last);
+    /// To be seeded with the end of a log.
+    pub(crate) fn of_end() -> Self {
+        Self {
+            partial: true,
+            ..Self::default()
+        }
     }
 
-    /// How many records are missing before this one. A number that goes back means new rings, not a loss.
-    pub(crate) fn note(&mut self, ring: Ring, cpu: u32, sequence: u64) -> u64 {
-        let last = self.last.entry((ring, cpu)).or_default();
-        let missing = sequence.saturating_sub(*last).saturating_sub(1);
-        *last = sequence;
-        missing
+    /// Takes up what a predecessor recorded, in the order of its log.
+    pub(crate) fn seed(&mut self, event: &Event, now: Instant) {
+        let (Some(ring), Some(cpu), Some(first)) = (event.ring, event.cpu, event.sequence) else {
+            return;
+        };
+        let count = if event.kind == Kind::Loss {
+            event.lost.unwrap_or(1).min(OPEN_LIMIT)
+        } else {
+            1
+        };
+        let numbers = self.numbers.entry((ring, cpu)).or_insert_with(|| Numbers::from(first));
+        for number in first..first.saturating_add(count) {
+            numbers.arrive(number, now);
+        }
+    }
+
+    /// Notes a record's number; false if it was recorded before.
+    pub(crate) fn note(&mut self, ring: Ring, cpu: u32, number: u64, now: Instant) -> bool {
+        let first = if self.partial { number } else { 1 };
+        let numbers = self.numbers.entry((ring, cpu)).or_insert_with(|| Numbers::from(first));
+        numbers.arrive(number, now)
+    }
+
+    /// Takes out what has been missing for too long.
+    pub(crate) fn overdue(&mut self, now: Instant) -> Vec<Hole> {
+        let mut holes: Vec<Hole> = Vec::new();
+        for ((ring, cpu), numbers) in &mut self.numbers {
+            let hole = |(first, count)| Hole {
+                ring: *ring,
+                cpu: *cpu,
+                first,
+                count,
+            };
+            holes.extend(numbers.leaps.drain(..).map(hole));
+            let late = |passed: Instant| now.saturating_duration_since(passed) >= PATIENCE;
+            let mut row: Option<(u64, u64)> = None;
+            numbers.open.retain(|number, passed| {
+                if !late(*passed) {
+                    return true;
+                }
+                row = match row {
+                    Some((first, count)) if first + count == *number => Some((first, count + 1)),
+                    before => {
+                        holes.extend(before.map(hole));
+                        Some((*number, 1))
+                    }
+                };
+                false
+            });
+            holes.extend(row.map(hole));
+        }
+        holes
+    }
+
+    /// Whether numbers are missing that may still come.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.numbers
+            .values()
+            .any(|numbers| !numbers.open.is_empty() || !numbers.leaps.is_empty())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use aa_wire::Timestamp;
+    use aa_wire::event::Effect;
+
     use super::*;
 
-    #[test]
-    fn a_hole_is_counted_on_its_ring_and_processor() {
-        let mut holes = Holes::default();
-        assert_eq!(holes.note(Ring::Decisions, 0, 1), 0);
-        assert_eq!(holes.note(Ring::Activity, 0, 1), 0);
-        assert_eq!(holes.note(Ring::Decisions, 1, 1), 0);
-        assert_eq!(holes.note(Ring::Decisions, 0, 5), 3);
-        assert_eq!(holes.note(Ring::Decisions, 0, 6), 0);
+    const RING: Ring = Ring::Decisions;
+
+    fn rows(holes: &mut Holes, now: Instant) -> Vec<(u32, u64, u64)> {
+        let mut rows: Vec<_> = holes
+            .overdue(now)
+            .into_iter()
+            .map(|hole| (hole.cpu, hole.first, hole.count))
+            .collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    fn recorded(kind: Kind, cpu: u32, sequence: u64, lost: Option<u64>) -> Event {
+        Event {
+            ring: Some(RING),
+            cpu: Some(cpu),
+            sequence: Some(sequence),
+            lost,
+            ..Event::bare(Timestamp::default(), kind, Effect::Denied, "open-read")
+        }
     }
 
     #[test]
-    fn what_was_lost_between_two_gateways_is_counted() {
-        let mut holes = Holes::default();
-        holes.seed(Ring::Decisions, 0, 10);
-        assert_eq!(holes.note(Ring::Decisions, 0, 12), 1);
+    fn a_hole_is_told_once_on_its_ring_and_processor_when_its_time_is_over() {
+        let (mut holes, now) = (Holes::default(), Instant::now());
+        for (ring, cpu, number) in [
+            (RING, 0, 1),
+            (Ring::Activity, 0, 1),
+            (RING, 1, 1),
+            (RING, 0, 5),
+            (RING, 0, 7),
+        ] {
+            assert!(holes.note(ring, cpu, number, now));
+        }
+        assert_eq!(rows(&mut holes, now), []);
+        assert!(holes.is_waiting());
+        assert_eq!(rows(&mut holes, now + PATIENCE), [(0, 2, 3), (0, 6, 1)]);
+        assert_eq!(rows(&mut holes, now + PATIENCE), []);
+        assert!(!holes.is_waiting());
     }
 
     #[test]
-    fn new_rings_begin_anew() {
-        let mut holes = Holes::default();
-        holes.seed(Ring::Decisions, 0, 10);
-        assert_eq!(holes.note(Ring::Decisions, 0, 1), 0);
-        assert_eq!(holes.note(Ring::Decisions, 0, 2), 0);
+    fn a_record_that_comes_late_is_neither_lost_nor_a_repetition() {
+        let (mut holes, now) = (Holes::default(), Instant::now());
+        for number in [1, 3, 2] {
+            assert!(holes.note(RING, 0, number, now));
+        }
+        assert_eq!(rows(&mut holes, now + PATIENCE), []);
+        assert!(!holes.note(RING, 0, 2, now));
+    }
+
+    #[test]
+    fn what_a_predecessor_recorded_is_not_new_and_what_it_lost_is_not_told_again() {
+        let (mut holes, now) = (Holes::default(), Instant::now());
+        for event in [
+            recorded(Kind::Decision, 0, 10, None),
+            recorded(Kind::Decision, 0, 15, None),
+            recorded(Kind::Loss, 0, 11, Some(3)),
+        ] {
+            holes.seed(&event, now);
+        }
+        assert!(!holes.note(RING, 0, 9, now), "before what was looked at");
+        assert!(!holes.note(RING, 0, 12, now), "told as lost");
+        assert!(holes.note(RING, 0, 14, now), "not recorded");
+        assert!(!holes.note(RING, 0, 15, now), "recorded");
+        assert!(holes.note(RING, 0, 17, now));
+        assert_eq!(rows(&mut holes, now + PATIENCE), [(0, 16, 1)]);
+    }
+
+    #[test]
+    fn a_leap_is_told_at_once() {
+        let (mut holes, now) = (Holes::default(), Instant::now());
+        assert!(holes.note(RING, 3, OPEN_LIMIT * 2, now));
+        assert_eq!(rows(&mut holes, now), [(3, 1, OPEN_LIMIT * 2 - 1)]);
     }
 }

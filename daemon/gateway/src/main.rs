@@ -29,11 +29,11 @@ mod status;
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aa_audit::{AuditLog, Options};
 use aa_bpf::abi::AA_ABI_VERSION;
-use aa_bpf::ring::RingSet;
+use aa_bpf::ring::Ring;
 use aa_wire::event::Effect;
 use aa_wire::{Event, WireError};
 use anyhow::{Context, Result, ensure};
@@ -46,13 +46,10 @@ use crate::gateway::{Gateway, Parts};
 use crate::holes::Holes;
 use crate::sensor_link::{Greeted, Order};
 use crate::settings::{Flags, Settings};
-use crate::state::StateFile;
+use crate::state::{RingsInLog, StateFile};
 
 /// How often policies that only a finished run used are taken out of force.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-
-/// Longer than a denial waits for the names of its stack.
-const NAMING_GRACE: Duration = Duration::from_millis(400);
 
 fn main() -> ExitCode {
     let flags = Flags::parse();
@@ -84,7 +81,9 @@ fn live(flags: Flags) -> Result<()> {
     privileges::prepare_directories(&settings, account)?;
     let listener = privileges::bind_control_socket(&settings)?;
     let (hello, [decisions, activity, plaintext], socket, inbox) = Greeted::into_parts(greeted);
-    let rings = RingSet::new(decisions, activity, plaintext).context("cannot map the kernel's rings")?;
+    let map = |descriptor| Ring::new(descriptor).context("cannot map the kernel's rings");
+    let rings = [map(decisions)?, map(activity)?, map(plaintext)?];
+    let rings_id = rings[0].id();
     privileges::drop_all(account)?;
 
     let (audit, recovery) = AuditLog::open(&settings.audit_dir, Options::default())?;
@@ -108,7 +107,7 @@ fn live(flags: Flags) -> Result<()> {
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
         let in_kernel = hello.policies_in_kernel.clone();
-        let holes = seen_before(&audit, &hello.boot_id, &saved.boot_id);
+        let (rings_in_log, holes) = seen_before(&audit, rings_id, saved.rings);
         let (rings, agents) = (ring_thread.counts.clone(), saved.agents.clone());
         let parts = Parts {
             settings,
@@ -118,36 +117,48 @@ fn live(flags: Flags) -> Result<()> {
             rings,
             stacks,
             saved: agents,
+            rings_in_log,
         };
         let (gateway, recorded) = Gateway::new(parts);
         let gateway = Rc::new(gateway);
         spawn_local(pipeline::publish(Rc::clone(&gateway), recorded));
         gateway.take_up(&saved, &in_kernel).await;
+        gateway.save_state();
         gateway.reload().await;
         run(gateway, ring_thread, records, holes, listener, link, order).await
     })
 }
 
-/// Where the log's last records of each ring stand, so that what got lost between two gateways is noticed.
-fn seen_before(audit: &AuditLog, boot_id: &str, saved_boot_id: &str) -> Holes {
+/// Which of these rings' records are in the log, so that none is recorded twice and what got lost between two gateways
+/// is noticed.
+fn seen_before(audit: &AuditLog, rings: u32, saved: RingsInLog) -> (RingsInLog, Holes) {
     const RECENT: u64 = 20_000;
-    let mut holes = Holes::default();
-    if boot_id != saved_boot_id {
-        return holes;
+    let last = audit.last().0;
+    if saved.id != rings || saved.after > last {
+        let begun = RingsInLog { id: rings, after: last };
+        return (begun, Holes::default());
     }
-    let from = audit.last().0.saturating_sub(RECENT);
-    for event in aa_audit::scan(audit.directory(), from).into_iter().flatten().flatten() {
-        if let (Some(ring), Some(cpu), Some(sequence)) = (event.ring, event.cpu, event.sequence) {
-            holes.seed(ring, cpu, sequence);
-        }
+    let from = last.saturating_sub(RECENT).max(saved.after);
+    let mut holes = if from > saved.after {
+        Holes::of_end()
+    } else {
+        Holes::default()
+    };
+    let now = Instant::now();
+    for event in aa_audit::scan(audit.directory(), from + 1)
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        holes.seed(&event, now);
     }
-    holes
+    (saved, holes)
 }
 
 async fn run(
     gateway: Rc<Gateway>,
     ring_thread: rings::RingThread,
-    records: mpsc::Receiver<Vec<decode::Record>>,
+    records: mpsc::Receiver<rings::Batch>,
     holes: Holes,
     listener: UnixListener,
     link: tokio::task::JoinHandle<Result<(), sensor_link::LinkError>>,
@@ -178,11 +189,9 @@ async fn run(
     };
     serving.abort();
     tracing::info!(why, "ending");
-    // Take nothing more out of the rings, which a successor reads on, and let what was taken reach the log: a denial
-    // may still be waiting for the names of its stack.
+    // What is under way reaches the log; the rest stays in the rings, which a successor reads on.
     let stopped = tokio::task::spawn_blocking(move || drop(ring_thread)).await;
     stopped.context("cannot stop the ring thread")?;
-    tokio::time::sleep(NAMING_GRACE).await;
     // The last record; whatever is queued before it is written too.
     let last = gateway
         .record_first(Event::lifecycle("stop", Effect::Allowed, why))

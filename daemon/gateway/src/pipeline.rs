@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aa_audit::Durability;
 use aa_wire::api::is_denial;
@@ -11,11 +11,13 @@ use aa_wire::event::{Effect, Kind, Ring};
 use aa_wire::sensor::{LossCount, Reply, Request};
 use aa_wire::{AgentId, Event, Generation, Timestamp};
 use tokio::sync::mpsc;
+use tokio::sync::oneshot::error::RecvError;
 
 use crate::decode::Record;
 use crate::describe::{Known, describe};
 use crate::gateway::{Gateway, Recorded};
-use crate::holes::Holes;
+use crate::holes::{Hole, Holes};
+use crate::rings::Batch;
 use crate::state::SavedAgent;
 
 /// How long a record of an unknown generation waits for the load under way to be known.
@@ -23,52 +25,51 @@ const LOAD_PATIENCE: Duration = Duration::from_secs(2);
 /// How often losses are asked for.
 const LOSS_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often missing numbers are looked at while there are some.
+const HOLE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Takes records until the rings end.
-pub(crate) async fn run(gateway: Rc<Gateway>, mut holes: Holes, mut batches: mpsc::Receiver<Vec<Record>>) {
-    while let Some(batch) = batches.recv().await {
-        let mut synced = Vec::new();
-        let mut written = Vec::new();
-        for record in batch {
-            let missing = holes.note(record.ring, record.cpu, record.sequence);
-            if missing > 0 {
-                gateway.missing.set(gateway.missing.get() + missing);
-                synced.push(hole(&record, missing));
-            }
-            gateway.await_generation(record.generation).await;
-            let event = gateway.describe(&record);
-            if is_denial(&event) && !event.stack.is_empty() {
-                match gateway.stacks.begin() {
-                    Some(turn) => {
-                        let gateway = Rc::clone(&gateway);
-                        tokio::task::spawn_local(async move { gateway.record_with_stack(event, turn).await });
-                    }
-                    None => synced.push(event),
+pub(crate) async fn run(gateway: Rc<Gateway>, mut holes: Holes, mut batches: mpsc::Receiver<Batch>) {
+    loop {
+        let batch = if holes.is_waiting() {
+            tokio::time::timeout(HOLE_INTERVAL, batches.recv()).await
+        } else {
+            Ok(batches.recv().await)
+        };
+        match batch {
+            Ok(None) => return,
+            Ok(Some(batch)) => {
+                let (records, settle) = batch.into_parts();
+                if gateway.record_all(records, &mut holes).await.is_err() {
+                    return;
                 }
-            } else if record.ring == Ring::Decisions {
-                synced.push(event);
-            } else {
-                written.push(event);
+                settle();
             }
+            // No record, but time has passed.
+            Err(_) => {}
         }
-        for (events, durability) in [(synced, Durability::Synced), (written, Durability::Written)] {
-            if !events.is_empty() {
-                gateway.record_batch(events, durability).await;
-            }
+        for hole in holes.overdue(Instant::now()) {
+            gateway.missing.set(gateway.missing.get() + hole.count);
+            gateway.record(missing(&hole));
         }
     }
 }
 
-fn hole(record: &Record, missing: u64) -> Event {
-    let detail = format!(
-        "{missing} records of the {} ring, processor {}, never arrived",
-        record.ring, record.cpu
-    );
-    let mut event = Event {
-        lost: Some(missing),
+fn missing(hole: &Hole) -> Event {
+    let Hole {
+        ring,
+        cpu,
+        first,
+        count,
+    } = *hole;
+    let detail = format!("{count} records of the {ring} ring, processor {cpu}, never arrived");
+    Event {
+        lost: Some(count),
+        ring: Some(ring),
+        cpu: Some(cpu),
+        sequence: Some(first),
         ..loss("ring-hole", detail)
-    };
-    (event.ring, event.cpu) = (Some(record.ring), Some(record.cpu));
-    event
+    }
 }
 
 fn loss(action: &str, detail: String) -> Event {
@@ -79,6 +80,31 @@ fn loss(action: &str, detail: String) -> Event {
 }
 
 impl Gateway {
+    /// Records and publishes a batch; those that a predecessor recorded are passed over. Fails when the log is closed.
+    async fn record_all(self: &Rc<Self>, records: Vec<Record>, holes: &mut Holes) -> Result<(), RecvError> {
+        let (mut synced, mut written) = (Vec::new(), Vec::new());
+        let now = Instant::now();
+        for record in records {
+            if !holes.note(record.ring, record.cpu, record.sequence, now) {
+                continue;
+            }
+            self.await_generation(record.generation).await;
+            let events = if record.ring == Ring::Decisions {
+                &mut synced
+            } else {
+                &mut written
+            };
+            events.push(self.describe(&record));
+        }
+        let batches = [(synced, Durability::Synced), (written, Durability::Written)];
+        let recorded =
+            batches.map(|(events, durability)| (!events.is_empty()).then(|| self.record_batch(events, durability)));
+        for recorded in recorded.into_iter().flatten() {
+            self.publish(recorded.await?);
+        }
+        Ok(())
+    }
+
     /// Waits for a load under way if it may be the one this generation comes from.
     async fn await_generation(&self, generation: u32) {
         let unknown = generation != 0 && self.book.borrow().load(Generation(generation)).is_none();
@@ -113,46 +139,61 @@ impl Gateway {
         describe(record, &known)
     }
 
-    async fn record_with_stack(&self, mut event: Event, turn: crate::stacks::Turn) {
-        if let Some(process) = &event.process {
-            let addresses = event.stack.iter().map(|frame| frame.address).collect();
-            event.stack = self
-                .stacks
-                .name(&self.sensor, process.pid, process.start_ns, addresses)
-                .await;
-        }
-        drop(turn);
-        self.record_batch(vec![event], Durability::Synced).await;
+    /// Has the names of a recorded denial's stack recorded too, if there is room to find them.
+    fn name_stack(self: &Rc<Self>, event: &Event) {
+        let (Some(process), Some(turn)) = (&event.process, self.stacks.begin()) else {
+            return;
+        };
+        let (gateway, stack) = (Rc::clone(self), event.stack.clone());
+        let (pid, start_ns) = (process.pid, process.start_ns);
+        let names = Event {
+            agent: event.agent.clone(),
+            about: Some(event.id),
+            ..Event::bare(event.time, Kind::Stack, event.effect, event.action.clone())
+        };
+        tokio::task::spawn_local(async move {
+            let named = gateway.stacks.name(&gateway.sensor, pid, start_ns, &stack).await;
+            drop(turn);
+            if let Some(stack) = named {
+                gateway.record(Event { stack, ..names });
+            }
+        });
     }
-}
 
-/// Publishes what the audit log acknowledged.
-pub(crate) async fn publish(gateway: Rc<Gateway>, mut recorded: mpsc::UnboundedReceiver<Recorded>) {
-    let mut lost_before = 0;
-    while let Some(result) = recorded.recv().await {
-        let events = match result {
+    /// Tells everyone who follows of what the audit log acknowledged, or counts that it did not.
+    fn publish(self: &Rc<Self>, recorded: Recorded) {
+        let events = match recorded {
             Ok(events) => events,
             Err(error) => {
                 tracing::error!(%error, "events were not recorded");
-                gateway.unrecorded.set(gateway.unrecorded.get() + 1);
-                continue;
+                self.unrecorded.set(self.unrecorded.get() + 1);
+                return;
             }
         };
         for event in events {
-            gateway.sessions.borrow_mut().note(&event);
+            self.sessions.borrow_mut().note(&event);
+            if is_denial(&event) && !event.stack.is_empty() {
+                self.name_stack(&event);
+            }
             // Nobody may be following.
-            let _ = gateway.followers.send(Arc::new(event));
+            let _ = self.followers.send(Arc::new(event));
         }
-        let unrecorded = gateway.unrecorded.get();
-        if unrecorded > lost_before {
-            let detail = format!("{} batches of events could not be recorded", unrecorded - lost_before);
-            let lost = Some(unrecorded - lost_before);
-            lost_before = unrecorded;
-            gateway.record(Event {
-                lost,
+        let unrecorded = self.unrecorded.get();
+        let untold = unrecorded - self.unrecorded_told.replace(unrecorded);
+        if untold > 0 {
+            let detail = format!("{untold} batches of events could not be recorded");
+            self.record(Event {
+                lost: Some(untold),
                 ..loss("unrecorded", detail)
             });
         }
+    }
+}
+
+/// Publishes the events of the daemon's own that the audit log acknowledged.
+pub(crate) async fn publish(gateway: Rc<Gateway>, mut recorded: mpsc::UnboundedReceiver<Recorded>) {
+    while let Some(result) = recorded.recv().await {
+        gateway.publish(result);
     }
 }
 

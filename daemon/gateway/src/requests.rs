@@ -1,11 +1,14 @@
 //! What each request of the control socket does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use aa_audit::AuditError;
 use aa_wire::api::{AgentRow, GovernRequest, KillTarget, POLICY_TEXT_LIMIT, PolicySource, ProcessRow, Reply, Request};
-use aa_wire::event::Effect;
+use aa_wire::event::{Effect, Kind};
 use aa_wire::sensor::{GovernedProcess, Reply as SensorReply, Request as SensorRequest};
 use aa_wire::{AgentId, EscapedBytes, Event, SessionId, Timestamp, WireError};
 
@@ -17,6 +20,8 @@ use crate::state::SavedAgent;
 /// How long `denials` waits for records still on their way.
 const SETTLE_FIRST: Duration = Duration::from_millis(10);
 const SETTLE_LIMIT: Duration = Duration::from_millis(400);
+/// How many events may stand between a denial and the names of its stack.
+const STACK_WITHIN: usize = 20_000;
 /// Bytes of an agent's name.
 const NAME_LIMIT: usize = 128;
 
@@ -77,12 +82,10 @@ impl Gateway {
 
     async fn why(&self, id: u64) -> Result<Reply, WireError> {
         let directory = self.audit.directory().to_owned();
-        let read = tokio::task::spawn_blocking(move || aa_audit::scan(&directory, id)?.next().transpose());
-        let found = read
+        let found = tokio::task::spawn_blocking(move || find_with_stack(&directory, id))
             .await
             .map_err(|_| WireError::new("internal", "reading the audit log failed"))?;
-        let found = found.map_err(|error| WireError::from_error("audit-unreadable", &error))?;
-        let event = found.filter(|event| event.id == id);
+        let event = found.map_err(|error| WireError::from_error("audit-unreadable", &error))?;
         event.map(|event| Reply::Event(Box::new(event))).ok_or_else(|| {
             WireError::new("no-such-event", format!("there is no event {id}")).hint("aasm events --denied")
         })
@@ -93,7 +96,7 @@ impl Gateway {
         let begun = Instant::now();
         // The kernel wakes the ring thread; give it and the pipeline a moment.
         tokio::time::sleep(SETTLE_FIRST).await;
-        while (self.stacks.is_busy() || self.recording_depth() > 0) && begun.elapsed() < SETTLE_LIMIT {
+        while self.rings.under_way.load(Ordering::Acquire) > 0 && begun.elapsed() < SETTLE_LIMIT {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let denials = self.sessions.borrow().of(session);
@@ -271,6 +274,24 @@ impl Gateway {
             findings: report.findings.iter().map(ToString::to_string).collect(),
         })
     }
+}
+
+/// The event of this number, its stack named if that was recorded after it.
+fn find_with_stack(directory: &Path, id: u64) -> Result<Option<Event>, AuditError> {
+    let mut events = aa_audit::scan(directory, id)?;
+    let Some(mut event) = events.next().transpose()?.filter(|event| event.id == id) else {
+        return Ok(None);
+    };
+    if !event.stack.is_empty() {
+        for later in events.take(STACK_WITHIN) {
+            let later = later?;
+            if later.kind == Kind::Stack && later.about == Some(id) {
+                event.stack = later.stack;
+                break;
+            }
+        }
+    }
+    Ok(Some(event))
 }
 
 fn bounded(text: &str) -> Result<(), WireError> {

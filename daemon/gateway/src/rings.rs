@@ -1,40 +1,75 @@
-//! The ring thread: drains the kernel's rings, decodes, hands over in batches.
+//! The ring thread: reads the kernel's rings, decodes, hands over a batch, and gives the room back to the kernel once
+//! the batch is in the audit log.
 //!
-//! The way to the pipeline is bounded. A batch that holds a record of the decisions ring waits for room, so that what is
-//! not taken stays in the kernel's ring, where the kernel counts what it must then lose; a batch of activity alone is
-//! dropped and counted.
+//! One batch is under way at a time. Until it is recorded its records stay in the ring, so that a gateway that dies
+//! loses nothing: its successor reads them again ([`crate::holes`] tells which were recorded). What the rings cannot
+//! hold meanwhile the kernel counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use aa_bpf::ring::{RingName, RingSet};
+use aa_bpf::ring;
 use aa_wire::event::Ring;
 use tokio::sync::mpsc;
 
 use crate::decode::{Record, Undecodable, decode};
 
-/// Records in one batch.
-const BATCH_RECORDS: usize = 256;
-/// Batches that may wait for the pipeline.
-pub(crate) const WAITING_BATCHES: usize = 64;
+/// Records of one ring in one batch.
+const BATCH_RECORDS: usize = 1024;
 /// How long the thread sleeps at most, to notice that it is to end.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(250);
 
 /// Where records come from; the kernel's rings, or a test.
 pub(crate) trait RecordSource: Send + 'static {
-    fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(Ring, &[u8])) -> std::io::Result<()>;
+    /// Gives records that were not given before, at most `limit` of each ring.
+    fn read(&mut self, limit: usize, each: &mut dyn FnMut(Ring, &[u8]));
+    /// What was given is recorded.
+    fn release(&mut self);
+    /// Waits until there may be more.
+    fn wait(&mut self, timeout: Duration) -> std::io::Result<()>;
 }
 
-impl RecordSource for RingSet {
-    fn poll(&mut self, timeout: Duration, each: &mut dyn FnMut(Ring, &[u8])) -> std::io::Result<()> {
-        let named = |ring: RingName| match ring {
-            RingName::Decisions => Ring::Decisions,
-            RingName::Activity => Ring::Activity,
-            RingName::Plaintext => Ring::Plaintext,
-        };
-        RingSet::poll(self, timeout, |ring, bytes| each(named(ring), bytes)).map(|_| ())
+/// The kernel's rings: decisions, activity, plaintext.
+pub(crate) type KernelRings = [ring::Ring; 3];
+
+const NAMES: [Ring; 3] = [Ring::Decisions, Ring::Activity, Ring::Plaintext];
+
+impl RecordSource for KernelRings {
+    fn read(&mut self, limit: usize, each: &mut dyn FnMut(Ring, &[u8])) {
+        for (ring, name) in self.iter_mut().zip(NAMES) {
+            ring.read(limit, |bytes| each(name, bytes));
+        }
+    }
+
+    fn release(&mut self) {
+        for ring in self {
+            ring.release();
+        }
+    }
+
+    fn wait(&mut self, timeout: Duration) -> std::io::Result<()> {
+        ring::wait(self, timeout)
+    }
+}
+
+/// Records that are under way; until it is settled the kernel keeps them.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) records: Vec<Record>,
+    settled: SyncSender<()>,
+}
+
+impl Batch {
+    /// The records and what to call when they are in the log. Dropping that instead leaves them to a successor.
+    pub(crate) fn into_parts(self) -> (Vec<Record>, impl FnOnce()) {
+        let settled = self.settled;
+        (self.records, move || {
+            // The ring thread waits for it, unless it has ended.
+            let _ = settled.send(());
+        })
     }
 }
 
@@ -44,13 +79,11 @@ pub(crate) struct RingCounts {
     pub(crate) decisions: AtomicU64,
     pub(crate) activity: AtomicU64,
     pub(crate) undecodable: AtomicU64,
-    /// Activity that was dropped because the pipeline was busy.
-    pub(crate) dropped: AtomicU64,
-    /// Polls that ended.
-    pub(crate) rounds: AtomicU64,
+    /// Records read and not yet in the log.
+    pub(crate) under_way: AtomicU64,
 }
 
-/// The thread's handle; dropping it ends the thread.
+/// The thread's handle; dropping it ends the thread once what is under way is settled or given up.
 pub(crate) struct RingThread {
     pub(crate) counts: Arc<RingCounts>,
     stop: Arc<AtomicBool>,
@@ -58,8 +91,8 @@ pub(crate) struct RingThread {
 }
 
 /// Starts the thread.
-pub(crate) fn start(source: impl RecordSource) -> std::io::Result<(RingThread, mpsc::Receiver<Vec<Record>>)> {
-    let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
+pub(crate) fn start(source: impl RecordSource) -> std::io::Result<(RingThread, mpsc::Receiver<Batch>)> {
+    let (sender, receiver) = mpsc::channel(1);
     let counts = Arc::new(RingCounts::default());
     let stop = Arc::new(AtomicBool::new(false));
     let drain = Drain {
@@ -94,7 +127,7 @@ impl Drop for RingThread {
 
 struct Drain<S> {
     source: S,
-    sender: mpsc::Sender<Vec<Record>>,
+    sender: mpsc::Sender<Batch>,
     counts: Arc<RingCounts>,
     stop: Arc<AtomicBool>,
 }
@@ -102,97 +135,120 @@ struct Drain<S> {
 impl<S: RecordSource> Drain<S> {
     fn run(mut self) {
         while !self.stop.load(Ordering::Relaxed) {
-            let mut batch = Batch::default();
-            let (counts, sender) = (&self.counts, &self.sender);
-            let polled = self.source.poll(POLL, &mut |ring, bytes| {
-                match decode(ring, bytes) {
-                    Ok(record) => batch.push(record, counts),
-                    Err(Undecodable) => drop(counts.undecodable.fetch_add(1, Ordering::Relaxed)),
-                }
-                if batch.records.len() == BATCH_RECORDS {
-                    std::mem::take(&mut batch).send(sender, counts);
-                }
-            });
-            batch.send(&self.sender, &self.counts);
-            self.counts.rounds.fetch_add(1, Ordering::Release);
-            if let Err(error) = polled {
-                tracing::error!(%error, "cannot poll the kernel's rings");
+            let records = self.read();
+            let idle = records.is_empty();
+            if !idle && !self.hand_over(records) {
+                return;
+            }
+            self.source.release();
+            self.counts.under_way.store(0, Ordering::Release);
+            if idle && let Err(error) = self.source.wait(POLL) {
+                tracing::error!(%error, "cannot wait for the kernel's rings");
                 std::thread::sleep(POLL);
             }
         }
     }
-}
 
-#[derive(Default)]
-struct Batch {
-    records: Vec<Record>,
-    must_arrive: bool,
-}
-
-impl Batch {
-    fn push(&mut self, record: Record, counts: &RingCounts) {
-        if record.ring == Ring::Decisions {
-            self.must_arrive = true;
-            counts.decisions.fetch_add(1, Ordering::Relaxed);
-        } else {
-            counts.activity.fetch_add(1, Ordering::Relaxed);
-        }
-        self.records.push(record);
+    fn read(&mut self) -> Vec<Record> {
+        let mut records = Vec::new();
+        let counts = &self.counts;
+        self.source
+            .read(BATCH_RECORDS, &mut |ring, bytes| match decode(ring, bytes) {
+                Ok(record) => {
+                    let count = match ring {
+                        Ring::Decisions => &counts.decisions,
+                        Ring::Activity | Ring::Plaintext => &counts.activity,
+                    };
+                    count.fetch_add(1, Ordering::Relaxed);
+                    counts.under_way.fetch_add(1, Ordering::Relaxed);
+                    records.push(record);
+                }
+                Err(Undecodable) => drop(counts.undecodable.fetch_add(1, Ordering::Relaxed)),
+            });
+        records
     }
 
-    fn send(self, sender: &mpsc::Sender<Vec<Record>>, counts: &RingCounts) {
-        let count = self.records.len() as u64;
-        if count == 0 {
-            return;
-        }
-        if self.must_arrive {
-            // Fails only when the pipeline is gone, and then this thread ends too.
-            let _ = sender.blocking_send(self.records);
-        } else if sender.try_send(self.records).is_err() {
-            counts.dropped.fetch_add(count, Ordering::Relaxed);
-        }
+    /// Waits until the records are in the log; false if they never will be, because the pipeline has ended.
+    fn hand_over(&self, records: Vec<Record>) -> bool {
+        let (settled, settlement): (_, Receiver<()>) = sync_channel(1);
+        self.sender.blocking_send(Batch { records, settled }).is_ok() && settlement.recv().is_ok()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::decode::tests::record_bytes;
 
-    struct Scripted(Vec<(Ring, Vec<u8>)>);
+    /// What was read and what was released, in order.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<&'static str>>>);
+
+    struct Scripted {
+        script: Vec<(Ring, Vec<u8>)>,
+        log: Log,
+    }
 
     impl RecordSource for Scripted {
-        fn poll(&mut self, _: Duration, each: &mut dyn FnMut(Ring, &[u8])) -> std::io::Result<()> {
-            for (ring, bytes) in self.0.drain(..) {
+        fn read(&mut self, _: usize, each: &mut dyn FnMut(Ring, &[u8])) {
+            for (ring, bytes) in self.script.drain(..) {
                 each(ring, &bytes);
+                self.log.0.lock().unwrap().push("read");
             }
+        }
+
+        fn release(&mut self) {
+            self.log.0.lock().unwrap().push("released");
+        }
+
+        fn wait(&mut self, _: Duration) -> std::io::Result<()> {
             std::thread::sleep(Duration::from_millis(1));
             Ok(())
         }
     }
 
-    #[test]
-    fn records_arrive_and_what_is_none_is_counted() {
+    fn scripted() -> (RingThread, mpsc::Receiver<Batch>, Log) {
         let script = vec![
             (Ring::Decisions, record_bytes(1)),
             (Ring::Decisions, vec![1, 2, 3]),
             (Ring::Activity, record_bytes(2)),
         ];
-        let (thread, mut receiver) = start(Scripted(script)).unwrap();
-        let batch = receiver.blocking_recv().unwrap();
-        assert_eq!(batch.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(thread.counts.undecodable.load(Ordering::Relaxed), 1);
+        let log = Log::default();
+        let source = Scripted {
+            script,
+            log: log.clone(),
+        };
+        let (thread, receiver) = start(source).unwrap();
+        (thread, receiver, log)
     }
 
     #[test]
-    fn activity_is_dropped_and_counted_when_nobody_takes_it() {
-        let records = BATCH_RECORDS * (WAITING_BATCHES + 2);
-        let script = (0..records).map(|_| (Ring::Activity, record_bytes(1))).collect();
-        let (thread, mut receiver) = start(Scripted(script)).unwrap();
-        while thread.counts.rounds.load(Ordering::Acquire) == 0 {
-            std::thread::yield_now();
-        }
-        assert_eq!(thread.counts.dropped.load(Ordering::Relaxed), 2 * BATCH_RECORDS as u64);
-        assert!(receiver.try_recv().is_ok());
+    fn records_arrive_and_what_is_none_is_counted() {
+        let (thread, mut receiver, _) = scripted();
+        let (records, settle) = receiver.blocking_recv().unwrap().into_parts();
+        assert_eq!(records.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(thread.counts.undecodable.load(Ordering::Relaxed), 1);
+        settle();
+    }
+
+    #[test]
+    fn the_kernel_keeps_records_until_they_are_settled() {
+        let (thread, mut receiver, log) = scripted();
+        let (_, settle) = receiver.blocking_recv().unwrap().into_parts();
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(*log.0.lock().unwrap(), ["read"; 3]);
+        settle();
+        drop(thread);
+        assert_eq!(log.0.lock().unwrap()[3], "released");
+    }
+
+    #[test]
+    fn what_is_given_up_is_never_released() {
+        let (thread, mut receiver, log) = scripted();
+        drop(receiver.blocking_recv().unwrap());
+        drop(thread);
+        assert_eq!(*log.0.lock().unwrap(), ["read"; 3]);
     }
 }

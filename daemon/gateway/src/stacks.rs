@@ -81,18 +81,11 @@ impl Stacks {
             .map(|permit| Turn { _permit: permit })
     }
 
-    /// Whether stacks are being named.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.turns.available_permits() < AT_ONCE
-    }
-
-    /// Names a stack as well as can be done in time.
-    pub(crate) async fn name(&self, sensor: &Sensor, pid: Pid, start_ns: u64, addresses: Vec<u64>) -> Vec<Frame> {
+    /// Names a stack as well as can be done in time; `None` if not at all.
+    pub(crate) async fn name(&self, sensor: &Sensor, pid: Pid, start_ns: u64, stack: &[Frame]) -> Option<Vec<Frame>> {
+        let addresses: Vec<u64> = stack.iter().map(|frame| frame.address).collect();
         let named = tokio::time::timeout(TIME_FOR_ONE, self.try_name(sensor, pid, start_ns, &addresses)).await;
-        named
-            .ok()
-            .flatten()
-            .unwrap_or_else(|| addresses.into_iter().map(bare_frame).collect())
+        named.ok().flatten()
     }
 
     async fn try_name(&self, sensor: &Sensor, pid: Pid, start_ns: u64, addresses: &[u64]) -> Option<Vec<Frame>> {

@@ -21,12 +21,23 @@ const FILE_LIMIT: u64 = 256 << 20;
 pub(crate) struct State {
     /// Numbers of another boot mean nothing.
     pub(crate) boot_id: String,
+    /// Which rings the log's records come from.
+    pub(crate) rings: RingsInLog,
     /// By the agent's number.
     pub(crate) agents: BTreeMap<u32, SavedAgent>,
     /// By generation.
     pub(crate) loads: BTreeMap<u32, SavedLoad>,
     /// Policy texts by digest.
     pub(crate) texts: BTreeMap<String, String>,
+}
+
+/// The kernel numbers records anew in new rings, so numbers in the log mean nothing before the first record of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RingsInLog {
+    /// The kernel's number of the decisions ring.
+    pub(crate) id: u32,
+    /// The log's last event before them.
+    pub(crate) after: u64,
 }
 
 /// An agent.

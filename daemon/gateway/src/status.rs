@@ -36,7 +36,7 @@ impl Gateway {
                 undecodable: self.rings.undecodable.load(Relaxed),
                 missing: self.missing.get(),
             },
-            queue_depth: self.recording_depth(),
+            queue_depth: self.rings.under_way.load(Relaxed),
             losses: self.own_losses(),
             policies: self.book.borrow().rows(),
             bad_policies: self.book.borrow().bad(),

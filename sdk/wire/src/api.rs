@@ -133,7 +133,11 @@ impl EventFilter {
             .session
             .is_none_or(|wanted| agent.is_some_and(|agent| agent.session == wanted));
         let denied = !self.denied || is_denial(event);
-        of_agent && of_session && denied && self.kind.is_none_or(|kind| kind == event.kind)
+        // The names of a stack belong to another event; who wants them apart says so.
+        let of_kind = self
+            .kind
+            .map_or(event.kind != Kind::Stack, |wanted| wanted == event.kind);
+        of_agent && of_session && denied && of_kind
     }
 }
 

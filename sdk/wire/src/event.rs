@@ -51,9 +51,13 @@ pub struct Event {
     /// The smallest rule that would allow it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_allow: Option<String>,
-    /// For a denial: the caller's user stack, the innermost frame first.
+    /// For a denial: the caller's user stack, the innermost frame first. In the denial's own record it holds addresses;
+    /// an event of kind `stack` names them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stack: Vec<Frame>,
+    /// Which earlier event this one adds to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<u64>,
     /// Of the daemon's own events and losses: what there is to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -66,7 +70,7 @@ pub struct Event {
     /// On which processor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<u32>,
-    /// The record's number on that ring and processor.
+    /// The record's number on that ring and processor; of a loss, the first number that is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
 }
@@ -90,6 +94,7 @@ impl Event {
             reason: None,
             would_allow: None,
             stack: Vec::new(),
+            about: None,
             detail: None,
             lost: None,
             ring: None,
@@ -115,6 +120,8 @@ pub enum Kind {
     Decision,
     /// A governed process began, changed its program or ended.
     Life,
+    /// Names for the stack of a denial recorded before.
+    Stack,
     /// Something is missing from the record.
     Loss,
     /// The daemon did something: start, policy change, kill.
@@ -322,7 +329,7 @@ macro_rules! display_as_in_json {
 }
 
 display_as_in_json! {
-    Kind { Decision = "decision", Life = "life", Loss = "loss", Lifecycle = "lifecycle" }
+    Kind { Decision = "decision", Life = "life", Stack = "stack", Loss = "loss", Lifecycle = "lifecycle" }
     Effect { Allowed = "allowed", Denied = "denied", WouldDeny = "would-deny", Killed = "killed" }
     Verdict { Ungoverned = "ungoverned", Allow = "allow", Ask = "ask", Deny = "deny" }
     Ring { Decisions = "decisions", Activity = "activity", Plaintext = "plaintext" }

@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 1,
+	AA_ABI_VERSION = 2,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
 	AA_MAX_POLICIES = 512,	 /* policy generations resident: in force plus being built */
@@ -50,20 +50,22 @@ enum aa_agent_flags {
 };
 
 /*
- * The automaton pool is one array of 32-bit words. An automaton is a class table of 256 16-bit entries (128 words)
- * followed by rows; a row is `accept` then one word per byte class holding the pool index of the next row. A class
- * entry is the word's offset within the row. Accept: bits 0-30 index of the decision, bit 31 `guarded`.
- * Index 0 of the pool is a dead row, so a corrupt index ends in "nothing matched", which is the section's default.
+ * The automaton pool is one array of 32-bit words; a place in it is an offset in bytes, so that a walk has nothing to
+ * scale. An automaton is a class table of 256 16-bit entries (128 words) followed by rows; a row is `accept` then one
+ * word per byte class holding the place of the next row. A class entry is the word's offset within the row, in bytes.
+ * Accept: bits 0-30 index of the decision, bit 31 `guarded`. Place 0 of the pool is a dead row, so a corrupt place ends
+ * in "nothing matched", which is the section's default.
  */
 enum aa_pool_layout {
 	AA_CLASS_WORDS = 128,
 	AA_ACCEPT_GUARDED = 0x80000000,
+	AA_POOL_SLACK_BYTES = 512, /* behind the pool: a class table may be looked up from any place in it */
 };
 
 struct aa_automaton {
-	u32 classes; /* pool index of the class table */
-	u32 start;   /* pool index of the first row */
-	u32 accepts; /* pool index of the decision table: `columns` words an entry */
+	u32 classes; /* place of the class table */
+	u32 start;   /* place of the first row */
+	u32 accepts; /* place of the decision table: `columns` words an entry */
 	u32 columns;
 };
 
@@ -111,10 +113,17 @@ struct aa_address_key {
 	u8 address[16];
 };
 
-/* Port ranges live in the pool: `count` groups of four words {from, tcp, udp, other}, sorted by `from`. */
+/* Port ranges lie in the pool at the place `ranges`: `count` groups of four words {from, tcp, udp, other}, by `from`. */
 struct aa_address_value {
 	u32 ranges;
 	u32 count;
+};
+
+/* A destination in canonical form. */
+struct aa_destination {
+	u64 address[2]; /* as aa_address_key */
+	u32 port;	/* host order */
+	u32 protocol;	/* as rules see it: MPTCP is TCP */
 };
 
 /* Who a task is: task storage, inherited in task_alloc before the child can run. */
@@ -125,15 +134,21 @@ struct aa_identity {
 	u64 program;   /* inode address of the program the last exec was allowed to run */
 	u64 argv_hash; /* of those bytes, compared again in the new address space */
 	u64 address;   /* scratch of address_of() in lib/subject.bpf.h */
+	/* The destination this task last asked for, and its decision under that policy generation. */
+	struct aa_destination last;
+	u32 last_generation; /* 0: none */
+	u32 last_decision;
 };
 
-/* One cached verdict per column for an inode; see lib/cache.bpf.h for the packing. */
+/* What is known of an inode; see lib/cache.bpf.h for the packing. */
 enum aa_cache_columns {
 	AA_CACHED_COLUMNS = 4,
 };
 
 struct aa_inode_cache {
-	u64 cells[AA_CACHED_COLUMNS];
+	u64 cells[AA_CACHED_COLUMNS]; /* a verdict per column */
+	u64 below_check;	      /* of a directory: says for what `below` holds */
+	u64 below;		      /* the path automaton's state behind the directory's name */
 };
 
 /* Who opened a socket: where a hook has no task storage (cgroup hooks before 6.18) the socket tells. */
@@ -205,8 +220,9 @@ _Static_assert(sizeof(struct aa_policy) == 88, "aa_policy");
 _Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
 _Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
 _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");
-_Static_assert(sizeof(struct aa_identity) == 40, "aa_identity");
-_Static_assert(sizeof(struct aa_inode_cache) == 32, "aa_inode_cache");
+_Static_assert(sizeof(struct aa_destination) == 24, "aa_destination");
+_Static_assert(sizeof(struct aa_identity) == 72, "aa_identity");
+_Static_assert(sizeof(struct aa_inode_cache) == 48, "aa_inode_cache");
 _Static_assert(sizeof(struct aa_socket_owner) == 16, "aa_socket_owner");
 _Static_assert(sizeof(struct aa_task_row) == 56, "aa_task_row");
 _Static_assert(sizeof(struct aa_settings) == 48, "aa_settings");

@@ -71,8 +71,11 @@ __noinline int append_token(struct aa_text *text, u64 address)
 	if (!text)
 		return -1;
 	for (u32 piece = 0; piece < AA_ARGV_BYTES / (AA_NAME_ROOM - 1); piece++) {
-		/* The position is kept in memory for the verifier's sake, as in read_path(). */
-		u32 at = text->length;
+		/*
+		 * The position is read from memory each time: the compiler would keep a pointer beside it, which the
+		 * verifier does not see the bound of ("R1 unbounded memory access", 6.12).
+		 */
+		u32 at = *(volatile u32 *)&text->length;
 		long bytes;
 
 		if (at >= AA_ARGV_BYTES - 1)
@@ -150,48 +153,36 @@ __noinline u64 hash_text(struct aa_text *text)
 	return hash | 1;
 }
 
-/* The offset behind the last slash within at most AA_PIECE bytes from `from` on, or `best`. */
-__noinline u32 slash_piece(struct aa_text *text, u32 from, u32 best)
+/* Sets `start` and `length` of the text "path\0" to its last component with the NUL. -1 if that is no name. */
+__noinline int find_last_name(struct aa_text *text)
 {
 	if (!text)
-		return 0;
+		return -1;
 
-	u32 length = text->length - from;
-	u32 start = text->start + from;
+	u32 end = text->length - 1;
 
-	for (u32 i = 0; i < AA_PIECE; i++) {
-		if (i >= length)
-			break;
-		if (text->bytes[(start + i) & (AA_PATH_BYTES - 1)] == '/')
-			best = from + i + 1;
+	for (u32 i = 0; i <= AA_NAME_MAX; i++) {
+		if (i == end || text->bytes[(end - i - 1) & (AA_PATH_BYTES - 1)] == '/') {
+			text->start = end - i;
+			text->length = i + 1;
+			return 0;
+		}
 	}
-	return best;
+	return -1;
 }
 
-/* The last component of a path, with a NUL: the first token of the argv automaton. */
-__noinline int take_file_name(struct aa_text *name, struct aa_text *path)
+/*
+ * The name a program was called by, the last component of `filename`, with its NUL, into `text`. Searched from the end,
+ * since names are short.
+ */
+static __always_inline int read_called_name(struct aa_text *text, const char *filename)
 {
-	u32 from = 0;
+	long bytes = bpf_probe_read_kernel_str(text->bytes, AA_PATH_BYTES, filename);
 
-	if (!name || !path)
+	if (bytes <= 0)
 		return -1;
-	for (u32 at = 0; at < AA_PATH_BYTES; at += AA_PIECE) {
-		if (at >= path->length)
-			break;
-		from = slash_piece(path, at, from);
-	}
-
-	u32 length = path->length - from;
-
-	if (length > AA_NAME_MAX)
-		return -1;
-	if (bpf_probe_read_kernel(name->bytes, length & AA_NAME_MAX,
-				  &path->bytes[(path->start + from) & (AA_PATH_BYTES - 1)]))
-		return -1;
-	name->bytes[length & AA_NAME_MAX] = 0;
-	name->start = 0;
-	name->length = length + 1;
-	return 0;
+	text->length = bytes;
+	return find_last_name(text);
 }
 
 #endif

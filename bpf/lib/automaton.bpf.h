@@ -3,7 +3,7 @@
  * The one matching engine in the kernel: a dense automaton walked over a bounded buffer, resumable by state.
  *
  * User space builds it from all patterns of a policy at once; see abi/policy.h for the layout of the pool. A walk is
- * one class lookup and one transition per byte. Every index is masked to the pool, so the worst a corrupt table can
+ * one class lookup and one transition per byte. Every place is masked to the pool, so the worst a corrupt table can
  * do is give a wrong verdict of this very policy, never read outside of it.
  */
 #ifndef AA_AUTOMATON_BPF_H
@@ -11,51 +11,60 @@
 
 #include "scratch.bpf.h"
 
-static __always_inline u32 *pool_words(void)
+static __always_inline u8 *pool_bytes(void)
 {
 	u32 zero = 0;
 
 	return bpf_map_lookup_elem(&automaton_pool, &zero);
 }
 
-static __always_inline u32 pool_word(u32 *pool, u32 index)
+static __always_inline u32 pool_word(const u8 *pool, u32 place)
 {
-	return pool[index & pool_mask];
+	return *(u32 *)(pool + (place & pool_mask));
 }
 
-/* At most AA_PIECE bytes of the walk below, from text->bytes[start + from] on. */
-__noinline u32 walk_piece(struct aa_text *text, u32 classes, u32 state, u32 from)
+static __always_inline u32 next_state(const u8 *pool, const u16 *class_of, u32 state, u8 byte)
 {
-	u32 *pool = pool_words();
+	return pool_word(pool, state + class_of[byte]);
+}
+
+/* At most AA_PIECE bytes of the walk below. Eight bytes are loaded at once: loads cost more than shifts. */
+__noinline u32 walk_piece(struct aa_text *text, u32 classes, u32 state, u32 from, u32 to)
+{
+	u8 *pool = pool_bytes();
 
 	if (!pool || !text)
 		return 0;
 
-	u32 length = text->length - from;
-	u32 start = text->start + from;
-	u32 class_entries = classes * 2;
+	const u16 *class_of = (u16 *)(pool + (classes & pool_mask));
 
-	for (u32 i = 0; i < AA_PIECE; i++) {
-		if (i >= length)
+	for (u32 i = 0; i < AA_PIECE; i += 8) {
+		u64 bytes = *(u64 *)&text->bytes[(from + i) & (AA_PATH_BYTES - 1)];
+		u32 left = to - from - i;
+
+		if (from + i >= to)
 			break;
-		u32 byte = text->bytes[(start + i) & (AA_PATH_BYTES - 1)];
-		/* The mask in entries of 16 bits: twice the words, less one. */
-		u32 column = ((u16 *)pool)[(class_entries + byte) & (pool_mask * 2 + 1)];
-
-		state = pool[(state + column) & pool_mask];
+#pragma unroll
+		for (u32 k = 0; k < 8; k++) {
+			if (k == left)
+				return state;
+			state = next_state(pool, class_of, state, bytes);
+			bytes >>= 8;
+		}
 	}
 	return state;
 }
 
-/* Walks all of the text from `state` and returns the state reached; state 0 is dead and stays so. */
-__noinline u32 walk_automaton(struct aa_text *text, u32 classes, u32 state)
+/* Walks text->bytes[from..to) from `state` and returns the state reached; state 0 is dead and stays so. */
+__noinline u32 walk_automaton(struct aa_text *text, u32 classes, u32 state, u32 from, u32 to)
 {
 	if (!text)
 		return 0;
-	for (u32 from = 0; from < AA_PATH_BYTES; from += AA_PIECE) {
-		if (from >= text->length)
+	for (u32 i = 0; i < AA_PATH_BYTES; i += AA_PIECE) {
+		if (from >= to)
 			break;
-		state = walk_piece(text, classes, state, from);
+		state = walk_piece(text, classes, state, from, to);
+		from += AA_PIECE;
 	}
 	return state;
 }

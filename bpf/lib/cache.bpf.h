@@ -8,7 +8,11 @@
  *
  * and is stored xored with a mix of the mount it was reached through: the same inode behind another mount has another
  * name, and there the cell does not decode. The epoch rises when any directory moves or any mount changes. A regular
- * file with several hard links has several names and is never cached; rename and link empty the cells.
+ * file with several hard links has several names and is never cached; rename and link empty the cells. Nothing is
+ * cached where others than this kernel rename (d_revalidate: network file systems, /proc).
+ *
+ * Of a directory there is also the state its name leaves the path automaton in. What lies in it is then judged by its
+ * last component, without a look at the path.
  */
 #ifndef AA_CACHE_BPF_H
 #define AA_CACHE_BPF_H
@@ -59,6 +63,27 @@ static __always_inline u64 encode_cell(u32 decision, u64 tag, u64 vfsmount)
 	if (rule > AA_CELL_RULES)
 		return 0;
 	return (tag | (decision & 0xf) | (u64)rule << 4) ^ mix_mount(vfsmount);
+}
+
+/* Says for which policy, epoch, mount and state a directory's state holds; a state read half new does not fit it. */
+static __always_inline u64 check_of(u64 tag, u64 vfsmount, u64 state)
+{
+	return (tag ^ mix_mount(vfsmount)) + state * 0xd6e8feb86659fd93ULL;
+}
+
+/* Whether the inode was judged not long ago, as far as we remember; remembers it. */
+static __always_inline int second_sight(u64 inode_address)
+{
+	u64 hash = inode_address * 0x9e3779b97f4a7c15ULL;
+	u32 index = (u32)(hash >> 40) & (AA_SIGHTS - 1);
+	u32 *mark = bpf_map_lookup_elem(&sights, &index);
+	int again;
+
+	if (!mark)
+		return 1;
+	again = *mark == (u32)hash;
+	*mark = hash;
+	return again;
 }
 
 static __always_inline void raise_epoch(void)

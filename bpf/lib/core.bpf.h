@@ -58,6 +58,7 @@ enum aa_kernel_constants {
 	AA_PTRACE_MODE_ATTACH = 0x02,
 	AA_NAME_MAX = 255,
 	AA_RENAME_EXCHANGE = 2,
+	AA_DCACHE_OP_REVALIDATE = 0x4, /* include/linux/dcache.h: others may rename the object */
 };
 
 /* SB_NOUSER: a superblock no mount of user space can show (pipefs, sockfs, anon_inodefs, memfd's tmpfs). */
@@ -89,6 +90,7 @@ struct inode {
 };
 
 struct dentry {
+	u32 d_flags;
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
@@ -159,6 +161,8 @@ struct cgroup {
 	struct kernfs_node *kn;
 };
 
+struct bpf_local_storage;
+
 struct css_set {
 	struct cgroup *dfl_cgrp;
 };
@@ -174,6 +178,7 @@ struct task_struct {
 	const struct cred *cred;
 	struct mm_struct *mm;
 	struct nsproxy *nsproxy;
+	struct bpf_local_storage *bpf_storage;
 	char comm[16];
 };
 

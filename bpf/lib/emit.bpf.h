@@ -78,6 +78,11 @@ __noinline int send_event(struct aa_scratch *s, u32 ring)
 	u32 end = 0;
 
 	read_executable(s);
+	/* What was judged from its directory's state is named now. */
+	if (!s->object.length && s->object.dentry)
+		read_path(&s->object, s->object.dentry, s->object.vfsmount);
+	if (!s->second.length && s->second.dentry)
+		read_path(&s->second, s->second.dentry, s->second.vfsmount);
 	end = append_text(s, end, &s->executable, &event->executable_bytes);
 	end = append_text(s, end, &s->object, &event->object_bytes);
 	end = append_text(s, end, &s->second, &event->second_bytes);
@@ -117,14 +122,20 @@ static __always_inline void fill_event(struct aa_scratch *s, const struct subjec
 	event->errno_returned = effect == AA_EFFECT_DENIED ? AA_EPERM : 0;
 }
 
-/* A fresh record: what earlier users of the scratch left is gone. */
+static __always_inline void reset_text(struct aa_text *text)
+{
+	text->length = 0;
+	text->last = AA_NO_NAME;
+	text->flags = 0;
+	text->dentry = 0;
+}
+
+/* A fresh record: what earlier users of the scratch left is gone. Of the stack only as many frames count as it says. */
 static __always_inline void reset_event(struct aa_scratch *s)
 {
-	__builtin_memset(&s->event, 0, sizeof(s->event));
-	s->object.length = 0;
-	s->object.flags = 0;
-	s->second.length = 0;
-	s->second.flags = 0;
+	__builtin_memset(&s->event, 0, offsetof(struct aa_event, stack));
+	reset_text(&s->object);
+	reset_text(&s->second);
 }
 
 #endif

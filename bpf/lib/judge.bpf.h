@@ -96,21 +96,45 @@ static __always_inline int refuse_outright(void *ctx, const struct subject *subj
 	return ret;
 }
 
-/* The decisions of all columns for a text whose bytes are in place. Returns 0, or -1 without the pool. */
+/* The decisions of all columns for what the path automaton said of a whole name. */
+static __always_inline void take_decisions(struct aa_text *text, const u8 *pool, const struct aa_policy *policy, u32 state)
+{
+	u32 accept = pool_word(pool, state);
+	u32 at = policy->paths.accepts + (accept & ~AA_ACCEPT_GUARDED) * AA_COLUMNS * sizeof(u32);
+
+	text->guarded = (accept & AA_ACCEPT_GUARDED) != 0;
+	for (u32 i = 0; i < AA_COLUMNS; i++)
+		text->columns[i] = pool_word(pool, at + i * sizeof(u32));
+}
+
+/*
+ * The decisions of all columns for a text whose bytes are in place, and the state before its last component. Returns 0,
+ * or -1 without the pool.
+ */
 __noinline int decide_text(struct aa_text *text, struct aa_policy *policy)
 {
-	u32 *pool = pool_words();
+	u8 *pool = pool_bytes();
 
 	if (!pool || !text || !policy)
 		return -1;
 
-	u32 state = walk_automaton(text, policy->paths.classes, policy->paths.start);
-	u32 accept = pool_word(pool, state);
-	u32 at = policy->paths.accepts + (accept & ~AA_ACCEPT_GUARDED) * AA_COLUMNS;
+	u32 end = text->start + text->length;
+	u32 last = text->last < text->length ? end - text->last - 1 : text->start;
 
-	text->guarded = (accept & AA_ACCEPT_GUARDED) != 0;
-	for (u32 i = 0; i < AA_COLUMNS; i++)
-		text->columns[i] = pool_word(pool, at + i);
+	text->below = walk_automaton(text, policy->paths.classes, policy->paths.start, text->start, last);
+	take_decisions(text, pool, policy, walk_automaton(text, policy->paths.classes, text->below, last, end));
+	return 0;
+}
+
+/* The same for the object at `dentry` in a directory whose state is known: its last component is read and walked. */
+__noinline int decide_below(struct aa_text *text, struct aa_policy *policy, u64 dentry, u32 state)
+{
+	u8 *pool = pool_bytes();
+
+	if (!pool || !text || !policy || read_last(text, dentry))
+		return -1;
+	state = walk_automaton(text, policy->paths.classes, state, text->start, AA_PATH_BYTES - 1);
+	take_decisions(text, pool, policy, state);
 	return 0;
 }
 
@@ -143,6 +167,46 @@ __noinline int judge_path(struct aa_scratch *s, struct aa_policy *policy, u64 de
 		for (u32 i = 0; i < AA_COLUMNS; i++)
 			text->columns[i] = stricter_if_written(text->columns[i], first_name->columns[i]);
 		text->guarded |= first_name->guarded;
+	}
+	return 0;
+}
+
+/*
+ * Decides all columns for the object `dentry` behind `mount`, into s->object (or s->second): from the state of its
+ * directory where that is known, else by its whole path, and then the directory's state is known. LSM programs only,
+ * since inode storage is. Returns 0 or an aa_reason.
+ */
+static __always_inline int judge_object(struct aa_scratch *s, const struct subject *subject, struct dentry *dentry,
+					struct vfsmount *mount, u32 second)
+{
+	struct aa_text *text = second ? &s->second : &s->object;
+	struct aa_policy *policy = subject->policy;
+	struct dentry *parent = dentry->d_parent;
+	struct inode *directory = parent->d_inode;
+	u64 vfsmount = address_of(subject->identity, mount);
+	u64 address = address_of(subject->identity, dentry);
+	u64 tag = current_tag(policy->generation);
+	int reason;
+
+	if (subject->fault == AA_FAULT_PATH)
+		return AA_REASON_UNREADABLE_PATH;
+	text->dentry = address;
+	text->vfsmount = vfsmount;
+	/* The last component of a mount's root is the name of the mount point, which lies in another directory. */
+	if (dentry == mount->mnt_root || dentry == parent || (dentry->d_flags & AA_DCACHE_OP_REVALIDATE))
+		tag = 0;
+
+	struct aa_inode_cache *known = tag ? bpf_inode_storage_get(&inode_verdicts, directory, 0, 0) : 0;
+
+	if (known && known->below_check == check_of(tag, vfsmount, known->below))
+		return decide_below(text, policy, address, known->below) ? AA_REASON_UNREADABLE_PATH : 0;
+	reason = judge_path(s, policy, address, vfsmount, second);
+	if (reason || !tag || (text->flags & AA_OBJECT_ALIASED))
+		return reason;
+	known = bpf_inode_storage_get(&inode_verdicts, directory, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (known) {
+		known->below_check = check_of(tag, vfsmount, text->below);
+		known->below = text->below;
 	}
 	return 0;
 }

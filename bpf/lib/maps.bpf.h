@@ -16,13 +16,28 @@ struct {
 	__type(value, struct aa_identity);
 } identities SEC(".maps");
 
-/* Cached verdicts of an inode. Written by the judge, emptied by rename and link. */
+/* Cached verdicts of an inode, and a directory's state. Written by the judge, emptied by rename and link. */
 struct {
 	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct aa_inode_cache);
 } inode_verdicts SEC(".maps");
+
+/*
+ * Inodes that were judged not long ago, by a hash of their address. Only a hint: making an inode's storage costs more
+ * than judging most files once, so a file gets its cells when it comes a second time.
+ */
+enum aa_sight_limits {
+	AA_SIGHTS = 16384,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_SIGHTS);
+	__type(key, u32);
+	__type(value, u32);
+} sights SEC(".maps");
 
 /* Who opened a socket. Written at socket creation and at the first addressed send. */
 struct {
@@ -67,18 +82,18 @@ struct {
 
 /*
  * Automata, decision tables and port ranges of all resident policies: one value, mapped writable by the sensor alone,
- * which builds a generation beside those in use. The loader sets the real value size (a power of two of words).
+ * which builds a generation beside those in use. The loader sets the real value size: a power of two, and the slack.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(key_size, sizeof(u32));
-	__uint(value_size, 1 << 16);
+	__uint(value_size, (1 << 16) + AA_POOL_SLACK_BYTES);
 } automaton_pool SEC(".maps");
 
-/* Words in the pool minus one; set by the loader together with the map's value size. */
-const volatile u32 pool_mask = (1 << 14) - 1;
+/* Which bits of a place are in the pool: its bytes minus one, word by word. The loader sets it with the map's size. */
+const volatile u32 pool_mask = ((1 << 14) - 1) * 4;
 
 /* Selectors by uid and by cgroup id: the slot whose policy governs, plus one. Sensor writes. */
 struct {
@@ -153,9 +168,7 @@ struct {
 struct aa_seen_key {
 	u32 agent;
 	u32 generation;
-	u8 address[16];
-	u32 port;
-	u32 protocol;
+	struct aa_destination destination;
 };
 
 struct {

@@ -12,24 +12,92 @@
 
 #include "scratch.bpf.h"
 
+enum aa_last {
+	AA_NO_NAME = 0xffffffff, /* no component was read yet */
+};
+
 #define READ_FIELD(destination, source, field) \
 	bpf_probe_read_kernel(&(destination), sizeof(destination), \
 			      __builtin_preserve_access_index(&((source)->field)))
 
-/* Puts "/name" before what is there. */
-static __always_inline int prepend_name(struct aa_text *text, struct dentry *dentry)
+/* Where a field lies behind another of the same struct: known once the program is loaded. */
+#define FIELD_DISTANCE(type, from, to) (bpf_core_field_offset(type, to) - bpf_core_field_offset(type, from))
+
+/* Whether all that is looked for lies in a window; where it does not, no path can be read, which denies. */
+static __always_inline int windows_fit(void)
 {
-	struct qstr name = {};
+	const u32 room = AA_WINDOW_BYTES - 8;
+
+	return FIELD_DISTANCE(struct dentry, d_parent, d_name.name) <= room &&
+	       FIELD_DISTANCE(struct dentry, d_parent, d_name.len) <= room &&
+	       FIELD_DISTANCE(struct mount, mnt_parent, mnt_mountpoint) <= room &&
+	       FIELD_DISTANCE(struct mount, mnt_parent, mnt.mnt_root) <= room &&
+	       FIELD_DISTANCE(struct mount, mnt_parent, mnt.mnt_sb) <= room;
+}
+
+/* A word of the window, `distance` bytes from where it begins. */
+static __always_inline u64 window_word(struct aa_text *text, u32 distance)
+{
+	return *(u64 *)&text->window[(AA_WINDOW_AT + distance) & 127];
+}
+
+/* Looks at the kernel's memory from `address` on. One read for several fields: reads are what a path costs. */
+static __always_inline int open_window(struct aa_text *text, u64 address)
+{
+	return bpf_probe_read_kernel(&text->window[AA_WINDOW_AT], AA_WINDOW_BYTES, (void *)address);
+}
+
+/*
+ * Puts "/name" of the dentry in the window before what is there. A name that lies in the window is copied from its end
+ * to its beginning, a word at a time; what that writes too far to the left is where the next name goes.
+ */
+static __always_inline int prepend_name(struct aa_text *text, u64 window_address)
+{
+	u64 name = window_word(text, FIELD_DISTANCE(struct dentry, d_parent, d_name.name));
+	u32 length = window_word(text, FIELD_DISTANCE(struct dentry, d_parent, d_name.len));
+	u64 offset = name - window_address;
 	u32 at = text->start;
 
-	if (READ_FIELD(name.len, dentry, d_name.len) || READ_FIELD(name.name, dentry, d_name.name))
+	if (length > AA_NAME_MAX || length + 1 > at)
 		return -1;
-	if (name.len > AA_NAME_MAX || name.len + 1 > at)
+	if (text->last == AA_NO_NAME)
+		text->last = length;
+	text->start = at - length - 1;
+	if (offset <= AA_WINDOW_BYTES && offset + length <= AA_WINDOW_BYTES && at > AA_WINDOW_BYTES) {
+		u32 from = AA_WINDOW_AT + offset + length;
+
+		for (u32 done = 0; done < AA_WINDOW_BYTES; done += 8) {
+			if (done >= length)
+				break;
+			from -= 8;
+			at -= 8;
+			*(u64 *)&text->bytes[at & (AA_PATH_BYTES - 1)] = *(u64 *)&text->window[from & 127];
+		}
+	} else if (bpf_probe_read_kernel(&text->bytes[(at - length) & (AA_PATH_BYTES - 1)], length & AA_NAME_MAX, (void *)name)) {
 		return -1;
-	at -= name.len + 1;
-	text->start = at;
-	text->bytes[at & (AA_PATH_BYTES - 1)] = '/';
-	return bpf_probe_read_kernel(&text->bytes[(at + 1) & (AA_PATH_BYTES - 1)], name.len & AA_NAME_MAX, name.name);
+	}
+	text->bytes[text->start & (AA_PATH_BYTES - 1)] = '/';
+	return 0;
+}
+
+/* Empties the text: names go before its end. The last byte stays free: PATH_MAX counts a NUL. */
+static __always_inline void begin_text(struct aa_text *text)
+{
+	text->start = AA_PATH_BYTES - 1;
+	text->length = 0;
+	text->last = AA_NO_NAME;
+	text->flags = 0;
+}
+
+/* The last component alone, with its slash. A global function as read_path() below. */
+__noinline int read_last(struct aa_text *text, u64 dentry_address)
+{
+	u64 window = dentry_address + bpf_core_field_offset(struct dentry, d_parent);
+
+	if (!text || !windows_fit())
+		return -1;
+	begin_text(text);
+	return open_window(text, window) ? -1 : prepend_name(text, window);
 }
 
 enum aa_climb {
@@ -49,22 +117,24 @@ __noinline int climb_piece(struct aa_text *text, u64 stop_address)
 	if (!text)
 		return AA_CLIMB_FAILED;
 
-	struct dentry *dentry = (void *)text->cursor;
+	u64 dentry = text->cursor;
 
 	for (u32 i = 0; i < AA_CLIMB_PIECE; i++) {
-		struct dentry *parent = 0;
+		u64 window = dentry + bpf_core_field_offset(struct dentry, d_parent);
+		u64 parent;
 
-		if ((u64)dentry == stop_address)
+		if (dentry == stop_address)
 			return AA_CLIMB_REACHED;
-		if (READ_FIELD(parent, dentry, d_parent))
+		if (open_window(text, window))
 			return AA_CLIMB_FAILED;
+		parent = window_word(text, 0);
 		if (parent == dentry)
 			return AA_CLIMB_DISCONNECTED;
-		if (prepend_name(text, dentry))
+		if (prepend_name(text, window))
 			return AA_CLIMB_FAILED;
 		dentry = parent;
 	}
-	text->cursor = (u64)dentry;
+	text->cursor = dentry;
 	return AA_CLIMB_UNDER_WAY;
 }
 
@@ -87,41 +157,53 @@ enum aa_mount_depth {
 	AA_MOUNT_DEPTH = 16, /* mounts on mounts; deeper is unreadable, so denied */
 };
 
+/* Fills text->mount. A function of its own, so that its frame does not stand below that of climb_names(). */
+__noinline int look_at_mount(struct aa_text *text, u64 mount)
+{
+	struct super_block *sb;
+	struct dentry *sb_root = 0;
+
+	if (!text || open_window(text, mount + bpf_core_field_offset(struct mount, mnt_parent)))
+		return -1;
+	text->mount.above = window_word(text, 0);
+	text->mount.point = window_word(text, FIELD_DISTANCE(struct mount, mnt_parent, mnt_mountpoint));
+	text->mount.root = window_word(text, FIELD_DISTANCE(struct mount, mnt_parent, mnt.mnt_root));
+	sb = (void *)window_word(text, FIELD_DISTANCE(struct mount, mnt_parent, mnt.mnt_sb));
+	if (READ_FIELD(sb_root, sb, s_root))
+		return -1;
+	text->mount.sb_root = (u64)sb_root;
+	return 0;
+}
+
 /*
  * Names from `dentry` to the root of its mount tree. Returns 0 or -1; marks the text where an object has another name
  * too: behind a bind mount, in a detached tree, or in another mount namespace.
  */
-static __always_inline int climb_mounts(struct aa_text *text, struct dentry *dentry, struct mount *mount)
+static __always_inline int climb_mounts(struct aa_text *text, u64 dentry, u64 mount)
 {
 	for (u32 i = 0; i < AA_MOUNT_DEPTH; i++) {
-		struct mount *above = 0;
-		struct super_block *sb = 0;
-		struct dentry *root = 0, *sb_root = 0;
-		struct mnt_namespace *theirs = 0;
 		int climbed;
 
-		if (READ_FIELD(root, mount, mnt.mnt_root) || READ_FIELD(above, mount, mnt_parent) ||
-		    READ_FIELD(sb, mount, mnt.mnt_sb) || READ_FIELD(sb_root, sb, s_root))
+		if (look_at_mount(text, mount))
 			return -1;
-		climbed = climb_names(text, (u64)dentry, (u64)root);
+		climbed = dentry == text->mount.root ? AA_CLIMB_REACHED : climb_names(text, dentry, text->mount.root);
 		if (climbed == AA_CLIMB_FAILED)
 			return -1;
-		if (climbed == AA_CLIMB_DISCONNECTED || sb_root != root)
+		if (climbed == AA_CLIMB_DISCONNECTED || text->mount.root != text->mount.sb_root)
 			text->flags |= AA_OBJECT_ALIASED;
 		if (climbed == AA_CLIMB_DISCONNECTED)
 			return 0;
-		if (above == mount) {
-			struct task_struct *task = (void *)bpf_get_current_task();
+		if (text->mount.above == mount) {
+			struct mnt_namespace *theirs = 0;
 
-			if (READ_FIELD(theirs, mount, mnt_ns))
+			if (READ_FIELD(theirs, (struct mount *)mount, mnt_ns))
 				return -1;
-			if (theirs != BPF_CORE_READ(task, nsproxy, mnt_ns))
+			if (theirs != bpf_get_current_task_btf()->nsproxy->mnt_ns)
 				text->flags |= AA_OBJECT_ALIASED;
 			return 0;
 		}
-		if (READ_FIELD(dentry, mount, mnt_mountpoint))
-			return -1;
-		mount = above;
+		dentry = text->mount.point;
+		mount = text->mount.above;
 	}
 	return -1;
 }
@@ -138,15 +220,13 @@ __noinline int read_path(struct aa_text *text, u64 dentry_address, u64 vfsmount_
 {
 	int failed;
 
-	if (!text)
+	if (!text || !windows_fit())
 		return -1;
-	text->length = 0;
-	text->flags = 0;
-	text->start = AA_PATH_BYTES - 1; /* the last byte stays free: PATH_MAX counts a NUL */
+	begin_text(text);
 	if (vfsmount_address) {
 		u64 mount = vfsmount_address - bpf_core_field_offset(struct mount, mnt);
 
-		failed = climb_mounts(text, (void *)dentry_address, (void *)mount);
+		failed = climb_mounts(text, dentry_address, mount);
 	} else {
 		failed = climb_names(text, dentry_address, 0) != AA_CLIMB_DISCONNECTED;
 	}
@@ -154,6 +234,7 @@ __noinline int read_path(struct aa_text *text, u64 dentry_address, u64 vfsmount_
 		return -1;
 	if (text->start == AA_PATH_BYTES - 1) {
 		text->start = AA_PATH_BYTES - 2;
+		text->last = 0;
 		text->bytes[AA_PATH_BYTES - 2] = '/';
 	}
 	text->length = AA_PATH_BYTES - 1 - text->start;

@@ -20,15 +20,37 @@ enum aa_scratch_limits {
 	AA_PIECE = 64,
 	/* A name may begin at the last byte of the path and be AA_NAME_MAX long: room for the verifier's worst case. */
 	AA_NAME_ROOM = 256,
+	/* Bytes of a struct dentry from d_parent on: most names lie in them whole. */
+	AA_WINDOW_BYTES = 80,
+	AA_WINDOW_AT = 8, /* the copy of a name in there may begin up to a word earlier */
+	AA_WINDOW_ROOM = 144,
 };
 
+/* Addresses found in a struct mount. */
+struct aa_mount_view {
+	u64 above; /* the mount it is mounted on; itself at the top */
+	u64 point; /* the dentry it is mounted at */
+	u64 root;  /* its root dentry */
+	u64 sb_root; /* its superblock's root dentry */
+};
+
+/*
+ * A name. `bytes[start..start + length)` is the whole path, or nothing if length is 0: an object that was judged from
+ * its directory's state has only its last component there, and its path is read when a record needs it.
+ */
 struct aa_text {
 	u32 start;
 	u32 length;
+	u32 last;  /* bytes of the last component, without the slash before it; they end at AA_PATH_BYTES - 1 */
 	u32 flags; /* enum aa_object_flags */
-	u64 cursor;  /* of a walk that is under way */
-	u32 guarded; /* a directory: rules protect names below it */
+	u64 cursor;   /* of a walk that is under way */
+	u64 dentry;   /* whose name it is */
+	u64 vfsmount; /* behind which mount */
+	struct aa_mount_view mount; /* of a walk that is under way */
+	u32 below;    /* the automaton's state before the last component */
+	u32 guarded;  /* a directory: rules protect names below it */
 	u32 columns[AA_COLUMNS]; /* decisions, enum aa_path_column */
+	u8 window[AA_WINDOW_ROOM]; /* the part of a struct dentry or mount that is being looked at */
 	u8 bytes[AA_PATH_BYTES + AA_NAME_ROOM];
 };
 
@@ -38,7 +60,6 @@ struct aa_scratch {
 	struct aa_text object;
 	struct aa_text second;
 	struct aa_text executable; /* read when a record is sent; free for a judgement until then */
-	struct aa_text name;
 	struct aa_event event;
 	u8 data[AA_EVENT_DATA_BYTES + AA_PATH_BYTES]; /* one more path of room for the verifier's worst case */
 };

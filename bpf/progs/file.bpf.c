@@ -21,10 +21,14 @@ static __always_inline int is_directory(struct inode *inode)
 	return (inode->i_mode & AA_S_IFMT) == AA_S_IFDIR;
 }
 
-/* A regular file of several hard links has several names: no one name's verdict may stand for it. */
-static __always_inline int cacheable(struct inode *inode)
+/*
+ * A regular file of several hard links has several names: no one name's verdict may stand for it. Nor for what others
+ * may rename.
+ */
+static __always_inline int cacheable(struct inode *inode, struct dentry *dentry)
 {
-	return (inode->i_mode & AA_S_IFMT) != AA_S_IFREG || inode->i_nlink == 1;
+	return ((inode->i_mode & AA_S_IFMT) != AA_S_IFREG || inode->i_nlink == 1) &&
+	       !(dentry->d_flags & AA_DCACHE_OP_REVALIDATE);
 }
 
 /* The strictest cached decision of the columns asked for, or -1. */
@@ -68,7 +72,7 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 		return refuse_outright(ctx, subject, action, AA_REASON_NO_POLICY, 0, 0, 0, 0);
 
 	u64 vfsmount = address_of(subject->identity, file->f_path.mnt);
-	u64 tag = cacheable(inode) ? current_tag(policy->generation) : 0;
+	u64 tag = cacheable(inode, file->f_path.dentry) ? current_tag(policy->generation) : 0;
 
 	if (tag && !subject->killed) {
 		s64 cached = cached_decision(inode, tag, vfsmount, first, other);
@@ -84,8 +88,7 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 	reset_event(s);
 
 	struct judgement j;
-	int reason = (subject->fault == AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
-			judge_path(s, policy, address_of(subject->identity, file->f_path.dentry), vfsmount, 0);
+	int reason = judge_object(s, subject, file->f_path.dentry, file->f_path.mnt, 0);
 
 	if (reason) {
 		j.decision = DECISION_CLOSED;
@@ -93,7 +96,7 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 	} else {
 		u32 a = s->object.columns[first % AA_COLUMNS], b = s->object.columns[other % AA_COLUMNS];
 
-		if (tag)
+		if (tag && second_sight(address_of(subject->identity, inode)))
 			cache_decisions(inode, &s->object, tag, vfsmount);
 		j.decision = stricter(a, b);
 		if (only_written)
@@ -204,9 +207,7 @@ static __always_inline int judge_name(void *ctx, const struct path *directory, s
 	reset_event(s);
 
 	struct judgement j;
-	int reason = (subject.fault == AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
-			judge_path(s, subject.policy, address_of(subject.identity, dentry),
-				   address_of(subject.identity, directory->mnt), 0);
+	int reason = judge_object(s, &subject, dentry, directory->mnt, 0);
 
 	j.decision = reason ? DECISION_CLOSED : s->object.columns[AA_COLUMN_WRITE];
 	j.reason = reason ?: reason_of(j.decision);
@@ -304,13 +305,10 @@ static __always_inline int judge_two_names(void *ctx, struct vfsmount *old_mount
 	reset_event(s);
 
 	struct judgement j;
-	int reason = (subject.fault == AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
-			judge_path(s, subject.policy, address_of(subject.identity, old),
-				   address_of(subject.identity, old_mount), 0);
+	int reason = judge_object(s, &subject, old, old_mount, 0);
 
 	if (!reason)
-		reason = judge_path(s, subject.policy, address_of(subject.identity, new),
-				    address_of(subject.identity, new_mount), 1);
+		reason = judge_object(s, &subject, new, new_mount, 1);
 	if (reason) {
 		j.decision = DECISION_CLOSED;
 		j.reason = reason;
@@ -412,6 +410,13 @@ int BPF_PROG(forget_moved_directory, struct renamedata *rd, int ret)
 
 SEC("lsm/sb_mount")
 int BPF_PROG(forget_on_mount)
+{
+	raise_epoch();
+	return 0;
+}
+
+SEC("lsm/sb_umount")
+int BPF_PROG(forget_on_umount)
 {
 	raise_epoch();
 	return 0;

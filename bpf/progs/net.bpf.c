@@ -11,19 +11,13 @@
 
 AA_LICENSE;
 
-struct destination {
-	u8 address[16];
-	u16 port; /* host order */
-	u16 protocol;
-};
-
 enum aa_classify {
 	AA_ADDRESS_JUDGE = 0,
 	AA_ADDRESS_NONE = 1,	   /* not an internet address: nothing to judge here */
 	AA_ADDRESS_UNREADABLE = 2,
 };
 
-static __always_inline void set_v4(u8 *address, u32 v4)
+static __always_inline void set_v4(u64 *address, u32 v4)
 {
 	u32 *words = (u32 *)address;
 
@@ -37,7 +31,7 @@ static __always_inline void set_v4(u8 *address, u32 v4)
  * One form for every way to write an address: NAT64's well-known prefix folds to IPv4 (RFC 6052), and in a
  * destination the unspecified address is this host (RFC 1122 3.2.1.3; Linux connects it to loopback).
  */
-static __always_inline void canonicalise(u8 *address, int destination)
+static __always_inline void canonicalise(u64 *address, int destination)
 {
 	u32 *words = (u32 *)address;
 
@@ -60,14 +54,17 @@ static __always_inline u16 rule_protocol(struct sock *sk)
 }
 
 /* Reads a kernel copy of a sockaddr. `socket_family` only says what AF_UNSPEC means (udp_sendmsg takes it for IPv4). */
-static __always_inline int read_address(struct destination *to, void *address, u32 length, u16 socket_family, int sending)
+static __always_inline int read_address(struct aa_destination *to, void *address, u32 length, u16 socket_family, int sending)
 {
-	struct aa_sockaddr_in6 raw = {};
+	struct aa_sockaddr_in6 raw __attribute__((aligned(8))) = {};
 	struct aa_sockaddr_in *v4 = (void *)&raw;
-	u16 family = 0;
 
-	if (length < sizeof(family) || bpf_probe_read_kernel(&family, sizeof(family), address))
+	/* One read for all families. The kernel's copy has room for every address; what lies behind `length` is not used. */
+	if (length < sizeof(raw.family) || bpf_probe_read_kernel(&raw, 24, address))
 		return AA_ADDRESS_UNREADABLE;
+
+	u16 family = raw.family;
+
 	if (family == AA_AF_UNSPEC) {
 		/* In connect it dissolves an association. In send, an IPv4 socket takes it for an IPv4 address. */
 		if (!sending || socket_family != AA_AF_INET)
@@ -75,7 +72,7 @@ static __always_inline int read_address(struct destination *to, void *address, u
 		family = AA_AF_INET;
 	}
 	if (family == AA_AF_INET) {
-		if (length < sizeof(*v4) - 0 || bpf_probe_read_kernel(v4, sizeof(*v4), address))
+		if (length < sizeof(*v4))
 			return AA_ADDRESS_UNREADABLE;
 		set_v4(to->address, v4->address);
 		to->port = bpf_ntohs(v4->port);
@@ -83,7 +80,7 @@ static __always_inline int read_address(struct destination *to, void *address, u
 	}
 	if (family == AA_AF_INET6) {
 		/* RFC 2133's sockaddr_in6 has no scope id and is still accepted by the kernel: 24 bytes. */
-		if (length < 24 || bpf_probe_read_kernel(&raw, 24, address))
+		if (length < 24)
 			return AA_ADDRESS_UNREADABLE;
 		__builtin_memcpy(to->address, raw.address, sizeof(to->address));
 		to->port = bpf_ntohs(raw.port);
@@ -95,34 +92,52 @@ static __always_inline int read_address(struct destination *to, void *address, u
 /* The decision of the last of `count` ranges that begins at or below the port. Global: the verifier looks once. */
 __noinline u32 decide_port(u32 ranges, u32 count, u32 port, u32 column, u32 fallback)
 {
-	u32 *pool = pool_words();
+	u8 *pool = pool_bytes();
 
 	if (!pool)
 		return fallback;
 	for (u32 i = 0; i < AA_MAX_PORT_RANGES; i++) {
 		if (i >= count || pool_word(pool, ranges) > port)
 			break;
-		fallback = pool_word(pool, ranges + column);
-		ranges += 4;
+		fallback = pool_word(pool, ranges + column * sizeof(u32));
+		ranges += 4 * sizeof(u32);
 	}
 	return fallback;
 }
 
-/* The decision for an address: one longest-prefix lookup, then the last range that begins at or below the port. */
-static __always_inline u32 decide_address(const struct aa_policy *policy, const struct destination *to)
+static __always_inline int same_destination(const struct aa_destination *one, const struct aa_destination *other)
 {
-	struct aa_address_key key = { .prefix_bits = 32 + 128, .generation = policy->generation };
-	struct aa_address_value *value;
-	u32 column = to->protocol == AA_IPPROTO_TCP ? 1 : to->protocol == AA_IPPROTO_UDP ? 2 : 3;
-
-	__builtin_memcpy(key.address, to->address, sizeof(key.address));
-	value = bpf_map_lookup_elem(&address_rules, &key);
-	if (!value)
-		return policy->default_net;
-	return decide_port(value->ranges, value->count, to->port, column, policy->default_net);
+	return one->address[0] == other->address[0] && one->address[1] == other->address[1] && one->port == other->port &&
+	       one->protocol == other->protocol;
 }
 
-static __always_inline void describe(struct aa_scratch *s, const struct destination *to, u16 family, u16 type)
+/*
+ * The decision for an address: one longest-prefix lookup, then the last range that begins at or below the port. A task
+ * that asks for the same again, as clients of one service do, gets the same answer until the policy changes.
+ */
+static __always_inline u32 decide_address(const struct subject *subject, const struct aa_destination *to)
+{
+	const struct aa_policy *policy = subject->policy;
+	struct aa_identity *identity = subject->identity;
+	struct aa_address_key key __attribute__((aligned(8))) = { .prefix_bits = 32 + 128, .generation = policy->generation };
+	struct aa_address_value *value;
+	u32 column = to->protocol == AA_IPPROTO_TCP ? 1 : to->protocol == AA_IPPROTO_UDP ? 2 : 3;
+	u32 decision;
+
+	if (identity && identity->last_generation == policy->generation && same_destination(&identity->last, to))
+		return identity->last_decision;
+	__builtin_memcpy(key.address, to->address, sizeof(key.address));
+	value = bpf_map_lookup_elem(&address_rules, &key);
+	decision = value ? decide_port(value->ranges, value->count, to->port, column, policy->default_net) : policy->default_net;
+	if (identity) {
+		identity->last = *to;
+		identity->last_decision = decision;
+		identity->last_generation = policy->generation;
+	}
+	return decision;
+}
+
+static __always_inline void describe(struct aa_scratch *s, const struct aa_destination *to, u16 family, u16 type)
 {
 	__builtin_memcpy(s->event.address, to->address, sizeof(s->event.address));
 	s->event.port = to->port;
@@ -132,14 +147,11 @@ static __always_inline void describe(struct aa_scratch *s, const struct destinat
 }
 
 /* Whether this destination was already recorded for this agent; remembers it. */
-static __always_inline int seen(const struct subject *subject, const struct destination *to)
+static __always_inline int seen(const struct subject *subject, const struct aa_destination *to)
 {
-	struct aa_seen_key key = { .agent = subject->agent, .generation = subject->policy->generation };
+	struct aa_seen_key key = { .agent = subject->agent, .generation = subject->policy->generation, .destination = *to };
 	u32 one = 1;
 
-	__builtin_memcpy(key.address, to->address, sizeof(key.address));
-	key.port = to->port;
-	key.protocol = to->protocol;
 	if (bpf_map_lookup_elem(&seen_destinations, &key))
 		return 1;
 	bpf_map_update_elem(&seen_destinations, &key, &one, 0);
@@ -147,7 +159,7 @@ static __always_inline int seen(const struct subject *subject, const struct dest
 }
 
 /* The common end. `classified` is what read_address() said. with_stack: LSM programs only. */
-static __always_inline int judge_address(void *ctx, const struct subject *subject, struct destination *to, int classified,
+static __always_inline int judge_address(void *ctx, const struct subject *subject, struct aa_destination *to, int classified,
 					 u32 action, u16 family, u16 type, int with_stack)
 {
 	struct judgement j;
@@ -162,7 +174,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_UNREADABLE_ADDRESS;
 	} else {
-		j.decision = decide_address(subject->policy, to);
+		j.decision = decide_address(subject, to);
 		j.reason = reason_of(j.decision);
 	}
 	if (subject->killed) {
@@ -208,7 +220,7 @@ SEC("lsm/socket_connect")
 int BPF_PROG(judge_connect, struct socket *sock, struct sockaddr *address, int addrlen)
 {
 	struct subject subject;
-	struct destination to = {};
+	struct aa_destination to = {};
 
 	if (!current_subject(&subject))
 		return 0;
@@ -236,7 +248,7 @@ SEC("lsm/socket_sendmsg")
 int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
 {
 	struct subject subject;
-	struct destination to = {};
+	struct aa_destination to = {};
 
 	if (!current_subject(&subject))
 		return 0;
@@ -270,7 +282,7 @@ int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
  * Every datagram with an address, also the second and later of sendmmsg, which the LSM hook does not see. Task storage
  * is not to be had here before 6.18: the socket tells who it belongs to. 0 makes the send fail with EPERM.
  */
-static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct destination *to)
+static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct aa_destination *to)
 {
 	struct aa_socket_owner *owner;
 	struct subject subject;
@@ -290,7 +302,7 @@ static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct dest
 SEC("cgroup/sendmsg4")
 int judge_datagram4(struct bpf_sock_addr *ctx)
 {
-	struct destination to = {};
+	struct aa_destination to = {};
 
 	set_v4(to.address, ctx->user_ip4);
 	return judge_datagram(ctx, &to);
@@ -299,7 +311,7 @@ int judge_datagram4(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg6")
 int judge_datagram6(struct bpf_sock_addr *ctx)
 {
-	struct destination to = {};
+	struct aa_destination to = {};
 	u32 *words = (u32 *)to.address;
 
 	words[0] = ctx->user_ip6[0];
@@ -309,7 +321,7 @@ int judge_datagram6(struct bpf_sock_addr *ctx)
 	return judge_datagram(ctx, &to);
 }
 
-static __always_inline int is_unspecified(const u8 *address)
+static __always_inline int is_unspecified(const u64 *address)
 {
 	const u32 *words = (const u32 *)address;
 
@@ -320,7 +332,7 @@ SEC("lsm/socket_bind")
 int BPF_PROG(judge_bind, struct socket *sock, struct sockaddr *address, int addrlen)
 {
 	struct subject subject;
-	struct destination at = {};
+	struct aa_destination at = {};
 
 	if (!current_subject(&subject))
 		return 0;
@@ -352,7 +364,7 @@ SEC("lsm/socket_listen")
 int BPF_PROG(judge_listen, struct socket *sock)
 {
 	struct subject subject;
-	struct destination at = {};
+	struct aa_destination at = {};
 
 	if (!current_subject(&subject))
 		return 0;
@@ -518,7 +530,7 @@ int BPF_PROG(judge_received_socket, struct file *file)
 	struct socket *sock;
 	struct sock *sk;
 	struct aa_socket_owner *owner;
-	struct destination to = {};
+	struct aa_destination to = {};
 
 	if ((file->f_inode->i_mode & AA_S_IFMT) != AA_S_IFSOCK || !current_subject(&subject))
 		return 0;

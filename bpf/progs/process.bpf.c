@@ -67,69 +67,59 @@ int BPF_PROG(inherit_identity, struct task_struct *task, unsigned long clone_fla
 	return 0;
 }
 
-/*
- * Judges the arguments for a program called `name` (with its NUL). Returns the decision of the argv rules
- * (AA_UNGOVERNED: none matched), or -1 if arguments that a rule wants to see could not be read. They are read into
- * s->second once, and only if some rule mentions the name.
- */
-static __always_inline s64 judge_argv(struct aa_scratch *s, struct aa_policy *policy, struct aa_text *name, int *have)
-{
-	u32 *pool = pool_words();
-	u32 state;
-
-	if (!pool)
-		return -1;
-	state = walk_automaton(name, policy->argv.classes, policy->argv.start);
-	if (!state)
-		return AA_UNGOVERNED;
-	if (!*have) {
-		if (read_argv(&s->second))
-			return -1;
-		*have = 1;
-	}
-	state = walk_automaton(&s->second, policy->argv.classes, state);
-
-	u32 accept = pool_word(pool, state) & ~AA_ACCEPT_GUARDED;
-
-	return pool_word(pool, policy->argv.accepts + accept);
-}
-
 /* What the argv rules say of a program by its file's name and by the name it was called. */
 struct argv_decisions {
 	u32 named;
 	u32 called;
 };
 
-/* Returns 0, or -1 if arguments that a rule wants to see could not be read. */
+/* The decision for the arguments in `argv` from the state that a program's name left (0: no rule mentions it). */
+static __always_inline u32 decide_argv(struct aa_text *argv, const u8 *pool, const struct aa_policy *policy, u32 state)
+{
+	if (!state)
+		return AA_UNGOVERNED;
+	state = walk_automaton(argv, policy->argv.classes, state, argv->start, argv->start + argv->length);
+
+	u32 accept = pool_word(pool, state) & ~AA_ACCEPT_GUARDED;
+
+	return pool_word(pool, policy->argv.accepts + accept * sizeof(u32));
+}
+
+/*
+ * Judges the arguments of the program that was judged as s->object. They are read, into s->second, only if some rule
+ * mentions its name. Returns 0, or -1 if arguments that a rule wants to see could not be read.
+ */
 static __always_inline int judge_arguments(struct aa_scratch *s, const struct subject *subject, struct linux_binprm *bprm,
 					   struct aa_identity *identity, struct argv_decisions *by)
 {
 	struct aa_policy *policy = subject->policy;
-	struct aa_text *own = &s->name, *called = &s->executable;
-	int have = 0;
-	s64 by_own = -1, by_called = -1;
-	long bytes = bpf_probe_read_kernel_str(s->second.bytes, AA_PATH_BYTES, bprm->filename);
+	struct aa_text *object = &s->object, *argv = &s->second;
+	u8 *pool = pool_bytes();
+	u32 own, called;
 
-	s->second.start = 0;
-	s->second.length = bytes - 1;
-	if (bytes > 0 && !(subject->fault == AA_FAULT_ARGV) && !take_file_name(own, &s->object) &&
-	    !take_file_name(called, &s->second)) {
-		by_own = judge_argv(s, policy, own, &have);
-		by_called = judge_argv(s, policy, called, &have);
-	}
-	if (have) {
-		identity->argv_bytes = s->second.length;
-		identity->argv_hash = hash_text(&s->second);
-	}
+	if (!pool || subject->fault == AA_FAULT_ARGV || object->last > AA_NAME_MAX || read_called_name(argv, bprm->filename))
+		goto unreadable;
+	/* Tokens end with a NUL; the byte behind a path is free for it. */
+	object->bytes[AA_PATH_BYTES - 1] = 0;
+	own = walk_automaton(object, policy->argv.classes, policy->argv.start, AA_PATH_BYTES - 1 - object->last, AA_PATH_BYTES);
+	called = walk_automaton(argv, policy->argv.classes, policy->argv.start, argv->start, argv->start + argv->length);
+	argv->length = 0;
+	if (!own && !called)
+		return 0;
+	if (read_argv(argv))
+		goto unreadable;
+	identity->argv_bytes = argv->length;
+	identity->argv_hash = hash_text(argv);
+	by->named = decide_argv(argv, pool, policy, own);
+	by->called = decide_argv(argv, pool, policy, called);
 	/* Arguments can hold secrets: the record cites the rule, not what was typed. */
-	s->second.length = 0;
-	if (by_own < 0 || by_called < 0) {
-		count_loss(AA_LOSS_ARGV);
-		return -1;
-	}
-	by->named = by_own;
-	by->called = by_called;
+	argv->length = 0;
 	return 0;
+
+unreadable:
+	argv->length = 0;
+	count_loss(AA_LOSS_ARGV);
+	return -1;
 }
 
 /* As combine_exec() in policies/src/judge.rs, which says why; `load` is AA_UNGOVERNED for what is no script. */
@@ -161,6 +151,7 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 	struct subject subject;
 
 	subject_of_agent(&subject, identity->agent, identity->session);
+	subject.identity = identity;
 	if (!subject.policy)
 		return refuse_outright(ctx, &subject, AA_ACTION_EXEC, AA_REASON_NO_POLICY, 0, 0, 0, 0);
 
@@ -175,9 +166,7 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 
 	u32 action = AA_ACTION_EXEC;
 	struct judgement j;
-	int reason = (subject.fault == AA_FAULT_PATH) ? AA_REASON_UNREADABLE_PATH :
-			judge_path(s, policy, address_of(identity, file->f_path.dentry),
-				   address_of(identity, file->f_path.mnt), 0);
+	int reason = judge_object(s, &subject, file->f_path.dentry, file->f_path.mnt, 0);
 
 	if (reason) {
 		j.decision = DECISION_CLOSED;
@@ -252,7 +241,7 @@ static __always_inline s64 selected_slot(struct task_struct *task, struct file *
 	u32 uid = BPF_CORE_READ(task, cred, uid.val);
 	struct aa_settings *set = bpf_map_lookup_elem(&settings, &zero);
 	u32 *by_user = bpf_map_lookup_elem(&user_selectors, &uid);
-	u32 *pool = pool_words();
+	u8 *pool = pool_bytes();
 
 	if (by_user)
 		return *by_user;
@@ -267,9 +256,12 @@ static __always_inline s64 selected_slot(struct task_struct *task, struct file *
 	if (!s)
 		return -1;
 	if (!read_path(&s->object, (u64)BPF_CORE_READ(exe, f_path.dentry), (u64)BPF_CORE_READ(exe, f_path.mnt))) {
-		u32 state = walk_automaton(&s->object, set->selectors.classes, set->selectors.start);
+		struct aa_text *name = &s->object;
+		u32 state = walk_automaton(name, set->selectors.classes, set->selectors.start, name->start,
+					   name->start + name->length);
+		u32 accept = pool_word(pool, state) & ~AA_ACCEPT_GUARDED;
 
-		slot = pool_word(pool, set->selectors.accepts + (pool_word(pool, state) & ~AA_ACCEPT_GUARDED));
+		slot = pool_word(pool, set->selectors.accepts + accept * sizeof(u32));
 	}
 	release_scratch(s);
 	return slot;

@@ -288,6 +288,11 @@ impl Hooks {
     }
 }
 
+/// Words of the pool that `automaton_pool` holds, without the slack behind it.
+pub(crate) fn pool_words_of(pool: &MapHandle) -> u32 {
+    pool.value_size().saturating_sub(abi::AA_POOL_SLACK_BYTES) / 4
+}
+
 /// Sizes the maps the first object creates, and hands the others those that exist.
 fn prepare_maps(
     name: &'static str,
@@ -296,9 +301,7 @@ fn prepare_maps(
     maps: &BTreeMap<String, MapHandle>,
 ) -> Result<(), LoadError> {
     let failed = |source| LoadError::Load { object: name, source };
-    let pool_words = maps
-        .get("automaton_pool")
-        .map_or(sizes.pool_words, |pool| pool.value_size() / 4);
+    let pool_words = maps.get("automaton_pool").map_or(sizes.pool_words, pool_words_of);
     for mut map in open.maps_mut() {
         let map_name = map.name().to_string_lossy().into_owned();
         if map_name.ends_with(".rodata") {
@@ -307,11 +310,13 @@ fn prepare_maps(
             if constants.len() != 4 {
                 return Err(LoadError::Constants(name));
             }
-            constants.copy_from_slice(&(pool_words - 1).to_ne_bytes());
+            constants.copy_from_slice(&((pool_words - 1) * 4).to_ne_bytes());
             continue;
         }
         match map_name.as_str() {
-            "automaton_pool" => map.set_value_size(pool_words * 4).map_err(failed)?,
+            "automaton_pool" => map
+                .set_value_size(pool_words * 4 + abi::AA_POOL_SLACK_BYTES)
+                .map_err(failed)?,
             "scratches" => {
                 let cpus = libbpf_rs::num_possible_cpus().map_err(failed)?;
                 let count = u32::try_from(cpus).unwrap_or(1) * SCRATCHES_PER_CPU;

@@ -10,7 +10,7 @@ use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use crate::abi;
-use crate::load::{Kernel, LoadError};
+use crate::load::{Kernel, LoadError, pool_words_of};
 use crate::pool::{Extent, Pool, PoolError};
 
 /// How long the words of a retired policy stay untouched: a hook that began under it has long returned.
@@ -180,7 +180,7 @@ impl Tables {
             mounts: handle(kernel, "mount_points")?,
             settings: handle(kernel, "settings")?,
             losses: handle(kernel, "losses")?,
-            pool: Pool::new(pool_map, pool_map.value_size() / 4)?,
+            pool: Pool::new(pool_map, pool_words_of(pool_map))?,
             address_count: 0,
             selectors: None,
             retired: Vec::new(),
@@ -191,7 +191,7 @@ impl Tables {
         let settings = tables.settings()?;
         if settings.selectors_words > 0 {
             let extent = Extent {
-                start: settings.selectors.classes,
+                start: settings.selectors.classes / 4,
                 words: settings.selectors_words,
             };
             tables.pool.adopt(extent);
@@ -546,18 +546,18 @@ fn automaton_words(table: &AutomatonTable<'_>) -> Result<u32, TableError> {
     u32::try_from(words).map_err(|_| TableError::Inconsistent("an automaton is too large"))
 }
 
-/// Writes the automaton for pool index `start` and says where its parts are.
+/// Writes the automaton for the pool's word `start` and says where its parts are, in bytes.
 fn fill_automaton(table: &AutomatonTable<'_>, start: u32, content: &mut Vec<u32>) -> abi::aa_automaton {
     let row_words = table.rows.first().map_or(0, |row| row.2.len() + 1);
     let row_words = u32::try_from(row_words).unwrap_or(0);
     let rows_at = start + abi::AA_CLASS_WORDS;
     // Two classes a word, the lower half first: the kernel reads 16-bit entries. An entry skips the accept word.
     content.extend(table.classes.chunks(2).map(|pair| {
-        let entry = |class: Option<&u8>| u32::from(class.copied().unwrap_or(0)) + 1;
+        let entry = |class: Option<&u8>| (u32::from(class.copied().unwrap_or(0)) + 1) * 4;
         u32::from_ne_bytes(native_halves(entry(pair.first()), entry(pair.get(1))))
     }));
     // Row 0 is dead; it stands once for all at the beginning of the pool, where a walk can see that it is lost.
-    let place = |row: u32| if row == 0 { 0 } else { rows_at + row * row_words };
+    let place = |row: u32| if row == 0 { 0 } else { (rows_at + row * row_words) * 4 };
     for (accept, guarded, next) in &table.rows {
         content.push(accept | if *guarded { abi::AA_ACCEPT_GUARDED } else { 0 });
         content.extend(next.iter().map(|row| place(*row)));
@@ -565,9 +565,9 @@ fn fill_automaton(table: &AutomatonTable<'_>, start: u32, content: &mut Vec<u32>
     let accepts = rows_at + u32::try_from(table.rows.len()).unwrap_or(0) * row_words;
     content.extend(&table.decisions);
     abi::aa_automaton {
-        classes: start,
+        classes: start * 4,
         start: place(table.start),
-        accepts,
+        accepts: accepts * 4,
         columns: table.columns,
     }
 }
@@ -634,7 +634,7 @@ impl Layout {
                 content.extend(row.ranges.iter().flatten());
                 at
             });
-            self.ranges.push((at, u32::try_from(row.ranges.len()).unwrap_or(0)));
+            self.ranges.push((at * 4, u32::try_from(row.ranges.len()).unwrap_or(0)));
         }
         content
     }

@@ -1,6 +1,7 @@
 # Measures in one boot: the bare kernel, programs that do nothing, and the daemon. Lines for bench.rs on stdout:
 #   figure CONFIGURATION OPERATION MEDIAN LEAST
-# $1 is `counted` where the clock counts instructions, or `timed`: only what is told in milliseconds.
+# $1 is `counted` where the clock counts instructions, `hooks` for a part of that, or `timed`: only what is told in
+# milliseconds.
 . /run/aa-vmtest/lib.sh
 here=/opt/aa-bench measure=/opt/aa-bench/measure data=/srv/aa-bench run=/run/aa-bench pins=/sys/fs/bpf/aa-bench
 mkdir -p $data $run
@@ -78,6 +79,36 @@ if [ "$1" = timed ]; then
     exit
 fi
 
+# What each program ran on average while a governed task did every operation, by the kernel's own statistics. They cost
+# something themselves.
+programs() {
+    sysctl -qw kernel.bpf_stats_enabled=1
+    frozen statistics $here/rules-10.yaml hooks
+    sysctl -qw kernel.bpf_stats_enabled=0
+    bpftool prog show --json | python3 -c '
+import json, sys
+for program in json.load(sys.stdin):
+    if program.get("run_cnt"):
+        print("figure program", program["name"], program["run_time_ns"] / program["run_cnt"], program["run_cnt"])'
+}
+
+silent() {
+    sed -i 's/^# record_activity = true/record_activity = false/' $config
+    start
+}
+
+if [ "$1" = hooks ]; then
+    ungoverned bare hooks
+    bpftool prog loadall $here/empty.bpf.o $pins autoattach >$run/log 2>&1 || { cat $run/log >&2; exit 1; }
+    ungoverned empty hooks
+    rm -r $pins
+    silent
+    ungoverned ungoverned hooks
+    frozen silent-10 $here/rules-10.yaml hooks
+    programs
+    exit
+fi
+
 ungoverned bare hooks
 ungoverned bare-work workload
 
@@ -117,8 +148,7 @@ echo "figure live-work gateway $(($(ran aa-gateway) - before_gateway)) 0"
 load
 
 stop
-sed -i 's/^# record_activity = true/record_activity = false/' $config
-start
+silent
 frozen silent-10 $here/rules-10.yaml hooks
 frozen silent-1000 $here/rules-1000.yaml hooks
 frozen silent-work coding-agent workload

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use crate::cli::GuestOptions;
+use crate::cli::{Bench, GuestOptions};
 use crate::job::{Job, Task};
 use crate::manifest::Install;
 use crate::qemu::Accel;
@@ -81,12 +81,18 @@ struct Report {
 }
 
 /// Measures on these kernels and prints a table each, or one JSON array.
-pub(crate) fn kernel(session: &Session, kernels: &[&Kernel], json: bool, options: &GuestOptions) -> Result<()> {
+pub(crate) fn kernel(
+    session: &Session,
+    what: Bench,
+    kernels: &[&Kernel],
+    json: bool,
+    options: &GuestOptions,
+) -> Result<()> {
     let tools = tempfile::tempdir()?;
     let installs = build(&session.repository.join("vmtest"), tools.path())?;
     let mut reports = Vec::new();
     for kernel in kernels {
-        let measured = measure(session, kernel, &installs, options)?;
+        let measured = measure(session, what, kernel, &installs, options)?;
         if !json {
             print(&measured);
         }
@@ -150,9 +156,23 @@ fn build(source: &Path, into: &Path) -> Result<Vec<Install>> {
     Ok(files.into_iter().map(install).collect())
 }
 
-fn measure(session: &Session, kernel: &Kernel, extra: &[Install], options: &GuestOptions) -> Result<Report> {
-    let (release, counted) = guest(session, kernel, extra, options, Accel::CountedTcg, "counted")?;
-    let (_, timed) = guest(session, kernel, extra, options, Accel::Tcg, "timed")?;
+fn measure(
+    session: &Session,
+    what: Bench,
+    kernel: &Kernel,
+    extra: &[Install],
+    options: &GuestOptions,
+) -> Result<Report> {
+    let (part, timed) = match what {
+        Bench::Kernel => ("counted", true),
+        Bench::Hooks => ("hooks", false),
+    };
+    let (release, counted) = guest(session, kernel, extra, options, Accel::CountedTcg, part)?;
+    let timed = if timed {
+        guest(session, kernel, extra, options, Accel::Tcg, "timed")?.1
+    } else {
+        Figures::default()
+    };
     Ok(Report {
         kernel: kernel.name.clone(),
         release,
@@ -244,6 +264,13 @@ fn print(report: &Report) {
         }
     }
     text.push_str("\n\n");
+    for (program, cost) in counted.0.get("program").into_iter().flatten() {
+        let _ = writeln!(
+            text,
+            "{program:<28}{:>8.0} instructions a run, {:>8.0} runs",
+            cost.median, cost.least
+        );
+    }
     text.push_str(&promises::table(&report.promises));
     println!("{text}");
 }

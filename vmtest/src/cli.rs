@@ -92,6 +92,8 @@ pub(crate) enum Action {
 pub(crate) enum Bench {
     /// What the kernel programs and the daemon cost
     Kernel,
+    /// Of that, what single hooks cost, and each program's share: quicker
+    Hooks,
 }
 
 /// How to run a guest.

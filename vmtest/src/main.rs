@@ -100,13 +100,13 @@ fn act(action: Action) -> Result<u8> {
             Ok(u8::from(!passed))
         }
         Action::Bench {
-            what: cli::Bench::Kernel,
+            what,
             kernels,
             json,
             options,
         } => {
             let kernels = session.table.select(&kernels)?;
-            bench::kernel(&session, &kernels, json, &options.bounded())?;
+            bench::kernel(&session, what, &kernels, json, &options.bounded())?;
             Ok(0)
         }
     }

@@ -71,10 +71,11 @@ static __always_inline u64 check_of(u64 tag, u64 vfsmount, u64 state)
 	return (tag ^ mix_mount(vfsmount)) + state * 0xd6e8feb86659fd93ULL;
 }
 
-/* Whether the inode was judged not long ago, as far as we remember; remembers it. */
-static __always_inline int second_sight(u64 inode_address)
+/* Whether this agent did this to the inode not long ago, as far as we remember; remembers it. */
+static __always_inline int second_sight(u64 inode_address, u32 agent, u32 generation, u32 action)
 {
-	u64 hash = inode_address * 0x9e3779b97f4a7c15ULL;
+	u64 who = (u64)agent << 32 | generation << 8 | action;
+	u64 hash = (inode_address ^ who * 0xd6e8feb86659fd93ULL) * 0x9e3779b97f4a7c15ULL;
 	u32 index = (u32)(hash >> 40) & (AA_SIGHTS - 1);
 	u32 *mark = bpf_map_lookup_elem(&sights, &index);
 	int again;

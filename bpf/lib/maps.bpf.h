@@ -25,8 +25,8 @@ struct {
 } inode_verdicts SEC(".maps");
 
 /*
- * Inodes that were judged not long ago, by a hash of their address. Only a hint: making an inode's storage costs more
- * than judging most files once, so a file gets its cells when it comes a second time.
+ * What was done to which inode not long ago, by a hash. Only a hint: making an inode's storage costs more than judging
+ * most files once, so a file gets its cells when it comes a second time; and that it is opened is recorded the first.
  */
 enum aa_sight_limits {
 	AA_SIGHTS = 16384,

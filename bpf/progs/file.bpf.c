@@ -88,6 +88,7 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 	reset_event(s);
 
 	struct judgement j;
+	int again = second_sight(address_of(subject->identity, inode), subject->agent, policy->generation, action);
 	int reason = judge_object(s, subject, file->f_path.dentry, file->f_path.mnt, 0);
 
 	if (reason) {
@@ -96,7 +97,9 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 	} else {
 		u32 a = s->object.columns[first % AA_COLUMNS], b = s->object.columns[other % AA_COLUMNS];
 
-		if (tag && second_sight(address_of(subject->identity, inode)))
+		if (again)
+			subject->records = 0;
+		if (again && tag)
 			cache_decisions(inode, &s->object, tag, vfsmount);
 		j.decision = stricter(a, b);
 		if (only_written)

@@ -140,15 +140,13 @@ struct aa_identity {
 	u32 last_decision;
 };
 
-/* What is known of an inode; see lib/cache.bpf.h for the packing. */
+/* A verdict per column of an inode; see lib/cache.bpf.h for the packing. */
 enum aa_cache_columns {
 	AA_CACHED_COLUMNS = 4,
 };
 
 struct aa_inode_cache {
-	u64 cells[AA_CACHED_COLUMNS]; /* a verdict per column */
-	u64 below_check;	      /* of a directory: says for what `below` holds */
-	u64 below;		      /* the path automaton's state behind the directory's name */
+	u64 cells[AA_CACHED_COLUMNS];
 };
 
 /* Who opened a socket: where a hook has no task storage (cgroup hooks before 6.18) the socket tells. */
@@ -222,7 +220,7 @@ _Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
 _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");
 _Static_assert(sizeof(struct aa_destination) == 24, "aa_destination");
 _Static_assert(sizeof(struct aa_identity) == 72, "aa_identity");
-_Static_assert(sizeof(struct aa_inode_cache) == 48, "aa_inode_cache");
+_Static_assert(sizeof(struct aa_inode_cache) == 32, "aa_inode_cache");
 _Static_assert(sizeof(struct aa_socket_owner) == 16, "aa_socket_owner");
 _Static_assert(sizeof(struct aa_task_row) == 56, "aa_task_row");
 _Static_assert(sizeof(struct aa_settings) == 48, "aa_settings");

@@ -11,8 +11,10 @@
  * file with several hard links has several names and is never cached; rename and link empty the cells. Nothing is
  * cached where others than this kernel rename (d_revalidate: network file systems, /proc).
  *
- * Of a directory there is also the state its name leaves the path automaton in. What lies in it is then judged by its
- * last component, without a look at the path.
+ * Of directories there is also the state their name leaves the path automaton in. What lies in one is then judged by its
+ * last component, without a look at the path. A directory is told by its mount, inode number and inode generation, which
+ * is unique where the file system draws a generation for every inode it makes: no storage, and nothing to forget, since
+ * a directory has one name and the epoch rises when that changes.
  */
 #ifndef AA_CACHE_BPF_H
 #define AA_CACHE_BPF_H
@@ -65,10 +67,33 @@ static __always_inline u64 encode_cell(u32 decision, u64 tag, u64 vfsmount)
 	return (tag | (decision & 0xf) | (u64)rule << 4) ^ mix_mount(vfsmount);
 }
 
-/* Says for which policy, epoch, mount and state a directory's state holds; a state read half new does not fit it. */
-static __always_inline u64 check_of(u64 tag, u64 vfsmount, u64 state)
+static __always_inline u64 mix(u64 hash, u64 word)
 {
-	return (tag ^ mix_mount(vfsmount)) + state * 0xd6e8feb86659fd93ULL;
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+	return hash ^ hash >> 29;
+}
+
+/* A hash of the directory as it is now, under the policy and epoch of `tag`; 0 if nothing is kept of it. */
+static __always_inline u64 directory_hash(const struct inode *directory, u64 vfsmount, u64 tag)
+{
+	unsigned long magic = directory->i_sb->s_magic;
+
+	if (magic != AA_EXT4_MAGIC && magic != AA_XFS_MAGIC && magic != AA_TMPFS_MAGIC)
+		return 0;
+	return mix(mix(mix(mix(0, vfsmount), directory->i_ino), directory->i_generation), tag);
+}
+
+/* The state and what it holds for in one word: an entry read half old, half new does not fit. */
+static __always_inline u64 check_of(u64 hash, u64 state)
+{
+	return hash + (state + 1) * 0xd6e8feb86659fd93ULL;
+}
+
+static __always_inline struct aa_directory *directory_entry(u64 hash)
+{
+	u32 index = (u32)(hash >> 32) & (AA_DIRECTORIES - 1);
+
+	return bpf_map_lookup_elem(&directories, &index);
 }
 
 /* Whether this agent did this to the inode not long ago, as far as we remember; remembers it. */

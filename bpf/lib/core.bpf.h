@@ -59,6 +59,10 @@ enum aa_kernel_constants {
 	AA_NAME_MAX = 255,
 	AA_RENAME_EXCHANGE = 2,
 	AA_DCACHE_OP_REVALIDATE = 0x4, /* include/linux/dcache.h: others may rename the object */
+	/* include/uapi/linux/magic.h */
+	AA_EXT4_MAGIC = 0xef53,
+	AA_XFS_MAGIC = 0x58465342,
+	AA_TMPFS_MAGIC = 0x01021994,
 };
 
 /* SB_NOUSER: a superblock no mount of user space can show (pipefs, sockfs, anon_inodefs, memfd's tmpfs). */
@@ -87,6 +91,7 @@ struct inode {
 	u32 i_nlink;
 	struct super_block *i_sb;
 	unsigned long i_ino;
+	u32 i_generation;
 };
 
 struct dentry {

@@ -173,8 +173,8 @@ __noinline int judge_path(struct aa_scratch *s, struct aa_policy *policy, u64 de
 
 /*
  * Decides all columns for the object `dentry` behind `mount`, into s->object (or s->second): from the state of its
- * directory where that is known, else by its whole path, and then the directory's state is known. LSM programs only,
- * since inode storage is. Returns 0 or an aa_reason.
+ * directory where that is known, else by its whole path, and then the directory's state is known. Returns 0 or an
+ * aa_reason.
  */
 static __always_inline int judge_object(struct aa_scratch *s, const struct subject *subject, struct dentry *dentry,
 					struct vfsmount *mount, u32 second)
@@ -182,10 +182,10 @@ static __always_inline int judge_object(struct aa_scratch *s, const struct subje
 	struct aa_text *text = second ? &s->second : &s->object;
 	struct aa_policy *policy = subject->policy;
 	struct dentry *parent = dentry->d_parent;
-	struct inode *directory = parent->d_inode;
 	u64 vfsmount = address_of(subject->identity, mount);
 	u64 address = address_of(subject->identity, dentry);
-	u64 tag = current_tag(policy->generation);
+	u64 tag = current_tag(policy->generation), hash = 0;
+	struct aa_directory *known = 0;
 	int reason;
 
 	if (subject->fault == AA_FAULT_PATH)
@@ -193,22 +193,22 @@ static __always_inline int judge_object(struct aa_scratch *s, const struct subje
 	text->dentry = address;
 	text->vfsmount = vfsmount;
 	/* The last component of a mount's root is the name of the mount point, which lies in another directory. */
-	if (dentry == mount->mnt_root || dentry == parent || (dentry->d_flags & AA_DCACHE_OP_REVALIDATE))
-		tag = 0;
-
-	struct aa_inode_cache *known = tag ? bpf_inode_storage_get(&inode_verdicts, directory, 0, 0) : 0;
-
-	if (known && known->below_check == check_of(tag, vfsmount, known->below))
-		return decide_below(text, policy, address, known->below) ? AA_REASON_UNREADABLE_PATH : 0;
-	reason = judge_path(s, policy, address, vfsmount, second);
-	if (reason || !tag || (text->flags & AA_OBJECT_ALIASED))
-		return reason;
-	known = bpf_inode_storage_get(&inode_verdicts, directory, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (tag && dentry != mount->mnt_root && dentry != parent && !(dentry->d_flags & AA_DCACHE_OP_REVALIDATE))
+		hash = directory_hash(parent->d_inode, vfsmount, tag);
+	if (hash)
+		known = directory_entry(hash);
 	if (known) {
-		known->below_check = check_of(tag, vfsmount, text->below);
-		known->below = text->below;
+		u64 state = known->state;
+
+		if (known->check == check_of(hash, state))
+			return decide_below(text, policy, address, state) ? AA_REASON_UNREADABLE_PATH : 0;
 	}
-	return 0;
+	reason = judge_path(s, policy, address, vfsmount, second);
+	if (known && !reason && !(text->flags & AA_OBJECT_ALIASED)) {
+		known->check = check_of(hash, text->below);
+		known->state = text->below;
+	}
+	return reason;
 }
 
 #endif

@@ -16,7 +16,7 @@ struct {
 	__type(value, struct aa_identity);
 } identities SEC(".maps");
 
-/* Cached verdicts of an inode, and a directory's state. Written by the judge, emptied by rename and link. */
+/* Cached verdicts of an inode. Written by the judge, emptied by rename and link. */
 struct {
 	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -38,6 +38,26 @@ struct {
 	__type(key, u32);
 	__type(value, u32);
 } sights SEC(".maps");
+
+/*
+ * The path automaton's state behind a directory's name, by a hash of the directory; see lib/cache.bpf.h. Written and
+ * read by the judge.
+ */
+enum aa_directory_limits {
+	AA_DIRECTORIES = 16384,
+};
+
+struct aa_directory {
+	u64 check; /* says for which directory, policy and time `state` holds */
+	u64 state;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_DIRECTORIES);
+	__type(key, u32);
+	__type(value, struct aa_directory);
+} directories SEC(".maps");
 
 /* Who opened a socket. Written at socket creation and at the first addressed send. */
 struct {

@@ -254,9 +254,9 @@ int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
 		return 0;
 
 	void *name = msg->msg_name;
-	int length = msg->msg_namelen;
+	u32 length = msg->msg_namelen;
 
-	if ((!name || length <= 0) && !subject.killed)
+	if ((!name || !length) && !subject.killed)
 		return 0;
 
 	struct sock *sk = sock->sk;

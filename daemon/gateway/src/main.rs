@@ -173,30 +173,30 @@ async fn run(
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     tracing::info!("ready");
     let mut link = std::pin::pin!(link);
-    let why = loop {
+    let (why, outcome) = loop {
         tokio::select! {
-            ended = &mut link => match ended.context("the sensor link's task failed")? {
-                Err(sensor_link::LinkError::Closed) | Ok(()) => break "the sensor is gone",
-                Err(error) => return Err(error.into()),
+            ended = &mut link => break match ended.context("the sensor link's task failed") {
+                Ok(Err(sensor_link::LinkError::Closed) | Ok(())) => ("the sensor is gone", Ok(())),
+                Ok(Err(error)) => ("the sensor cannot be understood", Err(error.into())),
+                Err(error) => ("the sensor link failed", Err(error)),
             },
-            order = order.recv() => match order {
-                Some(Order::Reload) => gateway.reload().await,
-                Some(Order::Shutdown) => break "the sensor says shutdown",
-                None => break "the sensor is gone",
+            Some(order) = order.recv() => match order {
+                Order::Reload => gateway.reload().await,
+                Order::Shutdown => break ("the sensor says shutdown", Ok(())),
             },
-            _ = terminate.recv() => break "SIGTERM",
+            _ = terminate.recv() => break ("SIGTERM", Ok(())),
         }
     };
     serving.abort();
     tracing::info!(why, "ending");
     // What is under way reaches the log; the rest stays in the rings, which a successor reads on.
-    let stopped = tokio::task::spawn_blocking(move || drop(ring_thread)).await;
-    stopped.context("cannot stop the ring thread")?;
+    ring_thread.stop().await.context("cannot stop the ring thread")?;
     // The last record; whatever is queued before it is written too.
     let last = gateway
         .record_first(Event::lifecycle("stop", Effect::Allowed, why))
         .await;
-    last.map(|_| ()).map_err(Into::into)
+    last?;
+    outcome
 }
 
 async fn sweep(gateway: Rc<Gateway>) {

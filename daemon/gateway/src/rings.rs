@@ -14,6 +14,7 @@ use std::time::Duration;
 use aa_bpf::ring;
 use aa_wire::event::Ring;
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::decode::{Record, Undecodable, decode};
 
@@ -83,7 +84,7 @@ pub(crate) struct RingCounts {
     pub(crate) under_way: AtomicU64,
 }
 
-/// The thread's handle; dropping it ends the thread once what is under way is settled or given up.
+/// The thread's handle. Dropping it has the thread end and waits for nothing: who drops it may be the one who settles.
 pub(crate) struct RingThread {
     pub(crate) counts: Arc<RingCounts>,
     stop: Arc<AtomicBool>,
@@ -114,14 +115,25 @@ pub(crate) fn start(source: impl RecordSource) -> std::io::Result<(RingThread, m
     ))
 }
 
-impl Drop for RingThread {
-    fn drop(&mut self) {
+impl RingThread {
+    /// Ends the thread once what is under way is settled or given up.
+    pub(crate) async fn stop(self) -> Result<(), JoinError> {
+        spawn_blocking(move || self.join()).await
+    }
+
+    fn join(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
             tracing::error!("the ring thread ended in a panic");
         }
+    }
+}
+
+impl Drop for RingThread {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 }
 
@@ -234,13 +246,23 @@ mod tests {
     }
 
     #[test]
+    fn the_handle_is_dropped_while_the_kernel_waits_for_the_one_who_drops_it() {
+        let (thread, mut receiver, log) = scripted();
+        let (_, settle) = receiver.blocking_recv().unwrap().into_parts();
+        drop(thread);
+        settle();
+        assert!(receiver.blocking_recv().is_none(), "the thread ends");
+        assert_eq!(log.0.lock().unwrap()[3], "released");
+    }
+
+    #[test]
     fn the_kernel_keeps_records_until_they_are_settled() {
         let (thread, mut receiver, log) = scripted();
         let (_, settle) = receiver.blocking_recv().unwrap().into_parts();
         std::thread::sleep(Duration::from_millis(20));
         assert_eq!(*log.0.lock().unwrap(), ["read"; 3]);
         settle();
-        drop(thread);
+        thread.join();
         assert_eq!(log.0.lock().unwrap()[3], "released");
     }
 
@@ -248,7 +270,7 @@ mod tests {
     fn what_is_given_up_is_never_released() {
         let (thread, mut receiver, log) = scripted();
         drop(receiver.blocking_recv().unwrap());
-        drop(thread);
+        thread.join();
         assert_eq!(*log.0.lock().unwrap(), ["read"; 3]);
     }
 }

@@ -259,6 +259,8 @@ impl Reader {
                 socket.readable().await.map_err(LinkError::Receive)?;
                 match socket.try_io(Interest::READABLE, &mut receive) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    // It died with requests of ours unread.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break 0,
                     Err(error) => return Err(LinkError::Receive(error)),
                     Ok(count) => break count,
                 }

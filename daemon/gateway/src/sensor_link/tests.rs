@@ -136,3 +136,23 @@ fn bytes_that_are_no_message_end_the_link() {
         assert!(matches!(reader.run(|_| ()).await, Err(LinkError::Frame(_))));
     });
 }
+
+#[test]
+fn a_sensor_that_dies_with_a_request_unread_is_gone() {
+    let (theirs, greeted) = greeted();
+    in_runtime(async move {
+        let (_, _, socket, inbox) = greeted.into_parts();
+        let (asking, reader) = connect(socket, inbox).unwrap();
+        let reading = tokio::task::spawn_local(reader.run(|_| ()));
+        let die = async {
+            let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+            while rustix::net::recv(&theirs, [0_u8; 1].as_mut_slice(), peek).is_err() {
+                tokio::task::yield_now().await;
+            }
+            drop(theirs);
+        };
+        let (answer, ()) = tokio::join!(asking.request(Request::Status), die);
+        assert_eq!(answer.unwrap_err().code, "sensor-gone");
+        assert!(matches!(reading.await.unwrap(), Err(LinkError::Closed)));
+    });
+}

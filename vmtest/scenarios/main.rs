@@ -26,6 +26,7 @@ mod harness;
 mod inheritance;
 mod listeners;
 mod network;
+mod privileges;
 mod programs;
 mod records;
 mod refusals;
@@ -69,6 +70,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             telling::TESTS,
             refusals::POLICY_TESTS,
             faults::TESTS,
+            privileges::TESTS,
             crashes::TESTS,
             differential::TESTS,
             records::TESTS,

@@ -1,4 +1,5 @@
-//! Giving everything up: user, capabilities, namespaces, new privileges, being looked at, system calls.
+//! Giving everything up: user, capabilities, new privileges, being looked at, system calls. The network, IPC and UTS
+//! namespaces come from the sensor, which has left the host's before it starts a gateway.
 //!
 //! Runs before any thread is started: capabilities and seccomp are per thread and inherited.
 
@@ -9,7 +10,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use caps::CapSet;
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use nix::unistd::{Gid, Group, Uid, User, chown, geteuid, setgroups, setresgid, setresuid};
 
@@ -48,8 +48,11 @@ pub(crate) fn find_account(settings: &Settings) -> Result<Option<Account>> {
 /// Makes the directories the gateway writes to, owned by its account.
 pub(crate) fn prepare_directories(settings: &Settings, account: Option<Account>) -> Result<()> {
     for directory in [&settings.state_dir, &settings.audit_dir] {
-        let make = DirBuilder::new().recursive(true).mode(0o750).create(directory);
-        make.with_context(|| format!("cannot make {}", directory.display()))?;
+        match DirBuilder::new().recursive(true).mode(0o750).create(directory) {
+            // It lies in one that is the gateway's already, where root without privilege makes nothing: the gateway will.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied && account.is_some() => continue,
+            made => made.with_context(|| format!("cannot make {}", directory.display()))?,
+        }
         if let Some(account) = account {
             own_all(directory, account)?;
         }
@@ -113,15 +116,6 @@ pub(crate) fn bind_control_socket(settings: &Settings) -> Result<UnixListener> {
 pub(crate) fn drop_all(account: Option<Account>) -> Result<()> {
     nix::sys::prctl::set_no_new_privs().context("cannot refuse new privileges")?;
     if let Some(account) = account {
-        for (name, flag) in [
-            ("ipc", CloneFlags::CLONE_NEWIPC),
-            ("uts", CloneFlags::CLONE_NEWUTS),
-            ("net", CloneFlags::CLONE_NEWNET),
-        ] {
-            if let Err(error) = unshare(flag) {
-                tracing::warn!(namespace = name, %error, "this namespace stays shared");
-            }
-        }
         drop_bounding_set()?;
         setgroups(&[account.gid]).context("cannot drop supplementary groups")?;
         setresgid(account.gid, account.gid, account.gid).context("cannot become the gateway's group")?;
@@ -141,7 +135,7 @@ pub(crate) fn drop_all(account: Option<Account>) -> Result<()> {
             "the gateway could become root again"
         );
     } else {
-        tracing::warn!("not started as root: user, namespaces and capabilities stay as they are");
+        tracing::warn!("not started as root: user and capabilities stay as they are");
     }
     nix::sys::prctl::set_dumpable(false).context("cannot become undumpable")?;
     crate::seccomp::apply().context("cannot restrict system calls")

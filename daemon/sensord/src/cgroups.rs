@@ -14,8 +14,13 @@ fn folder(agent: u32) -> PathBuf {
     Path::new(OURS).join(format!("agent-{agent}"))
 }
 
-/// Makes the agent's cgroup and moves the process there. Returns the cgroup's id.
-pub(crate) fn enter(agent: u32, pid: u32) -> io::Result<u64> {
+/// Makes our folder. Later it could not be made: nobody may write to the root of the hierarchy, its owner by privilege only.
+pub(crate) fn prepare() -> io::Result<()> {
+    fs::create_dir_all(OURS)
+}
+
+/// Makes the agent's cgroup. Returns its id.
+pub(crate) fn make(agent: u32) -> io::Result<u64> {
     let folder = folder(agent);
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("cgroup.procs"), pid.to_string())?;

@@ -21,7 +21,7 @@ use crate::notify::Notifier;
 use crate::registry::{Registry, boot_id};
 use crate::sensor::{Sensor, prepare_run_directory};
 use crate::settings::Settings;
-use crate::{host, plan, self_test};
+use crate::{cgroups, host, plan, privileges, self_test};
 
 /// How often what has ended is forgotten and what selectors name is looked for again.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
@@ -69,6 +69,7 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     let notifier = Notifier::new(std::env::var_os("NOTIFY_SOCKET").as_deref()).map_err(|error| failed(&error))?;
 
     let begun = Instant::now();
+    cgroups::prepare().map_err(|error| failed(&error))?;
     let mut mounts = MountList::open().map_err(|error| failed(&error))?;
     let mut sensor = start(settings, host, &mut mounts)?;
     tracing::info!(
@@ -76,6 +77,7 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
         took_ms = begun.elapsed().as_millis(),
         "in force and proven"
     );
+    privileges::drop_what_the_start_needed().map_err(|error| failed(&error))?;
 
     let mut server = Server {
         settings,

@@ -1,7 +1,7 @@
 //! `aa-sensord`: the sensor and supervisor of aa-sensord.
 //!
 //! Life: look at the host and refuse what it cannot do; bring the kernel programs into force or adopt those that are;
-//! prove every hook; then start the gateway and answer it until told to stop. Enforcement does not end with this
+//! prove every hook; give up the privileges that took; then start the gateway and answer it until told to stop. Enforcement does not end with this
 //! process: links and maps are pinned, and `aa-sensord unload` is the only way down.
 //!
 //! One thread owns everything ([`sensor::Sensor`]); it waits for the gateway's socket, signals, and changes of mounts.
@@ -13,9 +13,12 @@ mod link;
 mod mounts;
 mod notify;
 mod plan;
+mod predecessor;
+mod privileges;
 mod probe;
 mod process;
 mod registry;
+mod seccomp;
 mod self_test;
 mod sensor;
 mod settings;

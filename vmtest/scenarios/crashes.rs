@@ -1,8 +1,11 @@
 //! The daemon dies and comes back; the kernel goes on denying meanwhile.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
+
+use nix::sys::signal::Signal;
 
 use crate::act::Act;
 use crate::guest::{Guest, command, eventually, file_at, succeed};
@@ -14,6 +17,8 @@ pub(crate) const TESTS: &[Test] = tests![
     denials_go_on_while_the_sensor_is_dead_and_are_recorded_after,
     denials_go_on_while_both_are_dead_and_are_recorded_after,
     what_ran_while_the_daemon_was_away_is_picked_up,
+    a_new_sensor_waits_for_the_gateway_of_the_old_one,
+    a_gateway_that_does_not_end_is_replaced,
 ];
 
 /// Processes by the name of their program's file.
@@ -33,7 +38,7 @@ fn kill(programs: &[&str], checks: &mut Checks) {
         checks.that(!pids.is_empty(), || format!("{program} does not run"));
         for pid in pids {
             // One may end because the other did.
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
 }
@@ -68,15 +73,6 @@ fn start_again() {
             .unwrap();
         assert!(started.success(), "the daemon cannot be started");
     }
-    let answers = eventually(Duration::from_secs(30), || {
-        command("aasm", &["agents"]).status.success()
-    });
-    let log = fs::read_to_string("/run/aa-vmtest/daemon-again.log").unwrap_or_default();
-    assert!(
-        answers,
-        "the daemon does not come back: {}\n{log}",
-        crate::guest::said(&command("aasm", &["agents"]))
-    );
 }
 
 /// Denials and allowed actions before, while and after.
@@ -162,4 +158,72 @@ fn what_ran_while_the_daemon_was_away_is_picked_up(guest: &Guest, checks: &mut C
     checks.equal("the same after", &meanwhile.ask(&line).as_str(), &"errno EPERM");
     checks.equal("started after", &after.ask(&line).as_str(), &"errno EPERM");
     checks.contains("agents", &succeed("aasm", &["agents", "--json"]), "away");
+}
+
+/// Two gateways on the same rings would each take some records, and some twice.
+fn a_new_sensor_waits_for_the_gateway_of_the_old_one(guest: &Guest, checks: &mut Checks) {
+    takes_over(guest, checks, |old, checks| {
+        // A sensor that has given up its privileges is about to start a gateway.
+        let there = eventually(Duration::from_secs(30), || {
+            let sensors = processes_of("aa-sensord");
+            matches!(sensors.as_slice(), [sensor] if crate::privileges::holds_little(*sensor))
+        });
+        checks.that(there, || "the new sensor does not start".to_owned());
+        std::thread::sleep(Duration::from_millis(500));
+        checks.equal("gateways", &processes_of("aa-gateway").as_slice(), &[old].as_slice());
+        signal(old, Signal::SIGCONT);
+    });
+}
+
+fn a_gateway_that_does_not_end_is_replaced(guest: &Guest, checks: &mut Checks) {
+    takes_over(guest, checks, |_, _| ());
+}
+
+fn signal(pid: i32, signal: Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+}
+
+/// A gateway that stands still cannot notice that its sensor is dead. A new sensor comes at once.
+fn takes_over(guest: &Guest, checks: &mut Checks, meanwhile: impl FnOnce(i32, &mut Checks)) {
+    const EACH: usize = 40;
+    let tree = guest.tree("take-over");
+    let secret = file_at(tree.join("secret"), "x");
+    let body = format!("file:\n  read: {{allow: [/**], deny: ['{}']}}\n", secret.display());
+    let mut act = Act::governed("take-over", &body);
+    let agent = act.agent.clone();
+    let before = lost_so_far();
+    let line = format!(
+        "flood {} {EACH} {EACH} {}",
+        tree.join("open").display(),
+        secret.display()
+    );
+    Act::ungoverned().ask(&format!("open-many {} 0 {EACH}", tree.join("open").display()));
+    let mut denials = |checks: &mut Checks, when: &str| {
+        checks.equal(when, &act.ask(&line), &format!("ok {EACH} {EACH}"));
+    };
+    denials(checks, "before");
+    // What a gateway took and has not written would end with it.
+    denials_of(&agent, EACH);
+    let old = processes_of("aa-gateway");
+    checks.equal("gateways at first", &old.len(), &1);
+    signal(old[0], Signal::SIGSTOP);
+    denials(checks, "while it stands still");
+    kill(&["aa-sensord"], checks);
+    let gone = eventually(Duration::from_secs(10), || processes_of("aa-sensord").is_empty());
+    checks.that(gone || crate::unit::is_systemd(), || {
+        "the sensor does not die".to_owned()
+    });
+    start_again();
+    denials(checks, "right after the kill");
+    meanwhile(old[0], checks);
+    revive();
+    checks.equal("gateways at last", &processes_of("aa-gateway").len(), &1);
+    denials(checks, "when back");
+    let records = denials_of(&agent, 4 * EACH);
+    checks.equal("records", &records.len(), &(4 * EACH));
+    let numbers: BTreeSet<_> = records.iter().map(|event| (event.cpu, event.sequence)).collect();
+    checks.equal("different records", &numbers.len(), &(4 * EACH));
+    checks.equal("lost", &(lost_so_far() - before), &0);
+    let intact = command("aasm", &["audit", "verify"]);
+    checks.that(intact.status.success(), || crate::guest::said(&intact));
 }

@@ -74,6 +74,8 @@ fn tests(expect: Expect) -> Vec<Test> {
             crashes::TESTS,
             differential::TESTS,
             records::TESTS,
+            if unit::is_systemd() { unit::TESTS } else { &[] },
+            privileges::LAST,
         ]),
         Expect::NoLsm | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),
     }

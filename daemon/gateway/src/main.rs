@@ -5,6 +5,7 @@
 //! shutdown. [`gateway`] lists tasks, threads and channels.
 
 mod actions;
+mod alone;
 mod book;
 mod config;
 mod control;
@@ -79,6 +80,8 @@ fn live(flags: Flags) -> Result<()> {
 
     let account = privileges::find_account(&settings)?;
     privileges::prepare_directories(&settings, account)?;
+    // Before the rings are looked at: where to read on is known when nobody else reads.
+    let _lock = settings.lock.as_deref().map(alone::take_lock).transpose()?;
     let listener = privileges::bind_control_socket(&settings)?;
     let (hello, [decisions, activity, plaintext], socket, inbox) = Greeted::into_parts(greeted);
     let map = |descriptor| Ring::new(descriptor).context("cannot map the kernel's rings");

@@ -21,6 +21,9 @@ pub(crate) struct Flags {
     /// Group that may use the control socket
     #[arg(long, value_name = "GROUP")]
     control_group: Option<String>,
+    /// File whose lock says that a gateway reads the rings
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
     /// Directory of the control socket
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
@@ -44,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) state_dir: PathBuf,
     pub(crate) policy_dir: PathBuf,
     pub(crate) audit_dir: PathBuf,
+    /// Held as long as this gateway runs; `None` if nobody supervises it.
+    pub(crate) lock: Option<PathBuf>,
 }
 
 /// Why there are no settings.
@@ -100,6 +105,7 @@ impl Settings {
                 flags.audit_dir.or(table.audit_dir),
                 "/var/lib/aa-sensord/audit",
             )?,
+            lock: flags.lock,
         })
     }
 

@@ -18,6 +18,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use crate::link::Link;
 use crate::mounts::MountList;
 use crate::notify::Notifier;
+use crate::predecessor::Predecessor;
 use crate::registry::{Registry, boot_id};
 use crate::sensor::{Sensor, prepare_run_directory};
 use crate::settings::Settings;
@@ -25,6 +26,8 @@ use crate::{cgroups, host, plan, privileges, self_test};
 
 /// How often what has ended is forgotten and what selectors name is looked for again.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// How often it is looked whether an earlier sensor's gateway has ended.
+const PREDECESSOR_INTERVAL: Duration = Duration::from_millis(20);
 /// A gateway that lived shorter than this is not restarted at once.
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -87,6 +90,7 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
         link: None,
         ready: false,
         restart_at: Instant::now(),
+        predecessor: Predecessor::default(),
     };
     server.serve(&mut sensor)
 }
@@ -168,6 +172,7 @@ struct Server<'a> {
     link: Option<Link>,
     ready: bool,
     restart_at: Instant,
+    predecessor: Predecessor,
 }
 
 enum Woken {
@@ -206,6 +211,10 @@ impl Server<'_> {
             self.drop_gateway("it ended");
         }
         if self.link.is_some() || Instant::now() < self.restart_at {
+            return Ok(());
+        }
+        if self.predecessor.runs(&self.settings.gateway_lock()) {
+            self.restart_at = Instant::now() + PREDECESSOR_INTERVAL;
             return Ok(());
         }
         match Link::start(self.settings) {
@@ -254,7 +263,7 @@ impl Server<'_> {
             if let Some(link) = &self.link {
                 waiting.push(PollFd::new(link.as_fd(), PollFlags::POLLIN));
             }
-            match poll(&mut waiting, PollTimeout::from(1000_u16)) {
+            match poll(&mut waiting, self.patience()) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(failed(&error)),
             }
@@ -277,6 +286,17 @@ impl Server<'_> {
             self.answer(sensor);
         }
         Ok(if signalled { self.signal() } else { Woken::Nothing })
+    }
+
+    /// How long there is nothing to do if nobody asks.
+    fn patience(&self) -> PollTimeout {
+        const LONGEST: Duration = Duration::from_secs(1);
+        let until = match self.link {
+            Some(_) => LONGEST,
+            None => self.restart_at.saturating_duration_since(Instant::now()).min(LONGEST),
+        };
+        // Rounded up: no turn is for nothing.
+        PollTimeout::try_from(until.as_millis() + 1).unwrap_or(PollTimeout::from(1000_u16))
     }
 
     fn answer(&mut self, sensor: &mut Sensor) {

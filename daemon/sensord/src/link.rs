@@ -50,6 +50,7 @@ impl Link {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_write_timeout(Some(SEND_TIMEOUT))?;
         let mut command = Command::new(&settings.gateway);
+        command.arg("--lock").arg(settings.gateway_lock());
         if let Some(config) = &settings.config {
             command.arg("--config").arg(config);
         }

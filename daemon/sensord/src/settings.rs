@@ -96,6 +96,11 @@ impl Settings {
     pub(crate) fn state_file(&self) -> PathBuf {
         self.run_dir.join("sensor.json")
     }
+
+    /// Locked by the gateway that reads the rings.
+    pub(crate) fn gateway_lock(&self) -> PathBuf {
+        self.run_dir.join("gateway.lock")
+    }
 }
 
 fn bytes(name: &'static str, given: u32, least: u32, most: u32) -> Result<u32, SettingsError> {

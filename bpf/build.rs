@@ -33,7 +33,19 @@ fn main() -> Result<(), Failure> {
             .obj(out.join(format!("{object}.bpf.o")))
             .build()?;
     }
+    println!("cargo:rustc-env=AA_OBJECTS_HASH={:016x}", hash_of_objects(&out)?);
     Ok(())
+}
+
+/// Names a build: FNV-1a over the objects' bytes.
+fn hash_of_objects(out: &Path) -> Result<u64, Failure> {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for object in OBJECTS {
+        for byte in fs::read(out.join(format!("{object}.bpf.o")))? {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    Ok(hash)
 }
 
 /// Warnings are errors; the source path is kept out of BTF so that builds in two places are the same bytes.

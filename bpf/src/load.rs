@@ -6,14 +6,16 @@
 //! its own programs beside the old ones, and only then lets the old ones go: no instant is unjudged. The folder gets
 //! its final name by a rename when everything is pinned, so that a crash in between leaves nothing half.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use libbpf_rs::{Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, ProgramType};
+use libbpf_rs::libbpf_sys;
+use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, ProgramType};
 
 use crate::abi;
 
@@ -216,29 +218,16 @@ impl Kernel {
         if partial.is_dir() {
             remove_pins(&partial)?;
         }
-        for name in ["maps", "links", "tasks"] {
-            make_folder(&partial.join(name))?;
-        }
-        let hooks = Hooks::of_this_kernel()?;
-        let mut maps = reuse.map_or_else(|| Ok(BTreeMap::new()), pinned_maps)?;
-        let mut objects = Vec::new();
-        for (name, bytes) in OBJECTS {
-            objects.push(load_object(name, bytes, &hooks, sizes, &mut maps)?);
-        }
-        for (name, map) in &mut maps {
-            let path = partial.join("maps").join(name);
-            map.pin(&path).map_err(|source| LoadError::Pin { path, source })?;
-        }
-        let mut attached = Vec::new();
-        for object in &objects {
-            attach_all(object, &partial, &mut attached)?;
-        }
+        let attached = load_into(&partial, sizes, reuse).inspect_err(|_| {
+            // What is half in force would stay so until the next start.
+            drop(remove_pins(&partial));
+        })?;
         fs::rename(&partial, folder).map_err(|source| LoadError::Folder {
             path: folder.to_owned(),
             source,
         })?;
         Ok(Self {
-            maps,
+            maps: pinned_maps(folder)?,
             attached,
             folder: folder.to_owned(),
             adopted: false,
@@ -246,15 +235,43 @@ impl Kernel {
     }
 }
 
-fn load_object(
+/// Loads, attaches and pins everything below `partial`.
+fn load_into(partial: &Path, sizes: Sizes, reuse: Option<&Path>) -> Result<Vec<Attached>, LoadError> {
+    for name in ["maps", "links", "tasks"] {
+        make_folder(&partial.join(name))?;
+    }
+    let hooks = Hooks::of_this_kernel()?;
+    let older = reuse.map_or_else(|| Ok(BTreeMap::new()), pinned_maps)?;
+    let mut opened = Vec::new();
+    for (name, bytes) in OBJECTS {
+        opened.push((
+            name,
+            open_object(name, bytes, &hooks, sizes, &older, &partial.join("maps"))?,
+        ));
+    }
+    // The first makes and pins the maps; the others find them pinned.
+    if let Some((name, first)) = opened.first_mut() {
+        make_maps(name, first)?;
+    }
+    let objects = load_all(opened)?;
+    let mut attached = Vec::new();
+    for object in &objects {
+        attach_all(object, partial, &mut attached)?;
+    }
+    Ok(attached)
+}
+
+fn open_object(
     name: &'static str,
     bytes: &[u8],
     hooks: &Hooks,
     sizes: Sizes,
-    maps: &mut BTreeMap<String, MapHandle>,
-) -> Result<Object, LoadError> {
-    let failed = |source| LoadError::Load { object: name, source };
-    let mut open = ObjectBuilder::default().open_memory(bytes).map_err(failed)?;
+    older: &BTreeMap<String, MapHandle>,
+    maps_folder: &Path,
+) -> Result<OpenObject, LoadError> {
+    let mut open = ObjectBuilder::default()
+        .open_memory(bytes)
+        .map_err(|source| LoadError::Load { object: name, source })?;
     for mut program in open.progs_mut() {
         // Programs of `?lsm/` sections are for hooks that not every kernel has; libbpf leaves them out by default.
         let hook = program.section().to_string_lossy().into_owned();
@@ -262,29 +279,56 @@ fn load_object(
             program.set_autoload(hooks.has(hook));
         }
     }
-    prepare_maps(name, &mut open, sizes, maps)?;
-    let object = open.load().map_err(failed)?;
-    for map in object.maps() {
-        let map_name = map.name().to_string_lossy().into_owned();
-        if !map_name.contains('.') && !maps.contains_key(&map_name) {
-            maps.insert(map_name, MapHandle::try_from(&map).map_err(failed)?);
-        }
+    prepare_maps(name, &mut open, sizes, older, maps_folder)?;
+    Ok(open)
+}
+
+fn make_maps(name: &'static str, object: &mut OpenObject) -> Result<(), LoadError> {
+    // SAFETY: an object that is open and not loaded; libbpf-rs has no call for this step alone.
+    let ret = unsafe { libbpf_sys::bpf_object__prepare(object.as_libbpf_object().as_ptr()) };
+    if ret < 0 {
+        let source = libbpf_rs::Error::from_raw_os_error(-ret);
+        return Err(LoadError::Load { object: name, source });
     }
-    Ok(object)
+    Ok(())
+}
+
+/// Each on a thread of its own: verification is most of a start, and the kernel verifies side by side.
+fn load_all(opened: Vec<(&'static str, OpenObject)>) -> Result<Vec<Object>, LoadError> {
+    std::thread::scope(|scope| {
+        let loading: Vec<_> = opened
+            .into_iter()
+            .map(|(name, open)| (name, scope.spawn(move || open.load())))
+            .collect();
+        let panicked = |_| Err(libbpf_rs::Error::from(io::Error::other("the loading thread panicked")));
+        loading
+            .into_iter()
+            .map(|(name, thread)| {
+                let loaded = thread.join().unwrap_or_else(panicked);
+                loaded.map_err(|source| LoadError::Load { object: name, source })
+            })
+            .collect()
+    })
 }
 
 /// The LSM hooks this kernel has. Looked up as names among the strings of its BTF: that takes a thousandth of the time
 /// of parsing it, and a `bpf_lsm_` name stands there for nothing else.
-struct Hooks(Vec<u8>);
+struct Hooks(BTreeSet<Vec<u8>>);
 
 impl Hooks {
     fn of_this_kernel() -> Result<Self, LoadError> {
-        fs::read("/sys/kernel/btf/vmlinux").map(Self).map_err(LoadError::Btf)
+        let strings = btf_strings(Path::new("/sys/kernel/btf/vmlinux")).map_err(LoadError::Btf)?;
+        let names = strings.split(|byte| *byte == 0);
+        Ok(Self(
+            names
+                .filter_map(|name| name.strip_prefix(b"bpf_lsm_"))
+                .map(<[u8]>::to_vec)
+                .collect(),
+        ))
     }
 
     fn has(&self, hook: &str) -> bool {
-        let name = format!("\0bpf_lsm_{hook}\0");
-        self.0.windows(name.len()).any(|bytes| bytes == name.as_bytes())
+        self.0.contains(hook.as_bytes())
     }
 }
 
@@ -293,15 +337,28 @@ pub(crate) fn pool_words_of(pool: &MapHandle) -> u32 {
     pool.value_size().saturating_sub(abi::AA_POOL_SLACK_BYTES) / 4
 }
 
-/// Sizes the maps the first object creates, and hands the others those that exist.
+/// The string section of a BTF file. `struct btf_header`: magic, version and flags, then in words the header's length,
+/// offset and length of the types, offset and length of the strings, offsets after the header.
+fn btf_strings(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    let mut header = [[0_u8; 4]; 6];
+    file.read_exact_at(header.as_flattened_mut(), 0)?;
+    let [_, header_bytes, _, _, offset, length] = header.map(u32::from_ne_bytes);
+    let mut strings = vec![0; length as usize];
+    file.read_exact_at(&mut strings, u64::from(header_bytes) + u64::from(offset))?;
+    Ok(strings)
+}
+
+/// Sizes the maps, says where they are pinned (one that is pinned there already is used), and takes over an older build's.
 fn prepare_maps(
     name: &'static str,
     open: &mut OpenObject,
     sizes: Sizes,
-    maps: &BTreeMap<String, MapHandle>,
+    older: &BTreeMap<String, MapHandle>,
+    maps_folder: &Path,
 ) -> Result<(), LoadError> {
     let failed = |source| LoadError::Load { object: name, source };
-    let pool_words = maps.get("automaton_pool").map_or(sizes.pool_words, pool_words_of);
+    let pool_words = older.get("automaton_pool").map_or(sizes.pool_words, pool_words_of);
     for mut map in open.maps_mut() {
         let map_name = map.name().to_string_lossy().into_owned();
         if map_name.ends_with(".rodata") {
@@ -326,7 +383,10 @@ fn prepare_maps(
             "activity" => map.set_max_entries(sizes.activity_bytes).map_err(failed)?,
             _ => {}
         }
-        if let Some(existing) = maps.get(&map_name) {
+        if !map_name.contains('.') {
+            map.set_pin_path(maps_folder.join(&map_name)).map_err(failed)?;
+        }
+        if let Some(existing) = older.get(&map_name) {
             map.reuse_fd(existing.as_fd()).map_err(failed)?;
         }
     }
@@ -376,11 +436,7 @@ fn attach_all(object: &Object, partial: &Path, attached: &mut Vec<Attached>) -> 
 
 /// `<ABI version>-<hash of the objects>`.
 fn build_name() -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in OBJECTS.iter().flat_map(|(_, bytes)| bytes.iter()) {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
-    format!("{}-{hash:016x}", abi::AA_ABI_VERSION)
+    format!("{}-{}", abi::AA_ABI_VERSION, env!("AA_OBJECTS_HASH"))
 }
 
 fn same_abi(path: &Path) -> bool {

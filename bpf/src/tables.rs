@@ -3,7 +3,7 @@
 //! A policy is built beside those in force (pool extent, addresses under its own generation, an entry of `policies`)
 //! and takes force when one word of `policy_slots` names it. Nothing of it is changed afterwards.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
@@ -130,6 +130,8 @@ pub struct Tables {
     settings: MapHandle,
     losses: MapHandle,
     pool: Pool,
+    /// Every policy in the kernel, in force or not, by its index.
+    residents: BTreeMap<u32, Resident>,
     address_count: u32,
     selectors: Option<Extent>,
     retired: Vec<(Instant, Extent)>,
@@ -181,11 +183,13 @@ impl Tables {
             settings: handle(kernel, "settings")?,
             losses: handle(kernel, "losses")?,
             pool: Pool::new(pool_map, pool_words_of(pool_map))?,
+            residents: BTreeMap::new(),
             address_count: 0,
             selectors: None,
             retired: Vec::new(),
         };
-        for policy in tables.residents()? {
+        tables.residents = tables.find_residents()?;
+        for policy in tables.residents.values() {
             tables.pool.adopt(policy.extent);
         }
         let settings = tables.settings()?;
@@ -201,20 +205,25 @@ impl Tables {
         Ok(tables)
     }
 
-    /// Every policy resident in the kernel, in force or not.
-    pub fn residents(&self) -> Result<Vec<Resident>, TableError> {
-        let mut found = Vec::new();
+    /// The policy at an index, in force or not.
+    pub fn resident(&self, index: u32) -> Option<Resident> {
+        self.residents.get(&index).copied()
+    }
+
+    fn find_residents(&self) -> Result<BTreeMap<u32, Resident>, TableError> {
+        let mut found = BTreeMap::new();
         for index in 1..abi::AA_MAX_POLICIES {
             if let Some(policy) = self.policy(index)?.filter(|policy| policy.generation != 0) {
                 let extent = Extent {
                     start: policy.pool_start,
                     words: policy.pool_words,
                 };
-                found.push(Resident {
+                let resident = Resident {
                     index,
                     generation: policy.generation,
                     extent,
-                });
+                };
+                found.insert(index, resident);
             }
         }
         Ok(found)
@@ -227,9 +236,8 @@ impl Tables {
     /// Builds a policy beside those in force. It governs nobody until a slot names it. All or nothing.
     pub fn add_policy(&mut self, tables: &PolicyTables<'_>, slot: u32) -> Result<Resident, TableError> {
         self.reclaim();
-        let taken: BTreeSet<u32> = self.residents()?.iter().map(|policy| policy.index).collect();
         let index = (1..abi::AA_MAX_POLICIES)
-            .find(|index| !taken.contains(index))
+            .find(|index| !self.residents.contains_key(index))
             .ok_or(TableError::Full {
                 map: "policies",
                 capacity: abi::AA_MAX_POLICIES,
@@ -270,6 +278,7 @@ impl Tables {
             self.remove_policy(resident)?;
             return Err(error);
         }
+        self.residents.insert(index, resident);
         Ok(resident)
     }
 
@@ -299,6 +308,7 @@ impl Tables {
             &index_key(policy.index),
             &abi::aa_policy::new_zeroed(),
         )?;
+        self.residents.remove(&policy.index);
         let generation = policy.generation;
         let keys: Vec<Vec<u8>> = self
             .addresses
@@ -472,9 +482,9 @@ impl Tables {
     }
 
     /// How full the tables are that can fill up.
-    pub fn fill(&self) -> Result<Vec<Fill>, TableError> {
-        let policies = u32::try_from(self.residents()?.len()).unwrap_or(u32::MAX);
-        Ok(vec![
+    pub fn fill(&self) -> Vec<Fill> {
+        let policies = u32::try_from(self.residents.len()).unwrap_or(u32::MAX);
+        vec![
             Fill {
                 map: "automaton_pool",
                 used: self.pool.used(),
@@ -490,7 +500,7 @@ impl Tables {
                 used: self.address_count,
                 capacity: abi::AA_MAX_ADDRESSES,
             },
-        ])
+        ]
     }
 }
 

@@ -108,7 +108,9 @@ fn lock(settings: &Settings) -> Result<Flock<File>, Failure> {
 
 /// Loads or adopts, writes what every policy needs, proves the hooks.
 fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -> Result<Sensor, Failure> {
+    let mut steps = Steps(Instant::now());
     let kernel = Kernel::start(settings.sizes).map_err(|error| refused_by_kernel(&error, &host.kernel_release))?;
+    steps.done("programs in force");
     let mut tables = Tables::new(&kernel).map_err(|error| failed(&error))?;
     let tasks = Tasks::new(&kernel).map_err(|error| failed(&error))?;
     let known = mounts.read().map_err(|error| failed(&error))?;
@@ -116,7 +118,9 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
     tables
         .set_record_activity(settings.record_activity)
         .map_err(|error| failed(&error))?;
+    steps.done("tables open");
     let rows = self_test::run(&mut tables, &tasks, &settings.run_dir).map_err(|error| failed(&error))?;
+    steps.done("self-test");
     let failures = self_test::failures(&rows);
     if !failures.is_empty() {
         // Nothing is claimed that is not proven: what was loaded just now goes, what was in force before stays.
@@ -144,7 +148,18 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
         self_test: rows,
     };
     sensor.refresh_selectors().map_err(|error| failed(&error))?;
+    steps.done("selectors and running tasks");
     Ok(sensor)
+}
+
+/// Tells how long each step of the start took.
+struct Steps(Instant);
+
+impl Steps {
+    fn done(&mut self, step: &str) {
+        tracing::debug!(step, took_us = self.0.elapsed().as_micros(), "starting");
+        self.0 = Instant::now();
+    }
 }
 
 fn refused_by_kernel(error: &LoadError, release: &str) -> Failure {

@@ -251,17 +251,12 @@ impl Sensor {
     }
 
     fn remove_resident(&mut self, index: u32) -> Result<(), RequestError> {
-        let found = self
-            .tables
-            .residents()?
-            .into_iter()
-            .find(|resident| resident.index == index);
         let gone = Resident {
             index,
             generation: 0,
             extent: Extent { start: 0, words: 0 },
         };
-        let resident = found.unwrap_or(gone);
+        let resident = self.tables.resident(index).unwrap_or(gone);
         Ok(self.tables.remove_policy(resident)?)
     }
 
@@ -527,7 +522,7 @@ impl Sensor {
             adopted: self.kernel.adopted,
             maps: self
                 .tables
-                .fill()?
+                .fill()
                 .iter()
                 .map(|fill| MapFill {
                     name: fill.map.to_owned(),

@@ -10,6 +10,7 @@ use std::ffi::c_void;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use std::{io, slice};
@@ -30,9 +31,9 @@ const HEADER_BYTES: u64 = 8;
 pub struct Ring {
     descriptor: OwnedFd,
     /// The consumer's page.
-    consumer: Mapping,
+    consumer: Arc<Mapping>,
     /// The producer's page, and the data twice.
-    producer: Mapping,
+    producer: Arc<Mapping>,
     page: usize,
     mask: u64,
     /// How far this reader has read.
@@ -50,8 +51,8 @@ impl Ring {
         let page = usize::try_from(nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?.unwrap_or(4096))
             .map_err(io::Error::other)?;
         let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let consumer = Mapping::new(&descriptor, page, writable, 0)?;
-        let producer = Mapping::new(&descriptor, page + 2 * bytes, ProtFlags::PROT_READ, page)?;
+        let consumer = Arc::new(Mapping::new(&descriptor, page, writable, 0)?);
+        let producer = Arc::new(Mapping::new(&descriptor, page + 2 * bytes, ProtFlags::PROT_READ, page)?);
         let mut ring = Self {
             descriptor,
             consumer,
@@ -95,14 +96,20 @@ impl Ring {
         self.consumed().store(self.read, Ordering::Release);
     }
 
+    /// To see elsewhere whether records wait.
+    pub fn backlog(&self) -> Backlog {
+        Backlog {
+            consumer: Arc::clone(&self.consumer),
+            producer: Arc::clone(&self.producer),
+        }
+    }
+
     fn consumed(&self) -> &AtomicU64 {
-        // SAFETY: the first word of the consumer's page, aligned, shared with the kernel and accessed by atomics alone.
-        unsafe { AtomicU64::from_ptr(self.consumer.address.as_ptr().cast()) }
+        self.consumer.position()
     }
 
     fn produced(&self) -> &AtomicU64 {
-        // SAFETY: the first word of the producer's page, as above.
-        unsafe { AtomicU64::from_ptr(self.producer.address.as_ptr().cast()) }
+        self.producer.position()
     }
 
     /// The address of a position; everything within one ring's length from there is mapped.
@@ -130,6 +137,21 @@ impl Ring {
 impl AsFd for Ring {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
+    }
+}
+
+/// Says of a ring whether anything in it is not released.
+#[derive(Debug)]
+pub struct Backlog {
+    consumer: Arc<Mapping>,
+    producer: Arc<Mapping>,
+}
+
+impl Backlog {
+    /// Whether every record made so far was read and released.
+    pub fn is_empty(&self) -> bool {
+        let produced = self.producer.position().load(Ordering::Acquire);
+        self.consumer.position().load(Ordering::Acquire) >= produced
     }
 }
 
@@ -171,8 +193,16 @@ struct Mapping {
 
 // SAFETY: plain shared memory, with no ties to a thread.
 unsafe impl Send for Mapping {}
+// SAFETY: shared references lead to the position, an atomic; the data is the owning ring's to read.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
+    /// How far the one this page is of has come.
+    fn position(&self) -> &AtomicU64 {
+        // SAFETY: the first word of a page, aligned, shared with the kernel and accessed by atomics alone.
+        unsafe { AtomicU64::from_ptr(self.address.as_ptr().cast()) }
+    }
+
     fn new(descriptor: &OwnedFd, length: usize, protection: ProtFlags, offset: usize) -> io::Result<Self> {
         let size = NonZeroUsize::new(length).ok_or_else(|| io::Error::other("an empty ring"))?;
         let offset = nix::libc::off_t::try_from(offset).map_err(io::Error::other)?;

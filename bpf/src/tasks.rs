@@ -82,11 +82,22 @@ impl ProcessHandle {
     }
 }
 
+/// The list of governed tasks, which is a file.
+#[derive(Debug, Clone)]
+pub struct TaskList(std::path::PathBuf);
+
+impl TaskList {
+    /// Every governed task.
+    pub fn read(&self) -> Result<Vec<abi::aa_task_row>, TaskError> {
+        rows(&self.0)
+    }
+}
+
 /// Identities in the kernel.
 #[derive(Debug)]
 pub struct Tasks {
     identities: MapHandle,
-    list: std::path::PathBuf,
+    list: TaskList,
     adopt: std::path::PathBuf,
 }
 
@@ -95,7 +106,7 @@ impl Tasks {
     pub fn new(kernel: &Kernel) -> Result<Self, TaskError> {
         Ok(Self {
             identities: MapHandle::try_from(kernel.map("identities")?).map_err(TaskError::Map)?,
-            list: kernel.iterator("list_governed"),
+            list: TaskList(kernel.iterator("list_governed")),
             adopt: kernel.iterator("adopt_running"),
         })
     }
@@ -133,7 +144,12 @@ impl Tasks {
 
     /// Every governed task.
     pub fn list(&self) -> Result<Vec<abi::aa_task_row>, TaskError> {
-        rows(&self.list)
+        self.list.read()
+    }
+
+    /// To list them elsewhere.
+    pub fn lister(&self) -> TaskList {
+        self.list.clone()
     }
 
     /// One pass over the tasks that were running before: governs those the selectors match and the relatives of

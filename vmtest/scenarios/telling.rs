@@ -10,6 +10,7 @@ use crate::records::{ARRIVAL, denials_of};
 pub(crate) const TESTS: &[Test] = tests![
     a_denial_is_recorded_with_all_that_names_it,
     why_says_what_would_allow_it_and_who_asked,
+    the_last_line_of_a_run_counts_every_denial,
     status_and_doctor_say_what_is_enforced_and_proven,
     programs_maps_and_links_have_names_a_person_understands,
     hook_programs_are_those_this_kernel_has,
@@ -267,4 +268,20 @@ fn the_audit_log_is_intact(_: &Guest, checks: &mut Checks) {
         &output.status.code(),
         &Some(0),
     );
+}
+
+/// The program ends right after its last denial, and its records may still be on their way.
+fn the_last_line_of_a_run_counts_every_denial(guest: &Guest, checks: &mut Checks) {
+    let tree = guest.tree("last-line");
+    let secret = file_at(tree.join("secret"), "x").display().to_string();
+    let open = tree.join("open").display().to_string();
+    Act::ungoverned().ask(&format!("open-many {open} 0 30"));
+    let body = format!("file:\n  read: {{allow: [/**], deny: ['{secret}']}}\n");
+    let policy = crate::act::policy_file("last-line", &body).display().to_string();
+    for round in 0..10 {
+        let run = ["run", "--work", "/srv/work", "--policy", &policy, "--"];
+        let flood = [ACT, "flood", &open, "30", "30", &secret];
+        let output = command("aasm", &[run.as_slice(), flood.as_slice()].concat());
+        checks.contains(round, &said(&output), "aasm: 30 actions denied; the first: open-read");
+    }
 }

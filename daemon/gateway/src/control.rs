@@ -136,8 +136,8 @@ impl Gateway {
                 )),
             );
         }
-        let governed = match self.sensor.request(SensorRequest::Processes).await {
-            Ok(SensorReply::Processes(processes)) => processes.iter().any(|process| process.pid == peer.pid),
+        let governed = match self.sensor.request(SensorRequest::IsGoverned { pid: peer.pid }).await {
+            Ok(SensorReply::IsGoverned(governed)) => governed,
             // Root may still see what is wrong; nothing else goes on without knowing.
             _ if peer.uid == 0 && matches!(request, Request::Status) => false,
             Ok(_) => return Err(WireError::new("protocol", "the sensor answered something else")),

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aa_audit::{AuditError, AuditLog, Durability};
+use aa_bpf::ring::Backlog;
 use aa_wire::sensor::{Hello, LossCount};
 use aa_wire::{AgentId, Event, Timestamp, WireError};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
@@ -39,6 +40,8 @@ pub(crate) struct Gateway {
     pub(crate) sensor: Sensor,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) rings: Arc<RingCounts>,
+    /// Of the decisions.
+    pub(crate) backlog: Backlog,
     pub(crate) book: RefCell<Book>,
     /// Held while a policy is being loaded.
     pub(crate) loading: Mutex<()>,
@@ -64,6 +67,7 @@ pub(crate) struct Parts {
     pub(crate) sensor: Sensor,
     pub(crate) audit: AuditLog,
     pub(crate) rings: Arc<RingCounts>,
+    pub(crate) backlog: Backlog,
     pub(crate) stacks: Stacks,
     pub(crate) saved: BTreeMap<u32, SavedAgent>,
     pub(crate) rings_in_log: RingsInLog,
@@ -80,6 +84,7 @@ impl Gateway {
             sensor: parts.sensor,
             audit: Arc::new(parts.audit),
             rings: parts.rings,
+            backlog: parts.backlog,
             book: RefCell::default(),
             loading: Mutex::new(()),
             agents: RefCell::new(
@@ -165,7 +170,7 @@ impl Gateway {
             ..State::default()
         };
         for (generation, load) in self.book.borrow().loads() {
-            state.texts.insert(load.digest.clone(), load.source.text.to_string());
+            state.texts.insert(load.digest.clone(), Arc::clone(&load.source.text));
             let saved = SavedLoad {
                 slot_name: load.slot_name.clone(),
                 slot: load.slot.0,

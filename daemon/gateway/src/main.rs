@@ -86,7 +86,7 @@ fn live(flags: Flags) -> Result<()> {
     let (hello, [decisions, activity, plaintext], socket, inbox) = Greeted::into_parts(greeted);
     let map = |descriptor| Ring::new(descriptor).context("cannot map the kernel's rings");
     let rings = [map(decisions)?, map(activity)?, map(plaintext)?];
-    let rings_id = rings[0].id();
+    let (rings_id, backlog) = (rings[0].id(), rings[0].backlog());
     privileges::drop_all(account)?;
 
     let (audit, recovery) = AuditLog::open(&settings.audit_dir, Options::default())?;
@@ -118,6 +118,7 @@ fn live(flags: Flags) -> Result<()> {
             sensor,
             audit,
             rings,
+            backlog,
             stacks,
             saved: agents,
             rings_in_log,

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use aa_audit::AuditError;
@@ -18,7 +17,7 @@ use crate::gateway::Gateway;
 use crate::state::SavedAgent;
 
 /// How long `denials` waits for records still on their way.
-const SETTLE_FIRST: Duration = Duration::from_millis(10);
+const SETTLE_INTERVAL: Duration = Duration::from_millis(1);
 const SETTLE_LIMIT: Duration = Duration::from_millis(400);
 /// How many events may stand between a denial and the names of its stack.
 const STACK_WITHIN: usize = 20_000;
@@ -94,10 +93,9 @@ impl Gateway {
     /// What was denied in a session, once what is under way has arrived.
     async fn denials(&self, session: SessionId) -> Reply {
         let begun = Instant::now();
-        // The kernel wakes the ring thread; give it and the pipeline a moment.
-        tokio::time::sleep(SETTLE_FIRST).await;
-        while self.rings.under_way.load(Ordering::Acquire) > 0 && begun.elapsed() < SETTLE_LIMIT {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        // A record leaves the ring when it is in the log and counted.
+        while !self.backlog.is_empty() && begun.elapsed() < SETTLE_LIMIT {
+            tokio::time::sleep(SETTLE_INTERVAL).await;
         }
         let denials = self.sessions.borrow().of(session);
         Reply::Denials {

@@ -1,13 +1,15 @@
 //! What the gateway must remember over its own death: which policy a generation was, and who an agent is.
 //!
-//! One JSON file, replaced as a whole: written beside, synced, renamed, the directory synced. It is a memory, not a
-//! truth: without it records still come, only without names and rules.
+//! One JSON file, replaced as a whole by a rename, and each policy's text in a file of its own, which never changes. It
+//! outlives the gateway and not the boot, so nothing is synced. It is a memory, not a truth: without it records still
+//! come, only without names and rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aa_wire::api::EnvironmentPaths;
 use serde::{Deserialize, Serialize};
@@ -28,7 +30,8 @@ pub(crate) struct State {
     /// By generation.
     pub(crate) loads: BTreeMap<u32, SavedLoad>,
     /// Policy texts by digest.
-    pub(crate) texts: BTreeMap<String, String>,
+    #[serde(skip)]
+    pub(crate) texts: BTreeMap<String, Arc<str>>,
 }
 
 /// The kernel numbers records anew in new rings, so numbers in the log mean nothing before the first record of these.
@@ -80,6 +83,10 @@ impl StateFile {
         self.directory.join("gateway.json")
     }
 
+    fn text_path(&self, digest: &str) -> PathBuf {
+        self.directory.join("texts").join(format!("{digest}.yaml"))
+    }
+
     /// What was saved in this boot; nothing if there is no file, or one that cannot be read.
     pub(crate) fn load(&self, boot_id: &str) -> State {
         let fresh = State {
@@ -103,19 +110,48 @@ impl StateFile {
         };
         let mut text = Vec::new();
         file.take(FILE_LIMIT).read_to_end(&mut text)?;
-        Ok(Some(serde_json::from_slice(&text)?))
+        let mut state: State = serde_json::from_slice(&text)?;
+        for load in state.loads.values() {
+            // Without its text a load is one that is not known.
+            if let Ok(text) = fs::read_to_string(self.text_path(&load.digest)) {
+                state.texts.insert(load.digest.clone(), text.into());
+            }
+        }
+        Ok(Some(state))
     }
 
     /// Replaces what was saved.
     pub(crate) fn save(&self, state: &State) -> io::Result<()> {
-        let text = serde_json::to_vec(state)?;
-        replace(&self.path(), &text)
+        self.save_texts(state)?;
+        let beside = write_beside(&self.path(), &serde_json::to_vec(state)?)?.0;
+        fs::rename(beside, self.path())
+    }
+
+    /// Those that are not there yet; removes those that no load is of.
+    fn save_texts(&self, state: &State) -> io::Result<()> {
+        let directory = self.directory.join("texts");
+        fs::create_dir_all(&directory)?;
+        let mut gone: BTreeSet<PathBuf> = fs::read_dir(&directory)?.flatten().map(|entry| entry.path()).collect();
+        for (digest, text) in &state.texts {
+            let path = self.text_path(digest);
+            if !gone.remove(&path) {
+                fs::rename(write_beside(&path, text.as_bytes())?.0, &path)?;
+            }
+        }
+        gone.iter().try_for_each(fs::remove_file)
     }
 }
 
 /// Replaces a file by new bytes: afterwards there is the old file or the new one, whole.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("/"));
+    let (beside, file) = write_beside(path, bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    File::open(directory)?.sync_all()
+}
+
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
@@ -126,9 +162,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o640)
         .open(&beside)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(directory)?.sync_all()
+    Ok((beside, file))
 }
 
 #[cfg(test)]
@@ -157,6 +191,33 @@ mod tests {
                 ..State::default()
             }
         );
+    }
+
+    #[test]
+    fn texts_are_kept_as_long_as_a_load_is_of_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = StateFile::new(directory.path());
+        let load = |digest: &str| SavedLoad {
+            slot_name: "p".into(),
+            slot: 1,
+            digest: digest.into(),
+            file_name: "p.yaml".into(),
+            environment: None,
+            private: false,
+            retired: false,
+        };
+        let mut state = file.load("boot-1");
+        for (generation, digest) in [(1, "aa"), (2, "bb")] {
+            state.loads.insert(generation, load(digest));
+            state.texts.insert(digest.into(), format!("text of {digest}").into());
+        }
+        file.save(&state).unwrap();
+        assert_eq!(file.load("boot-1"), state);
+        state.loads.remove(&1);
+        state.texts.remove("aa");
+        file.save(&state).unwrap();
+        assert_eq!(file.load("boot-1"), state);
+        assert_eq!(fs::read_dir(directory.path().join("texts")).unwrap().count(), 1);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! A cgroup for each `aasm run`, so that all of it can be found, frozen and killed together.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use aa_bpf::tasks::TaskList;
 
 /// Where the hierarchy is mounted.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -23,8 +26,49 @@ pub(crate) fn prepare() -> io::Result<()> {
 pub(crate) fn make(agent: u32) -> io::Result<u64> {
     let folder = folder(agent);
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("cgroup.procs"), pid.to_string())?;
     Ok(fs::metadata(&folder)?.ino())
+}
+
+/// Moves the agent's processes into its cgroup, on a thread of its own: the kernel waits out a grace period for a move,
+/// more than ten milliseconds, which no start of a program should. Nothing that is decided depends on the cgroup, and
+/// the kill switch finds processes by who they are.
+pub(crate) fn gather(agent: u32, tasks: TaskList) -> io::Result<()> {
+    let work = move || {
+        if let Err(error) = try_gather(agent, &tasks) {
+            tracing::warn!(agent, error = %error, "processes are outside of their agent's cgroup");
+        }
+    };
+    std::thread::Builder::new().name("cgroup".into()).spawn(work).map(drop)
+}
+
+/// Pass after pass, since what is outside may start more there.
+fn try_gather(agent: u32, tasks: &TaskList) -> io::Result<()> {
+    let procs = folder(agent).join("cgroup.procs");
+    for _ in 0..64 {
+        let rows = tasks.read().map_err(io::Error::other)?;
+        let of_the_agent = rows.iter().filter(|row| row.agent == agent && row.pid == row.tid);
+        let text = match fs::read_to_string(&procs) {
+            // All of it has ended, and the cgroup is gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            read => read?,
+        };
+        let inside: BTreeSet<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        let outside: Vec<u32> = of_the_agent
+            .map(|row| row.pid)
+            .filter(|pid| !inside.contains(pid))
+            .collect();
+        if outside.is_empty() {
+            return Ok(());
+        }
+        for pid in outside {
+            match fs::write(&procs, pid.to_string()) {
+                // It has ended.
+                Err(error) if error.raw_os_error() == Some(nix::libc::ESRCH) => {}
+                moved => moved?,
+            }
+        }
+    }
+    Err(io::Error::other("they start faster than they can be moved"))
 }
 
 /// Kills everything in the agent's cgroup at once, where the kernel can (5.14 on).

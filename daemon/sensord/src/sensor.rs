@@ -169,6 +169,7 @@ impl Sensor {
                 })
             }
             Request::Losses => self.losses().map(Reply::Losses),
+            Request::IsGoverned { pid } => Ok(Reply::IsGoverned(self.tasks.list()?.iter().any(|row| row.pid == pid.0))),
             // Answered with a descriptor, in `answer`.
             Request::OpenMapped { .. } => Err(RequestError::Refused("asked in the wrong place".into())),
         }
@@ -380,9 +381,11 @@ impl Sensor {
 
     fn place(&mut self, handle: &ProcessHandle, agent: u32) -> Result<Reply, RequestError> {
         let pid = handle.pid;
-        let cgroup = cgroups::enter(agent, pid).map_err(|source| RequestError::Cgroup { pid, source })?;
+        let failed = |source| RequestError::Cgroup { pid, source };
+        let cgroup = cgroups::make(agent).map_err(failed)?;
         let session = self.tables.next_session()?;
         self.tasks.govern(handle, agent, session)?;
+        cgroups::gather(agent, self.tasks.lister()).map_err(failed)?;
         Ok(Reply::Governed {
             agent: AgentId(agent),
             session: SessionId(session),

@@ -92,6 +92,11 @@ pub enum Request {
     },
     /// The kernel's loss counters; answered by [`Reply::Losses`].
     Losses,
+    /// Whether any thread of a process is governed; answered by [`Reply::IsGoverned`].
+    IsGoverned {
+        /// Which process.
+        pid: Pid,
+    },
 }
 
 impl std::fmt::Debug for Request {
@@ -119,6 +124,7 @@ impl std::fmt::Debug for Request {
             Self::Maps { pid, .. } => write!(f, "Maps({pid})"),
             Self::OpenMapped { pid, from, to, .. } => write!(f, "OpenMapped({pid}, {from:x}-{to:x})"),
             Self::Losses => f.write_str("Losses"),
+            Self::IsGoverned { pid } => write!(f, "IsGoverned({pid})"),
         }
     }
 }
@@ -214,6 +220,8 @@ pub enum Reply {
     Mapped,
     /// To [`Request::Losses`].
     Losses(Vec<LossCount>),
+    /// To [`Request::IsGoverned`].
+    IsGoverned(bool),
 }
 
 /// A process that is governed now.

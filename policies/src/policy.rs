@@ -3,6 +3,7 @@
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expect::Expect;
 use crate::glob::PathPattern;
+use crate::lower::{Limits, Lowered};
 use crate::rule::{Column, Rule, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
@@ -259,7 +260,13 @@ impl Policy {
 
     /// What is odd about it: absent sections, rules that never decide. Worked out at the first call, by lowering it.
     pub fn warnings(&self) -> &[Diagnostic] {
-        self.warnings.get_or_init(|| crate::warnings::find(self))
+        self.warnings
+            .get_or_init(|| crate::warnings::find(self, self.lower(&Limits::default()).as_ref()))
+    }
+
+    /// The same for who has lowered it already, with the limits of everybody: lowering is most of the work.
+    pub fn warnings_from(&self, lowered: &Lowered) -> &[Diagnostic] {
+        self.warnings.get_or_init(|| crate::warnings::find(self, Ok(lowered)))
     }
 }
 

@@ -2,14 +2,14 @@
 
 use crate::action::Action;
 use crate::diagnostic::{Code, Diagnostic, Report, Span};
-use crate::lower::{Limits, Lowered};
+use crate::lower::{LowerError, Lowered};
 use crate::policy::Policy;
 use crate::rule::{Rule, Section};
 use crate::verdict::{Decision, RuleId};
 use crate::witness;
 use std::collections::HashSet;
 
-pub(crate) fn find(policy: &Policy) -> Vec<Diagnostic> {
+pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> Vec<Diagnostic> {
     let mut report = Report::new(&policy.file, &policy.text);
     let top = Span {
         line: 1,
@@ -17,13 +17,13 @@ pub(crate) fn find(policy: &Policy) -> Vec<Diagnostic> {
         length: 1,
     };
     absent(policy, top, &mut report);
-    match policy.lower(&Limits::default()) {
-        Ok(lowered) => dead(policy, &lowered, &mut report),
+    match lowered {
+        Ok(lowered) => dead(policy, lowered, &mut report),
         Err(error) => {
             report
-                .warning(Code::TooLarge, top, error.message)
-                .cause(error.reason)
-                .hint(error.hint);
+                .warning(Code::TooLarge, top, &error.message)
+                .cause(&error.reason)
+                .hint(&error.hint);
         }
     }
     report.finish().items

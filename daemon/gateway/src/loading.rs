@@ -28,11 +28,6 @@ pub(crate) struct InForce {
     pub(crate) took_us: Option<u64>,
 }
 
-struct Prepared {
-    policy: Arc<Policy>,
-    lowered: Vec<u8>,
-}
-
 fn environment_of(paths: Option<&EnvironmentPaths>) -> Result<Environment, WireError> {
     let Some(paths) = paths else {
         return Ok(Environment::default());
@@ -62,26 +57,22 @@ pub(crate) async fn parse(source: &Source, paths: Option<&EnvironmentPaths>) -> 
     }
 }
 
-async fn prepare(source: &Source, paths: Option<&EnvironmentPaths>) -> Result<Prepared, WireError> {
-    let policy = parse(source, paths).await?;
-    let for_thread = Arc::clone(&policy);
+/// Lowers on a blocking thread.
+async fn lower(policy: &Arc<Policy>) -> Result<Vec<u8>, WireError> {
+    let policy = Arc::clone(policy);
     let lowered = tokio::task::spawn_blocking(move || {
-        let lowered = for_thread.lower(&Limits::default()).map_err(|error| {
+        let lowered = policy.lower(&Limits::default()).map_err(|error| {
             WireError::new("policy-too-large", error.message)
                 .because(error.reason)
                 .hint(error.hint)
         })?;
         // They are kept in the policy; made here, where waiting holds nobody up.
-        for_thread.warnings();
+        policy.warnings_from(&lowered);
         postcard::to_stdvec(&lowered).map_err(|error| WireError::from_error("internal", &error))
     });
-    match lowered.await {
-        Ok(lowered) => Ok(Prepared {
-            policy,
-            lowered: lowered?,
-        }),
-        Err(_) => Err(WireError::new("internal", "lowering the policy failed")),
-    }
+    lowered
+        .await
+        .unwrap_or_else(|_| Err(WireError::new("internal", "lowering the policy failed")))
 }
 
 /// One name for one slot: the policy, the text if a client brought it, and what its `$` names stand for.
@@ -103,17 +94,30 @@ fn slot_name(policy: &Policy, origin: &Origin, paths: Option<&EnvironmentPaths>)
 }
 
 impl Gateway {
-    /// Sees to it that a policy is in force with these paths.
-    pub(crate) async fn ensure(&self, source: &Source, paths: Option<&EnvironmentPaths>) -> Result<InForce, WireError> {
+    /// Sees to it that a policy is in force with these paths. `policy` is what the source says with them.
+    pub(crate) async fn ensure(
+        &self,
+        source: &Source,
+        paths: Option<&EnvironmentPaths>,
+        policy: &Arc<Policy>,
+    ) -> Result<InForce, WireError> {
         let _turn = self.loading.lock().await;
-        self.ensure_in_turn(source, paths).await
+        self.ensure_in_turn(source, paths, Some(policy)).await
     }
 
-    async fn ensure_in_turn(&self, source: &Source, paths: Option<&EnvironmentPaths>) -> Result<InForce, WireError> {
+    async fn ensure_in_turn(
+        &self,
+        source: &Source,
+        paths: Option<&EnvironmentPaths>,
+        policy: Option<&Arc<Policy>>,
+    ) -> Result<InForce, WireError> {
         if let Some(in_force) = self.in_force_of(source, paths) {
             return Ok(in_force);
         }
-        let policy = parse(source, paths).await?;
+        let policy = match policy {
+            Some(policy) => Arc::clone(policy),
+            None => parse(source, paths).await?,
+        };
         let slot_name = slot_name(&policy, &source.origin, paths);
         let digest = digest_text(&policy);
         let held = self.book.borrow().in_kernel(&slot_name).cloned();
@@ -140,7 +144,7 @@ impl Gateway {
                 took_us: None,
             });
         }
-        let Prepared { policy, lowered } = prepare(source, paths).await?;
+        let lowered = lower(&policy).await?;
         let request = Request::LoadPolicy {
             name: slot_name.clone(),
             digest: digest.clone(),
@@ -238,7 +242,7 @@ impl Gateway {
     }
 
     async fn ensure_or_complain(&self, source: &Source, paths: Option<&EnvironmentPaths>) {
-        if let Err(problem) = self.ensure_in_turn(source, paths).await {
+        if let Err(problem) = self.ensure_in_turn(source, paths, None).await {
             tracing::warn!(
                 file = source.file_name,
                 code = problem.code,
@@ -343,13 +347,14 @@ impl Gateway {
             file_name: file_name.to_owned(),
             origin: Origin::Client,
         };
-        let policy = match parse(&source, None).await {
-            Ok(policy) => policy,
-            Err(_) => parse(&source, Some(&stand_ins)).await?,
+        let plain = parse(&source, None).await.ok();
+        let policy = match &plain {
+            Some(policy) => Arc::clone(policy),
+            None => parse(&source, Some(&stand_ins)).await?,
         };
         let name = policy.name().to_owned();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if name.is_empty() || name.starts_with('.') || name.len() > 128 || !name.bytes().all(plain) {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if name.is_empty() || name.starts_with('.') || name.len() > 128 || !name.bytes().all(is_plain) {
             return Err(WireError::new(
                 "bad-name",
                 "a policy that is applied is named by letters, digits, `.`, `_`, `-`",
@@ -374,7 +379,8 @@ impl Gateway {
         }
         let mut loaded = Vec::new();
         for paths in targets {
-            let in_force = self.ensure_in_turn(&source, paths.as_ref()).await?;
+            let parsed = plain.as_ref().filter(|_| paths.is_none());
+            let in_force = self.ensure_in_turn(&source, paths.as_ref(), parsed).await?;
             let row = |took_us| LoadedRow {
                 slot: in_force.slot,
                 generation: in_force.generation,
@@ -390,6 +396,10 @@ impl Gateway {
         self.book
             .borrow_mut()
             .add_source(name, source, Some(Arc::clone(&policy)));
+        let warned = Arc::clone(&policy);
+        // Kept in the policy; worked out here if nothing was loaded, where waiting holds nobody up.
+        let found = tokio::task::spawn_blocking(move || warned.warnings().len()).await;
+        found.map_err(|_| WireError::new("internal", "looking for warnings failed"))?;
         Ok((policy, loaded))
     }
 

@@ -119,7 +119,9 @@ impl Gateway {
         );
         self.record_first(Event::lifecycle("govern", Effect::Allowed, detail.clone()))
             .await?;
-        let result = self.govern_now(peer, &source, &request.environment, &agent_name).await;
+        let result = self
+            .govern_now(peer, &source, &request.environment, &policy, &agent_name)
+            .await;
         if let Err(problem) = &result {
             let detail = format!("{detail}: {}", problem.message);
             self.record(Event::lifecycle("govern", Effect::Denied, detail));
@@ -132,9 +134,10 @@ impl Gateway {
         peer: Peer,
         source: &Source,
         environment: &aa_wire::api::EnvironmentPaths,
+        policy: &std::sync::Arc<aa_policy::Policy>,
         agent_name: &str,
     ) -> Result<Reply, WireError> {
-        let in_force = self.ensure(source, Some(environment)).await?;
+        let in_force = self.ensure(source, Some(environment), policy).await?;
         let name = in_force.policy.name().to_owned();
         let request = SensorRequest::Govern {
             pid: peer.pid,

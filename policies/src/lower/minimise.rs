@@ -7,7 +7,6 @@ use super::automaton::{Automaton, State};
 use super::dfa::Table;
 use crate::syntax::count;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 const REFINE_UP_TO: usize = 1 << 19;
 
@@ -126,15 +125,19 @@ fn refine(table: &Table) -> Vec<u32> {
 /// Keeps one state of each group, numbered by distance from the start, the dead state first.
 fn rebuild(table: &Table, stands_for: &[u32]) -> Table {
     let of = |state: u32| stands_for.get(state as usize).copied().unwrap_or_default();
-    let dead = of(0);
-    let mut order = vec![dead];
-    let mut number: HashMap<u32, u32> = HashMap::from([(dead, 0)]);
+    let mut order = Vec::new();
+    // A table, not a map: it is asked for every entry of every row.
+    let mut numbers: Vec<Option<u32>> = vec![None; table.accepts.len()];
     let mut visit = |state: u32, order: &mut Vec<u32>| -> u32 {
-        *number.entry(state).or_insert_with(|| {
-            order.push(state);
-            count(order.len() - 1)
+        let number = numbers.get_mut(state as usize);
+        number.map_or(0, |number| {
+            *number.get_or_insert_with(|| {
+                order.push(state);
+                count(order.len() - 1)
+            })
         })
     };
+    visit(of(0), &mut order);
     let start = visit(of(table.start), &mut order);
     let mut rows = Vec::new();
     let mut at = 0;
@@ -164,9 +167,7 @@ fn finish(table: &Table) -> Automaton {
     let mut known: HashMap<u64, Vec<usize>> = HashMap::new();
     let mut new_class = Vec::with_capacity(table.classes);
     for class in 0..table.classes {
-        let mut hasher = DefaultHasher::new();
-        column(class).for_each(|next| next.hash(&mut hasher));
-        let same = known.entry(hasher.finish()).or_default();
+        let same = known.entry(hash_of(column(class), 0)).or_default();
         let place = same
             .iter()
             .copied()

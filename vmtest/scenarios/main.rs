@@ -1,5 +1,7 @@
 //! The tests that run in a guest, as root, against the daemon that was started there.
 //!
+//! Where systemd is process 1 there are those of the unit too.
+//!
 //! `aa-guest-test [--filter TEXT]... [--list]`: a line for each test (`ok NAME` or `FAIL NAME` and what was wrong), at last
 //! `N passed, N failed`. `AA_KERNEL` and `AA_EXPECT` (`enforce`, `no-lsm`, `too-old`) say which tests there are: nothing is skipped
 //! at run time. What kernels do differently stands in `vmtest/expect/<kernel>.toml`.
@@ -32,6 +34,7 @@ mod records;
 mod refusals;
 mod steps;
 mod telling;
+mod unit;
 
 use std::process::ExitCode;
 

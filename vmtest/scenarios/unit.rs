@@ -1,0 +1,101 @@
+//! The service as systemd runs it: hardened, started, restarted. Only where systemd is process 1.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::act::Act;
+use crate::crashes::processes_of;
+use crate::guest::{Guest, command, eventually, file_at, said, succeed};
+use crate::harness::{Checks, Test, tests};
+
+pub(crate) const TESTS: &[Test] = tests![
+    the_unit_is_active_and_little_exposed,
+    a_restart_by_systemd_lets_nothing_through,
+    systemd_starts_a_killed_sensor_again,
+];
+
+const UNIT: &str = "aa-sensord.service";
+/// What `systemd-analyze security` may say, in tenths; the unit says what keeps it from less.
+const EXPOSURE: u32 = 40;
+
+pub(crate) fn is_systemd() -> bool {
+    std::fs::read_to_string("/proc/1/comm").is_ok_and(|name| name.trim() == "systemd")
+}
+
+fn property(name: &str) -> String {
+    succeed("systemctl", &["show", "--value", "-p", name, UNIT])
+        .trim()
+        .to_owned()
+}
+
+fn the_unit_is_active_and_little_exposed(_: &Guest, checks: &mut Checks) {
+    checks.equal("type", &property("Type").as_str(), &"notify");
+    checks.equal("state", &property("ActiveState").as_str(), &"active");
+    checks.contains("status", &property("StatusText"), "every hook proven");
+    let sensor = processes_of("aa-sensord").first().map(ToString::to_string);
+    checks.equal("main process", &Some(property("MainPID")), &sensor);
+    let report = said(&command("systemd-analyze", &["security", "--no-pager", UNIT]));
+    let overall = report.lines().find(|line| line.contains("Overall exposure level"));
+    let level = overall.and_then(|line| line.split(':').nth(1)?.split_whitespace().next()?.parse::<f64>().ok());
+    checks.that(level.is_some_and(|level| level * 10.0 <= f64::from(EXPOSURE)), || {
+        format!("exposure {level:?}:\n{report}")
+    });
+    println!("exposure of {UNIT}: {level:?}");
+}
+
+/// Asks without pause while something happens; how often, and what was let through.
+fn always_denied(guest: &Guest, checks: &mut Checks, meanwhile: impl FnOnce()) {
+    let secret = file_at(guest.tree("unit").join("secret"), "x");
+    let body = format!("file:\n  read: {{allow: [/**], deny: ['{}']}}\n", secret.display());
+    let line = format!("open-read {}", secret.display());
+    let mut act = Act::governed("unit", &body);
+    checks.equal("at first", &act.ask(&line).as_str(), &"errno EPERM");
+    let over = AtomicBool::new(false);
+    let (asked, other) = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let (mut asked, mut other) = (0_u32, Vec::new());
+            while !over.load(Ordering::Relaxed) {
+                let answer = act.ask(&line);
+                asked += 1;
+                if answer != "errno EPERM" {
+                    other.push(answer);
+                }
+            }
+            (asked, other)
+        });
+        meanwhile();
+        over.store(true, Ordering::Relaxed);
+        asking.join().unwrap()
+    });
+    checks.that(asked > 10, || format!("asked {asked} times only"));
+    checks.equal("not denied", &other, &Vec::new());
+}
+
+fn a_restart_by_systemd_lets_nothing_through(guest: &Guest, checks: &mut Checks) {
+    let before = processes_of("aa-sensord");
+    always_denied(guest, checks, || {
+        succeed("systemctl", &["restart", UNIT]);
+    });
+    let after = processes_of("aa-sensord");
+    checks.that(after.len() == 1 && after != before, || {
+        format!("{before:?} became {after:?}")
+    });
+    checks.equal("state", &property("ActiveState").as_str(), &"active");
+    checks.contains("status", &succeed("aasm", &["status"]), "aa-sensord is healthy");
+}
+
+fn systemd_starts_a_killed_sensor_again(guest: &Guest, checks: &mut Checks) {
+    let before = processes_of("aa-sensord");
+    always_denied(guest, checks, || {
+        for pid in &before {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+        }
+        eventually(Duration::from_secs(30), || {
+            let now = processes_of("aa-sensord");
+            !now.is_empty() && now != before && command("aasm", &["agents"]).status.success()
+        });
+    });
+    checks.equal("sensors", &processes_of("aa-sensord").len(), &1);
+    checks.equal("gateways", &processes_of("aa-gateway").len(), &1);
+    checks.equal("state", &property("ActiveState").as_str(), &"active");
+}

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aa_wire::event::Effect;
 use aa_wire::{Event, Sequence};
@@ -23,9 +23,6 @@ use output::Output;
 
 /// How long a record that did not ask to be synced may wait for it.
 pub(crate) const SYNC_INTERVAL: Duration = Duration::from_millis(200);
-/// How long a writer that is about to end is waited for.
-pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 const QUEUED_BATCHES: usize = 1024;
 const GROUP_BATCHES: usize = 512;
 const GROUP_BYTES: usize = 4 << 20;
@@ -81,7 +78,7 @@ impl AuditLog {
     /// Opens or begins the log in a directory, which is made if it is not there. Repairs are recorded in the log.
     ///
     /// # Errors
-    /// A file that cannot be read or made, or another writer that does not end within ten seconds.
+    /// A file that cannot be read or made, or another writer.
     pub fn open(directory: &Path, options: Options) -> Result<(Self, Recovery), AuditError> {
         DirBuilder::new()
             .recursive(true)
@@ -187,7 +184,7 @@ impl Drop for AuditLog {
     }
 }
 
-/// One writer at a time: a gateway that outlives its sensor ends before its successor reads where the log ends.
+/// One writer at a time.
 fn lock(directory: &Path) -> Result<File, AuditError> {
     let path = directory.join("lock");
     let failed = |operation, error| AuditError::file(operation, &path, error);
@@ -198,14 +195,10 @@ fn lock(directory: &Path) -> Result<File, AuditError> {
         .mode(0o640)
         .open(&path)
         .map_err(|error| failed("open", error))?;
-    let begun = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => std::thread::sleep(LOCK_INTERVAL),
-            Err(TryLockError::WouldBlock) => return Err(AuditError::InUse(directory.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(failed("lock", error)),
-        }
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(AuditError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed("lock", error)),
     }
 }
 

@@ -27,7 +27,8 @@ use symbols::{Job, Lookup, Module, SymbolThread};
 
 const AT_ONCE: usize = 32;
 const PER_SECOND: u32 = 100;
-const TIME_FOR_ONE: Duration = Duration::from_millis(250);
+/// Nobody waits for it; the symbols of a large program that is seen for the first time take long to read.
+const TIME_FOR_ONE: Duration = Duration::from_secs(5);
 /// How long a process's maps are taken to be as they were.
 const MAPS_FRESH: Duration = Duration::from_millis(500);
 const MAPS_KEPT: usize = 64;

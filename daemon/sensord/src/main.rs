@@ -1,8 +1,8 @@
 //! `aa-sensord`: the sensor and supervisor of aa-sensord.
 //!
 //! Life: look at the host and refuse what it cannot do; bring the kernel programs into force or adopt those that are;
-//! prove every hook; give up the privileges that took; then start the gateway and answer it until told to stop. Enforcement does not end with this
-//! process: links and maps are pinned, and `aa-sensord unload` is the only way down.
+//! prove every hook; give up the privileges that took; then start the gateway and answer it until told to stop.
+//! Enforcement does not end with this process: links and maps are pinned, and `aa-sensord unload` is the only way down.
 //!
 //! One thread owns everything ([`sensor::Sensor`]); it waits for the gateway's socket, signals, and changes of mounts. A
 //! second one lives for the moments it takes to move a new agent's processes into their cgroup.

@@ -3,6 +3,8 @@
 //! A policy is built beside those in force (pool extent, addresses under its own generation, an entry of `policies`)
 //! and takes force when one word of `policy_slots` names it. Nothing of it is changed afterwards.
 
+mod layout;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 use crate::abi;
 use crate::load::{Kernel, LoadError, pool_words_of};
 use crate::pool::{Extent, Pool, PoolError};
+use layout::{Layout, automaton_words, fill_automaton};
 
 /// How long the words of a retired policy stay untouched: a hook that began under it has long returned.
 const GRACE: Duration = Duration::from_secs(2);
@@ -528,124 +531,4 @@ fn replace_all(
             .map_err(|source| TableError::Map { map: name, source })?;
     }
     Ok(())
-}
-
-fn automaton_words(table: &AutomatonTable<'_>) -> Result<u32, TableError> {
-    if table.classes.len() != 256 || table.rows.is_empty() {
-        return Err(TableError::Inconsistent(
-            "an automaton has 256 byte classes and at least one row",
-        ));
-    }
-    let row = table.rows.first().map_or(0, |row| row.2.len()) + 1;
-    if table.rows.iter().any(|other| other.2.len() + 1 != row) {
-        return Err(TableError::Inconsistent("rows of an automaton are equally long"));
-    }
-    let rows = u32::try_from(table.rows.len()).unwrap_or(u32::MAX);
-    let inside = |next: &u32| *next < rows;
-    if table
-        .rows
-        .first()
-        .is_none_or(|dead| dead.0 != 0 || dead.1 || dead.2.iter().any(|next| *next != 0))
-    {
-        return Err(TableError::Inconsistent("the first row of an automaton is dead"));
-    }
-    if table.start >= rows || !table.rows.iter().all(|row| row.2.iter().all(inside)) {
-        return Err(TableError::Inconsistent("an automaton leads outside of itself"));
-    }
-    let words = abi::AA_CLASS_WORDS as usize + table.rows.len() * row + table.decisions.len();
-    u32::try_from(words).map_err(|_| TableError::Inconsistent("an automaton is too large"))
-}
-
-/// Writes the automaton for the pool's word `start` and says where its parts are, in bytes.
-fn fill_automaton(table: &AutomatonTable<'_>, start: u32, content: &mut Vec<u32>) -> abi::aa_automaton {
-    let row_words = table.rows.first().map_or(0, |row| row.2.len() + 1);
-    let row_words = u32::try_from(row_words).unwrap_or(0);
-    let rows_at = start + abi::AA_CLASS_WORDS;
-    // Two classes a word, the lower half first: the kernel reads 16-bit entries. An entry skips the accept word.
-    content.extend(table.classes.chunks(2).map(|pair| {
-        let entry = |class: Option<&u8>| (u32::from(class.copied().unwrap_or(0)) + 1) * 4;
-        u32::from_ne_bytes(native_halves(entry(pair.first()), entry(pair.get(1))))
-    }));
-    // Row 0 is dead; it stands once for all at the beginning of the pool, where a walk can see that it is lost.
-    let place = |row: u32| if row == 0 { 0 } else { (rows_at + row * row_words) * 4 };
-    for (accept, guarded, next) in &table.rows {
-        content.push(accept | if *guarded { abi::AA_ACCEPT_GUARDED } else { 0 });
-        content.extend(next.iter().map(|row| place(*row)));
-    }
-    let accepts = rows_at + u32::try_from(table.rows.len()).unwrap_or(0) * row_words;
-    content.extend(&table.decisions);
-    abi::aa_automaton {
-        classes: start * 4,
-        start: place(table.start),
-        accepts: accepts * 4,
-        columns: table.columns,
-    }
-}
-
-fn native_halves(first: u32, second: u32) -> [u8; 4] {
-    let (first, second) = (
-        u16::try_from(first).unwrap_or(0).to_ne_bytes(),
-        u16::try_from(second).unwrap_or(0).to_ne_bytes(),
-    );
-    [first[0], first[1], second[0], second[1]]
-}
-
-/// Where the parts of a policy go within its extent.
-struct Layout {
-    paths: abi::aa_automaton,
-    argv: abi::aa_automaton,
-    ranges: Vec<(u32, u32)>,
-    words: u32,
-}
-
-impl Layout {
-    fn new(tables: &PolicyTables<'_>) -> Result<Self, TableError> {
-        let too_large = || TableError::Inconsistent("a policy is too large");
-        let mut words = automaton_words(&tables.paths)?;
-        if let Some(argv) = &tables.argv {
-            words = words.checked_add(automaton_words(argv)?).ok_or_else(too_large)?;
-        }
-        for row in &tables.addresses {
-            if row.ranges.len() > abi::AA_MAX_PORT_RANGES as usize || row.prefix_bits > 128 {
-                return Err(TableError::Inconsistent("an address has too many port ranges"));
-            }
-            let count = u32::try_from(row.ranges.len()).unwrap_or(u32::MAX);
-            words = words.checked_add(count.saturating_mul(4)).ok_or_else(too_large)?;
-        }
-        let none = abi::aa_automaton::default();
-        Ok(Self {
-            paths: none,
-            argv: none,
-            ranges: Vec::new(),
-            words,
-        })
-    }
-
-    fn words(&self) -> Result<u32, TableError> {
-        if self.words == 0 {
-            Err(TableError::Inconsistent("a policy is empty"))
-        } else {
-            Ok(self.words)
-        }
-    }
-
-    /// The extent's content, equal port lists written once.
-    fn fill(&mut self, tables: &PolicyTables<'_>, start: u32) -> Vec<u32> {
-        let mut content = Vec::with_capacity(self.words as usize);
-        self.paths = fill_automaton(&tables.paths, start, &mut content);
-        if let Some(argv) = &tables.argv {
-            let at = start + u32::try_from(content.len()).unwrap_or(0);
-            self.argv = fill_automaton(argv, at, &mut content);
-        }
-        let mut known: std::collections::BTreeMap<&[[u32; 4]], u32> = std::collections::BTreeMap::new();
-        for row in &tables.addresses {
-            let at = *known.entry(&row.ranges).or_insert_with(|| {
-                let at = start + u32::try_from(content.len()).unwrap_or(0);
-                content.extend(row.ranges.iter().flatten());
-                at
-            });
-            self.ranges.push((at * 4, u32::try_from(row.ranges.len()).unwrap_or(0)));
-        }
-        content
-    }
 }

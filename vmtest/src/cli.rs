@@ -19,7 +19,11 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
     /// Show the support table and what of it is in the cache
-    List,
+    List {
+        /// The table as README.md shows it
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Bring kernels into the cache (all, if none is named)
     Fetch {
         /// Names in the support table

@@ -255,6 +255,7 @@ mod tests {
     fn kernel(package: &str, modules: Option<&str>) -> Kernel {
         Kernel {
             name: "test".to_owned(),
+            from: "a test".to_owned(),
             suites: vec!["suite".to_owned()],
             package: package.to_owned(),
             modules: modules.map(str::to_owned),

@@ -53,7 +53,11 @@ fn main() -> ExitCode {
 fn act(action: Action) -> Result<u8> {
     let session = Session::open()?;
     match action {
-        Action::List => {
+        Action::List { markdown: true } => {
+            print!("{}", session.table.to_markdown());
+            Ok(0)
+        }
+        Action::List { markdown: false } => {
             list(&session);
             Ok(0)
         }

@@ -64,12 +64,25 @@ impl fmt::Display for Expect {
     }
 }
 
+impl Expect {
+    /// What a reader of README.md is told.
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforced, tested",
+            Self::NoLsm => "refused, with the boot line to change; tested",
+            Self::TooOld => "refused: too old; tested",
+        }
+    }
+}
+
 /// One kernel of the table.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Kernel {
     /// The name used on the command line.
     pub(crate) name: String,
+    /// Where a reader of README.md knows it from.
+    pub(crate) from: String,
     /// Suites searched; the newest match of all of them is taken.
     pub(crate) suites: Vec<String>,
     /// Pattern for the package that holds vmlinuz.
@@ -177,6 +190,13 @@ impl Table {
         Ok(table)
     }
 
+    /// The table as README.md shows it.
+    pub(crate) fn to_markdown(&self) -> String {
+        let row = |kernel: &Kernel| format!("| {} | {} | {} |\n", kernel.name, kernel.from, kernel.expect.in_words());
+        let rows: String = self.kernels.iter().map(row).collect();
+        format!("| kernel | from | what happens |\n|---|---|---|\n{rows}")
+    }
+
     /// All kernels, in the order of the file.
     pub(crate) fn kernels(&self) -> &[Kernel] {
         &self.kernels
@@ -229,6 +249,16 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_the_committed_table() {
+        let readme = include_str!("../../README.md");
+        let table = Table::parse(COMMITTED).unwrap().to_markdown();
+        assert!(
+            readme.contains(&table),
+            "README.md has another table of kernels; put in what `cargo run -p aa-vmtest --bin aa-vmtest list --markdown` prints:\n{table}"
+        );
+    }
+
+    #[test]
     fn an_unknown_kernel_is_answered_with_the_names_there_are() {
         let message = Table::parse(COMMITTED).unwrap().kernel("6.13").unwrap_err().to_string();
         assert!(message.contains("6.12, 6.18"), "{message}");
@@ -237,7 +267,7 @@ mod tests {
     #[test]
     fn a_name_listed_twice_is_refused() {
         let twice = format!(
-            "{COMMITTED}\n[[kernel]]\nname = \"6.1\"\nsuites = []\npackage = \"linux-image-x\"\nexpect = \"enforce\"\n"
+            "{COMMITTED}\n[[kernel]]\nname = \"6.1\"\nfrom = \"\"\nsuites = []\npackage = \"linux-image-x\"\nexpect = \"enforce\"\n"
         );
         assert!(matches!(Table::parse(&twice), Err(TableError::Duplicate(name)) if name == "6.1"));
     }

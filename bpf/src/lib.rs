@@ -6,7 +6,8 @@
 //! - [`pool`]: the automaton pool, mapped writable; builds a generation beside those in use.
 //! - [`tasks`]: who is governed: storage by pidfd, the iterators.
 //! - [`probe`]: actions a self-test needs that no safe interface offers.
-//! - [`ring`]: the readers' side of the rings; the gateway uses nothing else of this crate but [`abi`].
+//! - [`ring`]: the readers' side of the rings, and [`record`]: what their bytes say. The gateway uses nothing else of
+//!   this crate but [`abi`].
 //!
 //! Nothing here knows the policy language; `aa-sensord` translates.
 
@@ -14,6 +15,7 @@ pub mod abi;
 pub mod load;
 pub mod pool;
 pub mod probe;
+pub mod record;
 pub mod ring;
 pub mod tables;
 pub mod tasks;

@@ -1,58 +1,101 @@
-//! A kernel record from its bytes. Nothing behind this module sees bytes; whatever does not fit is [`Undecodable`].
+//! A kernel record from its bytes. Who takes records from here sees no bytes; whatever does not fit is [`Undecodable`].
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use aa_bpf::abi;
-use aa_wire::event::Ring;
 use zerocopy::FromBytes;
 
-/// The bytes are no record of a form this gateway knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Undecodable;
+use crate::abi;
+
+/// The bytes are no record of a form this build knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a record of the kernel programs")]
+pub struct Undecodable;
+
+/// Which ring a record came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RingName {
+    /// Denials, identity, lifecycle.
+    Decisions,
+    /// Allowed actions.
+    Activity,
+    /// TLS plaintext.
+    Plaintext,
+}
 
 /// One record of the kernel: `struct aa_event` with its data, owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Record {
-    pub(crate) ring: Ring,
-    pub(crate) kind: RecordKind,
-    pub(crate) ktime_ns: u64,
-    pub(crate) sequence: u64,
-    pub(crate) cpu: u32,
-    pub(crate) agent: u32,
-    pub(crate) session: u64,
-    pub(crate) cgroup: u64,
-    pub(crate) start_ns: u64,
-    pub(crate) pid: u32,
-    pub(crate) tid: u32,
-    pub(crate) parent_pid: u32,
-    pub(crate) uid: u32,
-    pub(crate) generation: u32,
-    pub(crate) decision: u32,
-    pub(crate) action: u16,
-    pub(crate) reason: u16,
-    pub(crate) effect: u16,
-    pub(crate) address: IpAddr,
-    pub(crate) port: u16,
-    pub(crate) family: u16,
-    pub(crate) protocol: u16,
-    pub(crate) socket_type: u16,
-    pub(crate) other_pid: u32,
-    pub(crate) object_flags: u32,
-    pub(crate) stack: Vec<u64>,
-    pub(crate) executable: Vec<u8>,
-    pub(crate) object: Vec<u8>,
-    pub(crate) second: Vec<u8>,
+pub struct Record {
+    /// Which ring it came through.
+    pub ring: RingName,
+    /// What sort.
+    pub kind: RecordKind,
+    /// When, boot time.
+    pub ktime_ns: u64,
+    /// Per processor and ring, from 1 on; a hole is a loss.
+    pub sequence: u64,
+    /// On which processor.
+    pub cpu: u32,
+    /// Whose action: the agent's number.
+    pub agent: u32,
+    /// The agent's session.
+    pub session: u64,
+    /// Cgroup of the process.
+    pub cgroup: u64,
+    /// Start of the process (thread group leader), boot time.
+    pub start_ns: u64,
+    /// Thread group, in the initial pid namespace.
+    pub pid: u32,
+    /// Thread, likewise.
+    pub tid: u32,
+    /// The parent's thread group, likewise.
+    pub parent_pid: u32,
+    /// User.
+    pub uid: u32,
+    /// Of the policy that judged; 0: none did.
+    pub generation: u32,
+    /// Verdict, explicit bit and rule, as in `abi/policy.h`.
+    pub decision: u32,
+    /// `AA_ACTION_*`.
+    pub action: u16,
+    /// `AA_REASON_*`.
+    pub reason: u16,
+    /// `AA_EFFECT_*`.
+    pub effect: u16,
+    /// Network object, canonical.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// The socket's family.
+    pub family: u16,
+    /// IP protocol.
+    pub protocol: u16,
+    /// The socket's type.
+    pub socket_type: u16,
+    /// Whom a signal or ptrace would reach.
+    pub other_pid: u32,
+    /// `AA_OBJECT_*`.
+    pub object_flags: u32,
+    /// Return addresses of the caller, innermost first.
+    pub stack: Vec<u64>,
+    /// The process's program.
+    pub executable: Vec<u8>,
+    /// A path or name the action is about.
+    pub object: Vec<u8>,
+    /// The other path of a rename or link, or arguments.
+    pub second: Vec<u8>,
 }
 
 /// What sort of record it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RecordKind {
+pub enum RecordKind {
+    /// A judged action.
     Decision,
+    /// Fork, exec, exit, or becoming governed.
     Life,
 }
 
 /// Reads one record. The bytes may be longer than the record: rings round up.
-pub(crate) fn decode(ring: Ring, bytes: &[u8]) -> Result<Record, Undecodable> {
+pub fn decode(ring: RingName, bytes: &[u8]) -> Result<Record, Undecodable> {
     let (event, _) = abi::aa_event::read_from_prefix(bytes).map_err(|_| Undecodable)?;
     let head = &event.head;
     let kind = match u32::from(head.kind) {
@@ -110,15 +153,15 @@ fn part(data: &[u8], length: u32) -> Result<(Vec<u8>, &[u8]), Undecodable> {
     Ok((bytes.strip_suffix(&[0]).unwrap_or(bytes).to_vec(), rest))
 }
 
-#[cfg(test)]
-pub(crate) mod tests {
-    use proptest::prelude::*;
+/// Records for the tests of whoever takes them.
+#[cfg(any(test, feature = "testing"))]
+pub mod testing {
     use zerocopy::IntoBytes;
 
-    use super::*;
+    use crate::abi;
 
     /// A denied exec of `/usr/bin/sudo` by `/bin/sh`, with this number.
-    pub(crate) fn record_bytes(sequence: u64) -> Vec<u8> {
+    pub fn record_bytes(sequence: u64) -> Vec<u8> {
         let (executable, object) = (b"/bin/sh", b"/usr/bin/sudo\0");
         let mut event = abi::aa_event {
             generation: 7,
@@ -131,8 +174,9 @@ pub(crate) mod tests {
             object_bytes: 14,
             ..abi::aa_event::default()
         };
-        event.stack[0] = 0x1000;
-        event.stack[1] = 0x2000;
+        for (address, frame) in event.stack.iter_mut().zip([0x1000, 0x2000]) {
+            *address = frame;
+        }
         event.head = abi::aa_event_head {
             version: 1,
             kind: 1,
@@ -151,10 +195,18 @@ pub(crate) mod tests {
         };
         [event.as_bytes(), executable, object, b"pad"].concat()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::testing::record_bytes;
+    use super::*;
 
     #[test]
     fn a_record_comes_out_as_it_was_written() {
-        let record = decode(Ring::Decisions, &record_bytes(9)).unwrap();
+        let record = decode(RingName::Decisions, &record_bytes(9)).unwrap();
         assert_eq!((record.sequence, record.pid, record.session), (9, 100, 3));
         assert_eq!(
             (record.executable.as_slice(), record.object.as_slice()),
@@ -168,11 +220,19 @@ pub(crate) mod tests {
         for offset in [4, 116, 120] {
             let mut bytes = record_bytes(1);
             bytes[offset..offset + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-            assert_eq!(decode(Ring::Decisions, &bytes), Err(Undecodable), "field at {offset}");
+            assert_eq!(
+                decode(RingName::Decisions, &bytes),
+                Err(Undecodable),
+                "field at {offset}"
+            );
         }
         let whole = record_bytes(1);
         for cut in 0..392 + 21 {
-            assert_eq!(decode(Ring::Decisions, &whole[..cut]), Err(Undecodable), "cut at {cut}");
+            assert_eq!(
+                decode(RingName::Decisions, &whole[..cut]),
+                Err(Undecodable),
+                "cut at {cut}"
+            );
         }
     }
 
@@ -181,21 +241,21 @@ pub(crate) mod tests {
         for (offset, value) in [(0, 2), (2, 9)] {
             let mut bytes = record_bytes(1);
             bytes[offset] = value;
-            assert_eq!(decode(Ring::Decisions, &bytes), Err(Undecodable));
+            assert_eq!(decode(RingName::Decisions, &bytes), Err(Undecodable));
         }
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_a_record_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..900)) {
-            let _ = decode(Ring::Activity, &bytes);
+            let _ = decode(RingName::Activity, &bytes);
         }
 
         #[test]
         fn any_change_of_a_record_is_a_record_or_refused(place in 0..413usize, value: u8) {
             let mut bytes = record_bytes(1);
             bytes[place] = value;
-            let _ = decode(Ring::Decisions, &bytes);
+            let _ = decode(RingName::Decisions, &bytes);
         }
     }
 }

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 
 use aa_bpf::abi;
+use aa_bpf::record::Record;
 use aa_policy::{Action, ExecAction, ProgramKind, Protocol};
 use aa_wire::event::Object;
 use aa_wire::{EscapedBytes, Pid};
-
-use crate::decode::Record;
 
 /// Numbers of `IPPROTO_*`, which records carry.
 const TCP: u16 = 6;
@@ -212,14 +211,14 @@ const SOCKET_TYPES: &[(u16, &str)] = &[
 mod tests {
     use std::net::IpAddr;
 
-    use aa_wire::event::Ring;
+    use aa_bpf::record::testing::record_bytes;
+    use aa_bpf::record::{RingName, decode};
 
     use super::*;
-    use crate::decode::{decode, tests::record_bytes};
 
     #[test]
     fn an_exec_is_asked_with_its_arguments() {
-        let mut record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
+        let mut record = decode(RingName::Decisions, &record_bytes(1)).unwrap();
         record.second = b"sudo\0-u\0root\0".to_vec();
         let Some(Action::Exec(exec)) = policy_action(&record) else {
             panic!("an exec")
@@ -230,7 +229,7 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_in_its_own_family() {
-        let mut record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
+        let mut record = decode(RingName::Decisions, &record_bytes(1)).unwrap();
         record.action = 30;
         record.address = IpAddr::from([10, 0, 0, 1]);
         (record.port, record.protocol) = (443, MPTCP);
@@ -241,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_path_that_could_not_be_read_is_no_question_for_the_policy() {
-        let mut record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
+        let mut record = decode(RingName::Decisions, &record_bytes(1)).unwrap();
         record.action = 1;
         record.object.clear();
         assert_eq!(policy_action(&record), None);

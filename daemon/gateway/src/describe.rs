@@ -1,13 +1,13 @@
 //! A kernel record as an event: numbers become names, the generation a policy, the rule's number its text.
 
 use aa_bpf::abi;
+use aa_bpf::record::{Record, RecordKind, RingName};
 use aa_policy::{Decision, Policy, RuleKind};
-use aa_wire::event::{AgentRef, Effect, Frame, Kind, PolicyRef, ProcessRef, Reason, RuleRef, Verdict};
+use aa_wire::event::{AgentRef, Effect, Frame, Kind, PolicyRef, ProcessRef, Reason, Ring, RuleRef, Verdict};
 use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Generation, Pid, SessionId, Timestamp};
 
 use crate::actions;
 use crate::book::Load;
-use crate::decode::{Record, RecordKind};
 
 /// What a record cannot say itself.
 pub(crate) struct Known<'a> {
@@ -42,7 +42,7 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
     });
     event.object = actions::object(record);
     event.second_object = actions::second_object(record);
-    event.ring = Some(record.ring);
+    event.ring = Some(ring(record.ring));
     event.cpu = Some(record.cpu);
     event.sequence = Some(record.sequence);
     event.stack = record.stack.iter().map(|address| bare_frame(*address)).collect();
@@ -53,6 +53,15 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
         judge(&mut event, record, known.load);
     }
     event
+}
+
+/// The ring's name in records.
+pub(crate) fn ring(name: RingName) -> Ring {
+    match name {
+        RingName::Decisions => Ring::Decisions,
+        RingName::Activity => Ring::Activity,
+        RingName::Plaintext => Ring::Plaintext,
+    }
 }
 
 fn judge(event: &mut Event, record: &Record, load: Option<&Load>) {
@@ -133,12 +142,12 @@ pub(crate) fn bare_frame(address: u64) -> Frame {
 mod tests {
     use std::sync::Arc;
 
+    use aa_bpf::record::decode;
+    use aa_bpf::record::testing::record_bytes;
     use aa_wire::Slot;
-    use aa_wire::event::Ring;
 
     use super::*;
     use crate::book::{Origin, Source};
-    use crate::decode::{decode, tests::record_bytes};
 
     const POLICY: &str = "policy: coding-agent\nversion: 3\nexec:\n  allow: [/usr/bin/**]\n  deny: [sudo]\n";
 
@@ -170,7 +179,7 @@ mod tests {
             .unwrap()
             .id
             .0;
-        let mut record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
+        let mut record = decode(RingName::Decisions, &record_bytes(1)).unwrap();
         record.decision = 3 | 8 | ((sudo + 1) << 8);
         let known = Known {
             boottime_to_realtime_ns: 1,
@@ -189,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_generation_nobody_remembers_is_still_cited_by_number() {
-        let record = decode(Ring::Decisions, &record_bytes(1)).unwrap();
+        let record = decode(RingName::Decisions, &record_bytes(1)).unwrap();
         let event = describe(
             &record,
             &Known {

@@ -9,7 +9,6 @@ mod alone;
 mod book;
 mod config;
 mod control;
-mod decode;
 mod describe;
 mod events;
 mod gateway;

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aa_audit::Durability;
+use aa_bpf::record::{Record, RingName};
 use aa_wire::api::is_denial;
-use aa_wire::event::{Effect, Kind, Ring};
+use aa_wire::event::{Effect, Kind};
 use aa_wire::sensor::{LossCount, Reply, Request};
 use aa_wire::{AgentId, Event, Generation, Timestamp};
 use tokio::sync::mpsc;
 use tokio::sync::oneshot::error::RecvError;
 
-use crate::decode::Record;
-use crate::describe::{Known, describe};
+use crate::describe::{Known, describe, ring};
 use crate::gateway::{Gateway, Recorded};
 use crate::holes::{Hole, Holes};
 use crate::rings::Batch;
@@ -85,11 +85,11 @@ impl Gateway {
         let (mut synced, mut written) = (Vec::new(), Vec::new());
         let now = Instant::now();
         for record in records {
-            if !holes.note(record.ring, record.cpu, record.sequence, now) {
+            if !holes.note(ring(record.ring), record.cpu, record.sequence, now) {
                 continue;
             }
             self.await_generation(record.generation).await;
-            let events = if record.ring == Ring::Decisions {
+            let events = if record.ring == RingName::Decisions {
                 &mut synced
             } else {
                 &mut written

@@ -11,12 +11,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use aa_bpf::record::{Record, RingName, Undecodable, decode};
 use aa_bpf::ring;
-use aa_wire::event::Ring;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, spawn_blocking};
-
-use crate::decode::{Record, Undecodable, decode};
 
 /// Records of one ring in one batch.
 const BATCH_RECORDS: usize = 1024;
@@ -26,7 +24,7 @@ const POLL: Duration = Duration::from_millis(250);
 /// Where records come from; the kernel's rings, or a test.
 pub(crate) trait RecordSource: Send + 'static {
     /// Gives records that were not given before, at most `limit` of each ring.
-    fn read(&mut self, limit: usize, each: &mut dyn FnMut(Ring, &[u8]));
+    fn read(&mut self, limit: usize, each: &mut dyn FnMut(RingName, &[u8]));
     /// What was given is recorded.
     fn release(&mut self);
     /// Waits until there may be more.
@@ -36,10 +34,10 @@ pub(crate) trait RecordSource: Send + 'static {
 /// The kernel's rings: decisions, activity, plaintext.
 pub(crate) type KernelRings = [ring::Ring; 3];
 
-const NAMES: [Ring; 3] = [Ring::Decisions, Ring::Activity, Ring::Plaintext];
+const NAMES: [RingName; 3] = [RingName::Decisions, RingName::Activity, RingName::Plaintext];
 
 impl RecordSource for KernelRings {
-    fn read(&mut self, limit: usize, each: &mut dyn FnMut(Ring, &[u8])) {
+    fn read(&mut self, limit: usize, each: &mut dyn FnMut(RingName, &[u8])) {
         for (ring, name) in self.iter_mut().zip(NAMES) {
             ring.read(limit, |bytes| each(name, bytes));
         }
@@ -168,8 +166,8 @@ impl<S: RecordSource> Drain<S> {
             .read(BATCH_RECORDS, &mut |ring, bytes| match decode(ring, bytes) {
                 Ok(record) => {
                     let count = match ring {
-                        Ring::Decisions => &counts.decisions,
-                        Ring::Activity | Ring::Plaintext => &counts.activity,
+                        RingName::Decisions => &counts.decisions,
+                        RingName::Activity | RingName::Plaintext => &counts.activity,
                     };
                     count.fetch_add(1, Ordering::Relaxed);
                     counts.under_way.fetch_add(1, Ordering::Relaxed);
@@ -191,20 +189,21 @@ impl<S: RecordSource> Drain<S> {
 mod tests {
     use std::sync::Mutex;
 
+    use aa_bpf::record::testing::record_bytes;
+
     use super::*;
-    use crate::decode::tests::record_bytes;
 
     /// What was read and what was released, in order.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<&'static str>>>);
 
     struct Scripted {
-        script: Vec<(Ring, Vec<u8>)>,
+        script: Vec<(RingName, Vec<u8>)>,
         log: Log,
     }
 
     impl RecordSource for Scripted {
-        fn read(&mut self, _: usize, each: &mut dyn FnMut(Ring, &[u8])) {
+        fn read(&mut self, _: usize, each: &mut dyn FnMut(RingName, &[u8])) {
             for (ring, bytes) in self.script.drain(..) {
                 each(ring, &bytes);
                 self.log.0.lock().unwrap().push("read");
@@ -223,9 +222,9 @@ mod tests {
 
     fn scripted() -> (RingThread, mpsc::Receiver<Batch>, Log) {
         let script = vec![
-            (Ring::Decisions, record_bytes(1)),
-            (Ring::Decisions, vec![1, 2, 3]),
-            (Ring::Activity, record_bytes(2)),
+            (RingName::Decisions, record_bytes(1)),
+            (RingName::Decisions, vec![1, 2, 3]),
+            (RingName::Activity, record_bytes(2)),
         ];
         let log = Log::default();
         let source = Scripted {

@@ -5,7 +5,6 @@
 //! it is bounded: stacks at once, stacks a second, time for one, modules kept. What does not fit, or is gone, stays an
 //! address; a denial is never held up or lost for its stack.
 
-mod maps;
 mod symbols;
 
 use std::cell::{Cell, RefCell};
@@ -15,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aa_procfs::maps::{self, Mapping, ModuleKey};
 use aa_wire::event::Frame;
 use aa_wire::sensor::{Reply, Request};
 use aa_wire::{EscapedBytes, Pid};
@@ -22,7 +22,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::describe::bare_frame;
 use crate::sensor_link::Sensor;
-use maps::{Mapping, ModuleKey};
 use symbols::{Job, Lookup, Module, SymbolThread};
 
 const AT_ONCE: usize = 32;

@@ -1,39 +1,45 @@
-//! `/proc/PID/maps` (proc(5)): which file is mapped where. The names in it are chosen by the process.
+//! `/proc/PID/maps`: which file is mapped where. The names in it are chosen by the process.
 
 /// Executable mappings that are looked at.
 const MAPPINGS_LIMIT: usize = 4096;
 
 /// An executable mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mapping {
-    pub(super) from: u64,
-    pub(super) to: u64,
-    pub(super) offset: u64,
+pub struct Mapping {
+    /// First address.
+    pub from: u64,
+    /// First address behind it.
+    pub to: u64,
+    /// Where in the file it begins.
+    pub offset: u64,
     device: Vec<u8>,
-    pub(super) inode: u64,
+    /// Of the file; 0 if no file is mapped.
+    pub inode: u64,
     /// A path, a name in brackets, or nothing.
-    pub(super) path: Vec<u8>,
+    pub path: Vec<u8>,
 }
 
 /// What makes a mapped file the same file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ModuleKey {
+pub struct ModuleKey {
     device: Vec<u8>,
     inode: u64,
     path: Vec<u8>,
 }
 
 impl Mapping {
-    pub(super) fn contains(&self, address: u64) -> bool {
+    /// Whether the address lies in it.
+    pub fn contains(&self, address: u64) -> bool {
         (self.from..self.to).contains(&address)
     }
 
-    pub(super) fn file_offset(&self, address: u64) -> u64 {
+    /// Where in the file the address lies.
+    pub fn file_offset(&self, address: u64) -> u64 {
         address.saturating_sub(self.from).saturating_add(self.offset)
     }
 
-    /// `None` if no file is mapped.
-    pub(super) fn key(&self) -> Option<ModuleKey> {
+    /// Which file; `None` if no file is mapped.
+    pub fn key(&self) -> Option<ModuleKey> {
         let key = ModuleKey {
             device: self.device.clone(),
             inode: self.inode,
@@ -44,7 +50,7 @@ impl Mapping {
 }
 
 /// The executable mappings; lines that are no mappings are passed over.
-pub(super) fn parse(text: &[u8]) -> Vec<Mapping> {
+pub fn parse(text: &[u8]) -> Vec<Mapping> {
     text.split(|byte| *byte == b'\n')
         .filter_map(line)
         .take(MAPPINGS_LIMIT)

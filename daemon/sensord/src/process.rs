@@ -4,26 +4,16 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-/// Clock ticks of `/proc/PID/stat`, fixed in the kernel's interface (USER_HZ).
-const NANOSECONDS_PER_TICK: u64 = 10_000_000;
+use aa_procfs::stat::{self, NANOSECONDS_PER_TICK};
 
 fn folder(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }
 
-/// Field 22 of `/proc/PID/stat`: start after boot, in ticks. The name before it may hold anything, but not after `)`.
+/// Start after boot, in ticks.
 fn start_ticks(pid: u32) -> io::Result<u64> {
     let text = fs::read(folder(pid).join("stat"))?;
-    let after = text
-        .iter()
-        .rposition(|byte| *byte == b')')
-        .and_then(|at| text.get(at + 2..))
-        .unwrap_or_default();
-    String::from_utf8_lossy(after)
-        .split_ascii_whitespace()
-        .nth(19)
-        .and_then(|field| field.parse().ok())
-        .ok_or_else(|| io::Error::other("/proc/PID/stat has no start time"))
+    stat::start_ticks(&text).ok_or_else(|| io::Error::other("/proc/PID/stat has no start time"))
 }
 
 /// Whether the process is the one that started then (to the tick).

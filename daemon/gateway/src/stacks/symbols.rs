@@ -6,12 +6,11 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use aa_procfs::maps::ModuleKey;
 use aa_wire::event::Frame;
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{Input, Symbolized, Symbolizer};
 use tokio::sync::oneshot;
-
-use super::maps::ModuleKey;
 
 const QUEUED: usize = 64;
 /// Bytes of a function's name: names of templates have no end.
@@ -132,7 +131,8 @@ fn shorten(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::maps;
+    use aa_procfs::maps;
+
     use super::*;
     use crate::describe::bare_frame;
 

@@ -1,0 +1,11 @@
+//! Tests of the repository itself: what depends on what ([`crates`]), and what every source must be ([`sources`]).
+//!
+//! A rule without a tool decays. What rustc and clippy can hold stands in `Cargo.toml` under `[workspace.lints]`; what
+//! cargo-deny can hold stands in `deny.toml`; the rest is here and runs with every `cargo test`.
+
+#[cfg(test)]
+mod crates;
+#[cfg(test)]
+mod sources;
+#[cfg(test)]
+mod tree;

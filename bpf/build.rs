@@ -1,5 +1,5 @@
-//! Builds the seam: `abi/*.h` through bindgen, one object per `progs/*.bpf.c`, and the names of actions, reasons and
-//! losses from the lists in `abi/reasons.h`.
+//! Builds the seam: `abi/*.h` through bindgen, one object per `progs/*.bpf.c`, the names of actions, reasons and losses
+//! from the lists in `abi/reasons.h`, and the layouts a test compares with the objects.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -25,6 +25,7 @@ fn main() -> Result<(), Failure> {
         println!("cargo:rerun-if-changed={watched}");
     }
     bind_abi(&out)?;
+    write_layouts(&out)?;
     write_tables(&out)?;
     for object in OBJECTS {
         SkeletonBuilder::new()
@@ -104,6 +105,33 @@ fn bind_abi(out: &Path) -> Result<(), Failure> {
         .generate()?
         .write_to_file(out.join("abi.rs"))?;
     Ok(())
+}
+
+/// Writes out what Rust makes of each shared struct, (name, bytes, (field, offset, bytes) each), for the test that
+/// compares it with the objects' BTF. The list of fields is that of bindgen's own layout assertions.
+fn write_layouts(out: &Path) -> Result<(), Failure> {
+    let text = fs::read_to_string(out.join("abi.rs"))?;
+    let mut generated = "const LAYOUTS: &[Layout] = &[\n".to_owned();
+    for structure in text.lines().filter_map(|line| quoted(line, "Size of ")) {
+        writeln!(generated, "    (\"{structure}\", size_of::<{structure}>(), &[")?;
+        let fields = text.lines().filter_map(|line| quoted(line, "Offset of field: "));
+        for field in fields.filter_map(|path| path.strip_prefix(structure)?.strip_prefix("::")) {
+            let place = format!("offset_of!({structure}, {field})");
+            writeln!(
+                generated,
+                "        (\"{field}\", {place}, width(|s: &{structure}| &s.{field})),"
+            )?;
+        }
+        writeln!(generated, "    ]),")?;
+    }
+    writeln!(generated, "];")?;
+    fs::write(out.join("layouts.rs"), generated)?;
+    Ok(())
+}
+
+/// What stands between `["<what>` and the closing quote.
+fn quoted<'line>(line: &'line str, what: &str) -> Option<&'line str> {
+    line.trim().strip_prefix("[\"")?.strip_prefix(what)?.split('"').next()
 }
 
 /// Turns the X-lists of `abi/reasons.h` into tables of (number, name, sentence).

@@ -45,3 +45,6 @@ pub fn loss(number: u32) -> Option<(&'static str, &'static str)> {
 pub fn losses() -> &'static [(u32, &'static str, &'static str)] {
     names::LOSSES
 }
+
+#[cfg(test)]
+mod layouts;

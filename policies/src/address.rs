@@ -50,9 +50,11 @@ pub fn destination(address: SocketAddr) -> [u8; 16] {
     }
 }
 
-/// The first `length` bits of an address.
+/// The first `length` bits of an address, all of them from 128 on: lowered tables come from another process.
 pub(crate) fn masked(address: &[u8; 16], length: u8) -> [u8; 16] {
-    let keep = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+    let keep = u128::MAX
+        .checked_shl(128_u32.saturating_sub(length.into()))
+        .unwrap_or(0);
     (u128::from_be_bytes(*address) & keep).to_be_bytes()
 }
 

@@ -30,19 +30,34 @@ impl Word {
         Self(pieces)
     }
 
+    /// In time of at most the product of both lengths: the input is an agent's.
     pub(crate) fn matches(&self, input: &[u8]) -> bool {
-        fn from(pieces: &[WordPiece], input: &[u8]) -> bool {
-            match (pieces.split_first(), input.split_first()) {
-                (None, rest) => rest.is_none(),
-                (Some((WordPiece::Star, after)), rest) => {
-                    from(after, input) || rest.is_some_and(|(_, further)| from(pieces, further))
+        let (mut piece, mut byte) = (0, 0);
+        // Where the last star stands, and how far the input goes that it covers.
+        let mut star: Option<(usize, usize)> = None;
+        while let Some(given) = input.get(byte) {
+            match self.0.get(piece) {
+                Some(WordPiece::Star) => {
+                    star = Some((piece, byte));
+                    piece += 1;
+                    continue;
                 }
-                (Some((WordPiece::AnyByte, after)), Some((_, further))) => from(after, further),
-                (Some((WordPiece::Byte(want), after)), Some((byte, further))) => want == byte && from(after, further),
-                (Some(_), None) => false,
+                Some(WordPiece::AnyByte) => {}
+                Some(WordPiece::Byte(want)) if want == given => {}
+                _ => {
+                    let Some((at, covered)) = &mut star else {
+                        return false;
+                    };
+                    *covered += 1;
+                    (piece, byte) = (*at + 1, *covered);
+                    continue;
+                }
             }
+            piece += 1;
+            byte += 1;
         }
-        from(&self.0, input)
+        let rest = self.0.get(piece..).unwrap_or_default();
+        rest.iter().all(|piece| *piece == WordPiece::Star)
     }
 }
 
@@ -95,25 +110,38 @@ impl ArgvPattern {
 
     /// Whether a rule of this verdict matches the program's name and its arguments after `argv[0]`.
     pub(crate) fn matches(&self, verdict: Verdict, name: &[u8], arguments: &[Vec<u8>]) -> bool {
-        self.programs.iter().any(|program| program.matches(name)) && self.matches_from(verdict, 0, arguments)
+        self.programs.iter().any(|program| program.matches(name)) && self.matches_arguments(verdict, arguments)
     }
 
-    fn matches_from(&self, verdict: Verdict, at: usize, arguments: &[Vec<u8>]) -> bool {
-        let Some(word) = self.words.get(at) else {
-            return self.open || arguments.is_empty();
-        };
-        let Some((first, rest)) = arguments.split_first() else {
-            return false;
-        };
-        if word.matches(first) && self.matches_from(verdict, at + 1, rest) {
-            return true;
+    /// Follows all ways to read the arguments at once, one argument after the other: an option that may or may not take a
+    /// value doubles the ways, and an agent can give hundreds.
+    fn matches_arguments(&self, verdict: Verdict, arguments: &[Vec<u8>]) -> bool {
+        let end = self.words.len();
+        let mut here = vec![false; end + 1];
+        let mut next = here.clone();
+        here.iter_mut().take(1).for_each(|start| *start = true);
+        for argument in arguments {
+            let mut after_next = vec![false; end + 1];
+            for (at, word) in self.words.iter().enumerate() {
+                if here.get(at) != Some(&true) {
+                    continue;
+                }
+                let skip = Skip::of(self.tool, at == 0, verdict, argument);
+                mark(&mut next, at + 1, word.matches(argument));
+                mark(&mut next, at, skip.one);
+                mark(&mut after_next, at, skip.two);
+            }
+            // All words are found: `...` covers the rest.
+            mark(&mut next, end, self.open && here.last() == Some(&true));
+            here = std::mem::replace(&mut next, after_next);
         }
-        let skip = Skip::of(self.tool, at == 0, verdict, first);
-        skip.one && self.matches_from(verdict, at, rest)
-            || skip.two
-                && rest
-                    .split_first()
-                    .is_some_and(|(_, rest)| self.matches_from(verdict, at, rest))
+        here.last() == Some(&true)
+    }
+}
+
+fn mark(places: &mut [bool], at: usize, reached: bool) {
+    if let Some(place) = places.get_mut(at) {
+        *place |= reached;
     }
 }
 

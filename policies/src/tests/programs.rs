@@ -77,6 +77,20 @@ fn a_script_is_judged_as_program_and_as_what_an_interpreter_runs() {
     assert_eq!(script("/opt/run", &["stop"]), Verdict::Deny);
 }
 
+/// An option that may take a value doubles the ways to read what follows, a star in a word tries every length.
+#[test]
+fn judging_arguments_ends_soon_whatever_an_agent_gives() {
+    let policy = policy("{allow: [/usr/**], ask: [\"git remote add ...\", \"tar *a*a*a*a*a*a*a*a*b\"]}");
+    let file = |program, arguments: &[&str]| verdict(&policy, program, None, arguments, ProgramKind::File);
+    let mut options = vec!["remote"];
+    options.extend(["-C"; 300]);
+    assert_eq!(file("/usr/bin/git", &options), Verdict::Allow);
+    options.push("add");
+    assert_eq!(file("/usr/bin/git", &options), Verdict::Ask);
+    assert_eq!(file("/usr/bin/tar", &[&"a".repeat(3000)]), Verdict::Allow);
+    assert_eq!(file("/usr/bin/tar", &[&"ab".repeat(1500)]), Verdict::Ask);
+}
+
 #[test]
 fn programs_without_a_name_are_judged_by_flags_alone() {
     let policy = policy("{allow: [/**, memfd], ask: [deleted]}");

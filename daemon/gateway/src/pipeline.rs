@@ -152,9 +152,9 @@ impl Gateway {
             ..Event::bare(event.time, Kind::Stack, event.effect, event.action.clone())
         };
         tokio::task::spawn_local(async move {
-            let named = gateway.stacks.name(&gateway.sensor, pid, start_ns, &stack).await;
+            let found = gateway.stacks.name(&gateway.sensor, pid, start_ns, &stack).await;
             drop(turn);
-            if let Some(stack) = named {
+            if let Some(stack) = found {
                 gateway.record(Event { stack, ..names });
             }
         });

@@ -11,7 +11,7 @@ PACKAGES := build-essential clang llvm libclang-dev pkg-config autoconf automake
 	linux-libc-dev qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd fakeroot uidmap debian-archive-keyring \
 	ca-certificates curl git bpftool
 
-.PHONY: help deps build test test-all check vm vm-run vm-shell bench run install
+.PHONY: help deps build test test-all check fuzz vm vm-run vm-shell bench run install
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,15 @@ check: deps ## Format, lints, licences, tidiness, host tests
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check $(DENY); \
 		else echo "check: cargo-deny is not installed, licences and advisories were NOT checked (cargo install cargo-deny)"; fi
 	$(CARGO) test --release --workspace --quiet
+
+# What it finds goes to .cache/fuzz; a crash to fuzz/artifacts, and from there, made small, into the corpus.
+fuzz: deps ## Fuzz the decoders of outside bytes: make fuzz [T=target] [SECONDS=60]
+	@cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --locked
+	@cd fuzz; failed=; for target in $(or $(T),$(notdir $(wildcard fuzz/corpus/*))); do \
+		found=$(CURDIR)/.cache/fuzz/$$target; mkdir -p $$found; \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target $$found corpus/$$target -- \
+			-max_total_time=$(or $(SECONDS),60) -timeout=20 -print_final_stats=1 || failed+=" $$target"; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 vm: build ## Tests on one kernel: make vm K=6.12 [T=filter]
 	$(VMTEST) test $(K) $(if $(T),--filter $(T))

@@ -1,0 +1,132 @@
+//! Writes the binary files of `fuzz/corpus` anew, after a format has changed. The texts there are written by hand.
+
+use std::fs;
+use std::path::Path;
+
+use aa_audit::{AuditLog, Options};
+use aa_bpf::record::testing::record_bytes;
+use aa_policy::{Environment, Limits, parse_policy};
+use aa_wire::event::{Effect, Event};
+use aa_wire::frame::encode;
+use aa_wire::sensor::{FromSensor, LossCount, Reply, Request, ToSensor};
+use aa_wire::{AgentId, Pid, Slot, Timestamp, WireError};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
+    records()?;
+    frames()?;
+    tables()?;
+    log()
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    Ok(fs::write(folder.join(name), bytes)?)
+}
+
+fn records() -> Result<()> {
+    let exec = record_bytes(9);
+    write("ring_record", "exec_sudo", &exec)?;
+    write("ring_record", "cut", exec.get(..391).unwrap_or_default())?;
+    let with = |value: u32, field: std::ops::Range<usize>| {
+        let mut bytes = exec.clone();
+        let place = bytes.get_mut(field).into_iter().flatten();
+        place.zip(value.to_le_bytes()).for_each(|(to, from)| *to = from);
+        bytes
+    };
+    write("ring_record", "life", &with(2, 2..4))?;
+    write("ring_record", "longer_than_it_is", &with(u32::MAX, 4..8))?;
+    write("ring_record", "no_executable", &with(0, 116..120))
+}
+
+fn frames() -> Result<()> {
+    let (pid, slot) = (Pid(7), Slot(3));
+    let asked = [
+        Request::Processes,
+        Request::Status,
+        Request::Losses,
+        Request::Kill { agent: AgentId(3) },
+        Request::Maps {
+            pid,
+            start_ns: u64::MAX,
+        },
+        Request::RetirePolicy { slot },
+        Request::Govern {
+            pid,
+            start_ns: Some(9),
+            slot,
+            agent_name: "claude".to_owned(),
+        },
+        Request::LoadPolicy {
+            name: "p".to_owned(),
+            digest: "d".to_owned(),
+            lowered: vec![1; 20],
+            replaces: true,
+        },
+    ];
+    let asked = asked.map(|body| encode(&ToSensor { body, id: 300 })).into_iter();
+    let frames = asked.collect::<std::result::Result<Vec<_>, _>>()?;
+    write("link_frames", "to_sensor", &[vec![3], frames.concat()].concat())?;
+    let cause = "decisions-ring-full".to_owned();
+    let refused = WireError::new("no-room", "full").hint("retire one");
+    let results = [
+        Ok(Reply::Losses(vec![LossCount { cause, count: 1 }])),
+        Ok(Reply::Maps { text: b"abc".to_vec() }),
+        Ok(Reply::Mapped),
+        Err(refused),
+    ];
+    let answers = results
+        .map(|result| encode(&FromSensor::Response { id: 1, result }))
+        .into_iter();
+    let frames = answers.chain([encode(&FromSensor::Reload), encode(&FromSensor::Shutdown)]);
+    let frames = frames.collect::<std::result::Result<Vec<_>, _>>()?;
+    write("link_frames", "from_sensor", &[vec![200], frames.concat()].concat())?;
+    write("link_frames", "too_long", &[1, 0, 0, 32, 0, 4, 1])?;
+    write(
+        "link_frames",
+        "list_of_four_billion",
+        &[255, 8, 0, 0, 0, 2, 1, 0, 4, 255, 255, 255, 255],
+    )
+}
+
+fn tables() -> Result<()> {
+    let text = "policy: p\nversion: 1\nexec: {deny: [sudo]}\nnet: {allow: [\"10.0.0.0/8:443\"]}\n";
+    let lowered = parse_policy(text, "p", &Environment::default())?.lower(&Limits::default())?;
+    let bytes = postcard::to_stdvec(&lowered)?;
+    write("policy_lowered", "small", &bytes)?;
+    write(
+        "policy_lowered",
+        "cut",
+        bytes.get(..bytes.len() / 2).unwrap_or_default(),
+    )
+}
+
+fn log() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (log, _) = AuditLog::open(folder.path(), Options { segment_bytes: 100 })?;
+    for unix_ns in 0..6 {
+        let time = Timestamp { unix_ns };
+        log.append(&Event {
+            time,
+            ..Event::lifecycle("start", Effect::Allowed, "seed")
+        })?;
+    }
+    drop(log);
+    let mut files = fs::read_dir(folder.path())?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    files.sort();
+    let segments = files.iter().map(fs::read).collect::<std::io::Result<Vec<_>>>()?;
+    let [first, second, third, ..] = segments.as_slice() else {
+        return Err("the log has too few segments".into());
+    };
+    write("audit_log", "one_segment", first)?;
+    write("audit_log", "two_segments", &[first.as_slice(), second].concat())?;
+    write("audit_log", "second_missing", &[first.as_slice(), third].concat())?;
+    write("audit_log", "torn", first.get(..first.len() - 5).unwrap_or_default())?;
+    let mut edited = first.clone();
+    edited.get_mut(100).into_iter().for_each(|byte| *byte ^= 1);
+    write("audit_log", "edited", &[edited.as_slice(), second].concat())
+}

@@ -1,0 +1,42 @@
+//! Every decoder of bytes from outside, each as a function of bytes that panics when the decoder is wrong.
+//!
+//! `fuzz/fuzz_targets/<name>.rs` hands these to libFuzzer; the tests run `fuzz/corpus/<name>/` through them with
+//! every `cargo test`. A crash that fuzzing finds becomes a file of the corpus.
+
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a panic of any of these says that a decoder is wrong"
+)]
+
+mod audit;
+mod policy;
+mod proc;
+mod record;
+#[cfg(test)]
+mod replay;
+mod wire;
+
+pub use audit::audit_log;
+pub use policy::{policy_action, policy_lowered, policy_tables, policy_text};
+pub use proc::{proc_maps, proc_mountinfo, proc_stat};
+pub use record::ring_record;
+pub use wire::{control_lines, link_frames, scalars};
+
+/// A decoder, and what must hold of its answer; whether it took the bytes for what it decodes.
+pub type Decoder = fn(&[u8]) -> bool;
+
+/// All of them; the name is that of the fuzz target and of the folder of its corpus.
+pub const ALL: [(&str, Decoder); 12] = [
+    ("audit_log", audit_log),
+    ("control_lines", control_lines),
+    ("link_frames", link_frames),
+    ("policy_action", policy_action),
+    ("policy_lowered", policy_lowered),
+    ("policy_tables", policy_tables),
+    ("policy_text", policy_text),
+    ("proc_maps", proc_maps),
+    ("proc_mountinfo", proc_mountinfo),
+    ("proc_stat", proc_stat),
+    ("ring_record", ring_record),
+    ("scalars", scalars),
+];

@@ -1,10 +1,13 @@
-//! Tests of the repository itself: what depends on what ([`crates`]), and what every source must be ([`sources`]).
+//! Tests of the repository itself: what depends on what (`crates`), what every source must be (`sources`), and that the
+//! documentation is true (`docs`).
 //!
 //! A rule without a tool decays. What rustc and clippy can hold stands in `Cargo.toml` under `[workspace.lints]`; what
 //! cargo-deny can hold stands in `deny.toml`; the rest is here and runs with every `cargo test`.
 
 #[cfg(test)]
 mod crates;
+#[cfg(test)]
+mod docs;
 #[cfg(test)]
 mod sources;
 #[cfg(test)]

@@ -22,6 +22,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     let tables = Tables::new(&kernel)?;
-    println!("{:?}", tables.fill()?);
+    println!("{:?}", tables.fill());
     Ok(())
 }

@@ -40,7 +40,9 @@ test: deps ## Build, host tests, every kernel of the table
 	$(CARGO) build --release --workspace --bins
 	vmtest/run-all
 
-test-all: test ## Every test there is, the slow ones too
+test-all: test ## Every test there is, the slow ones too: under systemd, a minute of fuzzing for each decoder
+	$(VMTEST) test 6.12 --init systemd
+	$(MAKE) fuzz
 
 check: deps ## Format, lints, licences, tidiness, host tests
 	cargo fmt --all --check

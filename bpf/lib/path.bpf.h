@@ -49,10 +49,14 @@ static __always_inline int open_window(struct aa_text *text, u64 address)
 
 /*
  * Puts "/name" of the dentry in the window before what is there. A name that lies in the window is copied from its end
- * to its beginning, a word at a time; what that writes too far to the left is where the next name goes.
+ * to its beginning, a word at a time; what that writes too far to the left is where the next name goes. A global function,
+ * since inlined its rounds were most of what the verifier did.
  */
-static __always_inline int prepend_name(struct aa_text *text, u64 window_address)
+__noinline int prepend_name(struct aa_text *text, u64 window_address)
 {
+	if (!text)
+		return -1;
+
 	u64 name = window_word(text, FIELD_DISTANCE(struct dentry, d_parent, d_name.name));
 	u32 length = window_word(text, FIELD_DISTANCE(struct dentry, d_parent, d_name.len));
 	u64 offset = name - window_address;
@@ -176,6 +180,20 @@ __noinline int look_at_mount(struct aa_text *text, u64 mount)
 }
 
 /*
+ * Whether a mount is in another mount namespace than the caller; -1 if that cannot be read. A function of its own: for
+ * every pointer that is followed without a read the verifier searches all names of the kernel's types, 16 times in the
+ * loop below.
+ */
+__noinline int is_foreign_mount(u64 mount)
+{
+	struct mnt_namespace *theirs = 0;
+
+	if (READ_FIELD(theirs, (struct mount *)mount, mnt_ns))
+		return -1;
+	return theirs != bpf_get_current_task_btf()->nsproxy->mnt_ns;
+}
+
+/*
  * Names from `dentry` to the root of its mount tree. Returns 0 or -1; marks the text where an object has another name
  * too: behind a bind mount, in a detached tree, or in another mount namespace.
  */
@@ -194,13 +212,11 @@ static __always_inline int climb_mounts(struct aa_text *text, u64 dentry, u64 mo
 		if (climbed == AA_CLIMB_DISCONNECTED)
 			return 0;
 		if (text->mount.above == mount) {
-			struct mnt_namespace *theirs = 0;
+			int foreign = is_foreign_mount(mount);
 
-			if (READ_FIELD(theirs, (struct mount *)mount, mnt_ns))
-				return -1;
-			if (theirs != bpf_get_current_task_btf()->nsproxy->mnt_ns)
+			if (foreign > 0)
 				text->flags |= AA_OBJECT_ALIASED;
-			return 0;
+			return foreign < 0 ? -1 : 0;
 		}
 		dentry = text->mount.point;
 		mount = text->mount.above;

@@ -16,6 +16,7 @@ PACKAGES := build-essential clang llvm libclang-dev pkg-config autoconf automake
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
+# Rust is Debian 13's rustup, or the current compiler that Debian 12 carries for its browsers.
 deps: .cache/deps ## Install what building and testing needs (Debian 12 or 13; root or sudo)
 
 .cache/deps: Makefile
@@ -30,7 +31,11 @@ deps: .cache/deps ## Install what building and testing needs (Debian 12 or 13; r
 	fi
 	@command -v cargo >/dev/null || { \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		$$sudo apt-get install -y -q --no-install-recommends rustup && rustup default stable; }
+		if [ -n "$$(apt-cache search --names-only '^rustup$$')" ]; then \
+			$$sudo apt-get install -y -q --no-install-recommends rustup && rustup default stable; \
+		else \
+			$$sudo apt-get install -y -q --no-install-recommends cargo-web; \
+		fi; }
 	@touch $@
 
 build: deps ## Build everything

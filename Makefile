@@ -46,6 +46,7 @@ test: deps ## Build, host tests, every kernel of the table
 	vmtest/run-all
 
 test-all: test ## Every test there is, the slow ones too: under systemd, a minute of fuzzing for each decoder
+	$(CARGO) test --release --workspace -- --ignored
 	$(VMTEST) test 6.12 --init systemd
 	$(MAKE) fuzz
 

@@ -6,8 +6,8 @@
  * byte, `%-` an empty word. Exit status 0 except for wrong usage (2).
  *
  * Some words stand before another action and do it elsewhere: fork, vfork, thread, double-fork, unshare, cgroup,
- * chroot, prefork/child, prethread/in-thread. Each action is a function named as the action, so that a symbolised stack
- * can be recognised.
+ * chroot, as-user, on-cpu, prefork/child, prethread/in-thread. Each action is a function named as the action, so that a
+ * symbolised stack can be recognised.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -1751,6 +1751,20 @@ static void act_as_user(char **w)
 	in_fork(w + 1, do_setuid, w[0]);
 }
 
+static int do_run_on(char *cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(atoi(cpu), &set);
+	return sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void act_on_cpu(char **w)
+{
+	in_fork(w + 1, do_run_on, w[0]);
+}
+
 static void *thread_main(void *argument)
 {
 	char **w = argument;
@@ -1950,6 +1964,7 @@ static const struct action {
 	{ "fork", act_fork, 1 }, { "vfork", act_vfork, 1 }, { "double-fork", act_double_fork, 1 },
 	{ "unshare", act_unshare, 2 }, { "clone-new", act_clone_new, 2 }, { "cgroup", act_cgroup, 2 },
 	{ "clone-into-cgroup", act_clone_into_cgroup, 2 }, { "chroot", act_chroot, 2 }, { "as-user", act_as_user, 2 },
+	{ "on-cpu", act_on_cpu, 2 },
 	{ "thread", act_thread, 1 }, { "prefork", act_prefork, 0 }, { "prethread", act_prethread, 0 },
 	{ "child", act_child, 1 }, { "in-thread", act_in_thread, 1 }, { "fork-many", act_fork_many, 2 },
 };

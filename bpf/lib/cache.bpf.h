@@ -6,13 +6,13 @@
  *
  *   bits 0-2 verdict, 3 explicit, 4-19 rule + 1, 20-35 policy generation, 36-63 epoch
  *
- * and is stored xored with a mix of the mount it was reached through: the same inode behind another mount has another
- * name, and there the cell does not decode. The epoch rises when any directory moves or any mount changes. A regular
+ * and is stored xored with a mix of the place it was reached at (place_of()): the same inode behind another mount, or from
+ * another mount namespace, has another name, and there the cell does not decode. The epoch rises when any directory moves or any mount changes. A regular
  * file with several hard links has several names and is never cached; rename and link empty the cells. Nothing is
  * cached where others than this kernel rename (d_revalidate: network file systems, /proc).
  *
  * Of directories there is also the state their name leaves the path automaton in. What lies in one is then judged by its
- * last component, without a look at the path. A directory is told by its mount, inode number and inode generation, which
+ * last component, without a look at the path. A directory is told by its place, inode number and inode generation, which
  * is unique where the file system draws a generation for every inode it makes: no storage, and nothing to forget, since
  * a directory has one name and the epoch rises when that changes.
  */
@@ -27,9 +27,9 @@ enum aa_cell_layout {
 	AA_CELL_EPOCHS = 0xfffffff,
 };
 
-static __always_inline u64 mix_mount(u64 vfsmount)
+static __always_inline u64 mix_place(u64 place)
 {
-	return (vfsmount >> 4) * 0x9e3779b97f4a7c15ULL;
+	return (place >> 4) * 0x9e3779b97f4a7c15ULL;
 }
 
 static __always_inline u64 cell_tag(u32 generation, u32 epoch)
@@ -49,22 +49,22 @@ static __always_inline u64 current_tag(u32 generation)
 }
 
 /* The cached decision, or -1. */
-static __always_inline s64 decode_cell(u64 cell, u64 tag, u64 vfsmount)
+static __always_inline s64 decode_cell(u64 cell, u64 tag, u64 place)
 {
-	u64 plain = cell ^ mix_mount(vfsmount);
+	u64 plain = cell ^ mix_place(place);
 
 	if (!cell || (plain & ~0xfffffULL) != tag)
 		return -1;
 	return (plain & 0xf) | ((plain >> 4 & AA_CELL_RULES) << AA_DECISION_RULE_SHIFT);
 }
 
-static __always_inline u64 encode_cell(u32 decision, u64 tag, u64 vfsmount)
+static __always_inline u64 encode_cell(u32 decision, u64 tag, u64 place)
 {
 	u32 rule = decision >> AA_DECISION_RULE_SHIFT;
 
 	if (rule > AA_CELL_RULES)
 		return 0;
-	return (tag | (decision & 0xf) | (u64)rule << 4) ^ mix_mount(vfsmount);
+	return (tag | (decision & 0xf) | (u64)rule << 4) ^ mix_place(place);
 }
 
 static __always_inline u64 mix(u64 hash, u64 word)
@@ -74,13 +74,13 @@ static __always_inline u64 mix(u64 hash, u64 word)
 }
 
 /* A hash of the directory as it is now, under the policy and epoch of `tag`; 0 if nothing is kept of it. */
-static __always_inline u64 directory_hash(const struct inode *directory, u64 vfsmount, u64 tag)
+static __always_inline u64 directory_hash(const struct inode *directory, u64 place, u64 tag)
 {
 	unsigned long magic = directory->i_sb->s_magic;
 
 	if (magic != AA_EXT4_MAGIC && magic != AA_XFS_MAGIC && magic != AA_TMPFS_MAGIC)
 		return 0;
-	return mix(mix(mix(mix(0, vfsmount), directory->i_ino), directory->i_generation), tag);
+	return mix(mix(mix(mix(0, place), directory->i_ino), directory->i_generation), tag);
 }
 
 /* The state and what it holds for in one word: an entry read half old, half new does not fit. */

@@ -194,7 +194,7 @@ static __always_inline int judge_object(struct aa_scratch *s, const struct subje
 	text->vfsmount = vfsmount;
 	/* The last component of a mount's root is the name of the mount point, which lies in another directory. */
 	if (tag && dentry != mount->mnt_root && dentry != parent && !(dentry->d_flags & AA_DCACHE_OP_REVALIDATE))
-		hash = directory_hash(parent->d_inode, vfsmount, tag);
+		hash = directory_hash(parent->d_inode, place_of(subject->identity, mount), tag);
 	if (hash)
 		known = directory_entry(hash);
 	if (known) {

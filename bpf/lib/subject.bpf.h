@@ -36,6 +36,23 @@ static __always_inline u64 address_of(struct aa_identity *identity, const void *
 	return *slot;
 }
 
+/* The caller's mount namespace as a number. A global function as is_foreign_mount(): its pointers are followed once. */
+__noinline u64 mount_namespace(struct aa_identity *identity)
+{
+	return identity ? address_of(identity, bpf_get_current_task_btf()->nsproxy->mnt_ns) : 0;
+}
+
+/*
+ * Where a name holds: behind this mount, for callers in this mount namespace. To those in another one the mount is
+ * foreign, and its objects have another name besides.
+ */
+static __always_inline u64 place_of(struct aa_identity *identity, const struct vfsmount *mount)
+{
+	u64 namespace = mount_namespace(identity);
+
+	return address_of(identity, mount) + (namespace << 20 | namespace >> 44);
+}
+
 static __always_inline void subject_of_agent(struct subject *subject, u32 agent_index, u64 session)
 {
 	subject->identity = 0;

@@ -32,21 +32,21 @@ static __always_inline int cacheable(struct inode *inode, struct dentry *dentry)
 }
 
 /* The strictest cached decision of the columns asked for, or -1. */
-static __always_inline s64 cached_decision(struct inode *inode, u64 tag, u64 vfsmount, u32 first, u32 other)
+static __always_inline s64 cached_decision(struct inode *inode, u64 tag, u64 place, u32 first, u32 other)
 {
 	struct aa_inode_cache *cache = bpf_inode_storage_get(&inode_verdicts, inode, 0, 0);
 	s64 one, two;
 
 	if (!cache || first >= AA_CACHED_COLUMNS || other >= AA_CACHED_COLUMNS)
 		return -1;
-	one = decode_cell(cache->cells[first], tag, vfsmount);
-	two = decode_cell(cache->cells[other], tag, vfsmount);
+	one = decode_cell(cache->cells[first], tag, place);
+	two = decode_cell(cache->cells[other], tag, place);
 	if (one < 0 || two < 0)
 		return -1;
 	return stricter(one, two);
 }
 
-static __always_inline void cache_decisions(struct inode *inode, struct aa_text *text, u64 tag, u64 vfsmount)
+static __always_inline void cache_decisions(struct inode *inode, struct aa_text *text, u64 tag, u64 place)
 {
 	struct aa_inode_cache *cache = bpf_inode_storage_get(&inode_verdicts, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
@@ -55,7 +55,7 @@ static __always_inline void cache_decisions(struct inode *inode, struct aa_text 
 		return;
 	}
 	for (u32 i = 0; i < AA_CACHED_COLUMNS; i++)
-		cache->cells[i] = encode_cell(text->columns[i], tag, vfsmount);
+		cache->cells[i] = encode_cell(text->columns[i], tag, place);
 }
 
 /*
@@ -71,11 +71,11 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 	if (!policy)
 		return refuse_outright(ctx, subject, action, AA_REASON_NO_POLICY, 0, 0, 0, 0);
 
-	u64 vfsmount = address_of(subject->identity, file->f_path.mnt);
+	u64 place = place_of(subject->identity, file->f_path.mnt);
 	u64 tag = cacheable(inode, file->f_path.dentry) ? current_tag(policy->generation) : 0;
 
 	if (tag && !subject->killed) {
-		s64 cached = cached_decision(inode, tag, vfsmount, first, other);
+		s64 cached = cached_decision(inode, tag, place, first, other);
 
 		if (cached >= 0 && passes(cached))
 			return 0;
@@ -100,7 +100,7 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 		if (again)
 			subject->records = 0;
 		if (again && tag)
-			cache_decisions(inode, &s->object, tag, vfsmount);
+			cache_decisions(inode, &s->object, tag, place);
 		j.decision = stricter(a, b);
 		if (only_written)
 			j.decision = stricter_if_written(AA_UNGOVERNED, j.decision);

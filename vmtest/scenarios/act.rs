@@ -45,9 +45,20 @@ impl Act {
 
     /// Under the policy in this file.
     pub(crate) fn under(policy: &Path) -> Self {
+        Self::run_by(Command::new("aasm"), policy)
+    }
+
+    /// Under the policy in this file, in a mount namespace of its own that root has prepared with `setup`, a shell's words.
+    pub(crate) fn in_mount_namespace(setup: &str, policy: &Path) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &format!("{setup} && exec aasm \"$@\""), "sh"]);
+        Self::run_by(command, policy)
+    }
+
+    /// `command` is aasm, or what becomes it.
+    fn run_by(mut command: Command, policy: &Path) -> Self {
         let name = policy.file_stem().unwrap().to_string_lossy().into_owned();
         let agent = format!("{name}-{}", unique());
-        let mut command = Command::new("aasm");
         command
             .args(["run", "--name", &agent, "--work", "/srv/work", "--policy"])
             .arg(policy);

@@ -6,7 +6,7 @@
 use std::fs;
 use std::net::TcpStream;
 
-use crate::act::Act;
+use crate::act::{Act, policy_file};
 use crate::guest::{Guest, command, file_at, script_at, succeed, tiny_at};
 use crate::harness::{Checks, Test, tests};
 use crate::listeners::{hosts, passing};
@@ -29,6 +29,7 @@ pub(crate) const TESTS: &[Test] = tests![
     g12_a_new_network_namespace_changes_nothing,
     g13_reopening_an_o_path_descriptor_is_an_open,
     g14_other_names_of_a_protected_file_do_not_help,
+    g14_a_name_in_another_mount_namespace_does_not_help,
     g15_a_shared_mapping_needs_an_open_for_writing,
     g16_ftruncate_is_judged_on_a_passed_descriptor,
     g17_the_name_of_a_memfd_means_nothing,
@@ -364,6 +365,46 @@ fn g14_other_names_of_a_protected_file_do_not_help(guest: &Guest, checks: &mut C
     let user = Act::governed("aliases", &body).ask(&format!("unshare user open-read {t}/secret/key"));
     checks.that(user.starts_with("setup EPERM"), || format!("a user namespace: {user}"));
     succeed("umount", &[&format!("{t}/bound")]);
+}
+
+/// A file system that has a harmless name in another mount namespace, and a task of the same policy that looked there.
+fn g14_a_name_in_another_mount_namespace_does_not_help(guest: &Guest, checks: &mut Checks) {
+    let tree = guest.tree("namespace");
+    let tag = tree.file_name().unwrap().to_string_lossy().into_owned();
+    let t = tree.display();
+    for name in ["secret", "open"] {
+        fs::create_dir(tree.join(name)).unwrap();
+    }
+    succeed("mount", &["-t", "tmpfs", "aa-test", &format!("{t}/secret")]);
+    file_at(tree.join("secret/key"), "x");
+    let policy = policy_file(
+        "namespace",
+        &format!("file:\n  read: {{allow: [/**], deny: ['{t}/secret/**']}}\nnet: {{allow: ['unix:@**']}}\n"),
+    );
+    let mut here = Act::under(&policy);
+    checks.equal(
+        "its first name",
+        &here.ask(&format!("open-read {t}/secret/key")).as_str(),
+        &"errno EPERM",
+    );
+    let mut there = Act::in_mount_namespace(&format!("mount --move {t}/secret {t}/open"), &policy);
+    let seen = format!("/proc/{}/root{t}/open/key", there.started_pid());
+    for _ in 0..3 {
+        checks.equal(
+            "where it has the other name",
+            &there.ask(&format!("open-read {t}/open/key")).as_str(),
+            &"ok",
+        );
+    }
+    passing(&format!("@{tag}"), fs::File::open(&seen).unwrap());
+    for _ in 0..2 {
+        let answer = here.ask(&format!("receive @{tag}"));
+        checks.that(answer.starts_with("no descriptor"), || {
+            format!("passed from there: {answer}")
+        });
+    }
+    drop(there);
+    succeed("umount", &[&format!("{t}/secret")]);
 }
 
 fn g15_a_shared_mapping_needs_an_open_for_writing(guest: &Guest, checks: &mut Checks) {

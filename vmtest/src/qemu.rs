@@ -100,7 +100,11 @@ impl Machine {
             Accel::Tcg => ("tcg,thread=multi", self.cpus),
             Accel::CountedTcg => ("tcg,thread=single", 1),
         };
-        let cpu = if self.accel == Accel::Kvm { "host" } else { "max" };
+        let cpu = if self.accel == Accel::Kvm {
+            "host"
+        } else {
+            "max,la57=off"
+        };
         let mut arguments = Arguments::default();
         arguments.flags("-nodefaults -no-user-config -display none -no-reboot -machine pc -nic none");
         arguments.pair("-accel", accel);

@@ -63,9 +63,13 @@ pub(crate) enum Health {
     Panic,
 }
 
+/// In the kernel's text, met by a processor that should not have.
+pub(crate) const BREAKPOINT: &str = "int3: 0000";
+
 /// Judges a line of the kernel's console.
 pub(crate) fn health(line: &str) -> Health {
-    const COMPLAINTS: [&str; 6] = [
+    const COMPLAINTS: [&str; 7] = [
+        BREAKPOINT,
         "BUG: ",
         "WARNING: CPU",
         "Oops: ",

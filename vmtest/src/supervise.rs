@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::frame::{Control, Health, Lines, health};
-use crate::qemu::{Machine, PROGRAM, Stream};
+use crate::frame::{BREAKPOINT, Control, Health, Lines, health};
+use crate::qemu::{Accel, Machine, PROGRAM, Stream};
+use crate::report;
 use crate::tool::{self, ToolError};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -69,14 +70,53 @@ enum Event {
     Control(Vec<u8>),
 }
 
+/// How often a machine is started again whose emulator slipped.
+const SECOND_CHANCES: usize = 2;
+
+impl Outcome {
+    /// Whether QEMU and not the kernel is to blame: of two emulated processors one may run into the breakpoint that the other
+    /// has put into the kernel's text and taken out again (`text_poke_bp()`, while static branches are switched at boot).
+    /// Then no task had begun.
+    fn emulator_slipped(&self) -> bool {
+        let first = self.complaints.first();
+        matches!(self.end, End::Panicked(_))
+            && self.boot.is_none()
+            && first.is_some_and(|line| line.contains(BREAKPOINT))
+    }
+}
+
 /// Runs a machine until its task, its kernel, its time or QEMU ends. `sockets` is an empty directory with a short path.
 pub(crate) fn run(
     machine: &Machine,
     sockets: &Path,
     console_log: &Path,
     limit: Duration,
-    sinks: Sinks,
+    mut sinks: Sinks,
 ) -> Result<Outcome> {
+    for attempt in 1..=SECOND_CHANCES {
+        let (outcome, unused) = run_once(machine, sockets, console_log, limit, sinks)?;
+        match unused {
+            Some(unused) if machine.accel != Accel::Kvm && outcome.emulator_slipped() => sinks = unused,
+            _ => return Ok(outcome),
+        }
+        report::note(&format!(
+            "start {attempt} fell over a breakpoint of the emulator's own making; once more"
+        ));
+        for stream in Stream::ALL {
+            std::fs::remove_file(sockets.join(stream.name()))?;
+        }
+    }
+    Ok(run_once(machine, sockets, console_log, limit, sinks)?.0)
+}
+
+/// What happened, and the sinks for another start.
+fn run_once(
+    machine: &Machine,
+    sockets: &Path,
+    console_log: &Path,
+    limit: Duration,
+    sinks: Sinks,
+) -> Result<(Outcome, Option<Sinks>)> {
     let listeners = Stream::ALL
         .into_iter()
         .map(|stream| Ok((stream, UnixListener::bind(sockets.join(stream.name()))?)))
@@ -100,7 +140,7 @@ pub(crate) fn run(
             Stream::Console => Some(forward(sender.clone(), Event::Console)),
             Stream::Control => Some(forward(sender.clone(), Event::Control)),
         };
-        readers.extend(sink.map(|sink| read_into(connection, sink)));
+        readers.extend(sink.map(|sink| read_into(stream, connection, sink)));
     }
     drop(sender);
     let log = File::create(console_log).with_context(|| format!("cannot make {}", console_log.display()))?;
@@ -108,11 +148,17 @@ pub(crate) fn run(
     watch.follow(&mut guest, &events, &complaints_path)?;
     let total = started.elapsed();
     guest.stop();
-    for reader in readers {
-        // A sink that panicked has already spoken.
-        let _ = reader.join();
+    // A sink that panicked has already spoken.
+    let (mut stdout, mut stderr) = (None, None);
+    for (stream, sink) in readers.into_iter().filter_map(|reader| reader.join().ok()) {
+        match stream {
+            Stream::Stdout => stdout = Some(sink),
+            Stream::Stderr => stderr = Some(sink),
+            Stream::Console | Stream::Control => {}
+        }
     }
-    Ok(watch.outcome(total))
+    let sinks = stdout.zip(stderr).map(|(stdout, stderr)| Sinks { stdout, stderr });
+    Ok((watch.outcome(total), sinks))
 }
 
 /// The QEMU process; does not outlive its owner.
@@ -180,7 +226,7 @@ fn forward(sender: Sender<Event>, wrap: fn(Vec<u8>) -> Event) -> Sink {
     })
 }
 
-fn read_into(mut connection: UnixStream, mut sink: Sink) -> JoinHandle<()> {
+fn read_into(stream: Stream, mut connection: UnixStream, mut sink: Sink) -> JoinHandle<(Stream, Sink)> {
     thread::spawn(move || {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(count) = connection.read(&mut buffer) {
@@ -189,6 +235,7 @@ fn read_into(mut connection: UnixStream, mut sink: Sink) -> JoinHandle<()> {
                 _ => break,
             }
         }
+        (stream, sink)
     })
 }
 
@@ -355,6 +402,30 @@ mod tests {
             matches!(watch.unannounced_end(None, Path::new("none")), End::Panicked(line) if line.contains("not syncing: x"))
         );
         assert_eq!(watch.complaints.len(), 1);
+    }
+
+    #[test]
+    fn only_a_breakpoint_before_the_task_gives_another_start() {
+        let slipped = |before: &[u8], console: &[u8]| {
+            let mut watch = watch();
+            watch.take(Event::Control(before.to_vec()));
+            watch.take(Event::Console(console.to_vec()));
+            watch.end = Some(watch.unannounced_end(None, Path::new("none")));
+            watch.outcome(Duration::ZERO).emulator_slipped()
+        };
+        let panic =
+            b"[3.9] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n[4.0] Kernel panic - not syncing: Fatal exception\n";
+        assert!(slipped(b"", panic));
+        assert!(slipped(
+            b"",
+            b"[3.9] int3: 0000 [#1] PREEMPT SMP\n[4.0] Kernel panic - not syncing: x\n"
+        ));
+        assert!(!slipped(b"start\n", panic));
+        assert!(!slipped(
+            b"",
+            b"[3.9] Oops: 0000 [#1] SMP\n[4.0] Kernel panic - not syncing: x\n"
+        ));
+        assert!(!slipped(b"", b"[3.9] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n"));
     }
 
     #[test]

@@ -81,6 +81,9 @@ fn parse(text: &str, names: &Names) -> Result<(Action, Verdict), Complaint> {
 pub(crate) fn parse_action(text: &str, names: &Names) -> Result<Action, Complaint> {
     let words = split(&names.words(text.trim())?)?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if words.iter().any(|word| word.contains('\0')) {
+        return Err(complaint("an action has no NUL byte").hint("names and arguments end where one would be"));
+    }
     match words.as_slice() {
         ["read", file] => Ok(Action::Read { path: path(file)? }),
         ["write" | "create" | "unlink", file] => Ok(Action::Write { path: path(file)? }),

@@ -119,6 +119,7 @@ fn values_that_cannot_be_meant_are_errors() {
         ("expect: [read /x]", Code::ExpectSyntax),
         ("expect: [raed /x -> deny]", Code::ExpectSyntax),
         ("expect: [read x -> deny]", Code::ExpectSyntax),
+        ("expect: [\"exec git push\\0 -> deny\"]", Code::ExpectSyntax),
         ("file: {read: {}}\nexpect: [read /x -> allow]", Code::ExpectFailed),
         ("let: {home: /x}", Code::Value),
     ] {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a coding agent does all day, and three things it should not get away with."""
+"""What a coding agent does all day, one thing it has to ask for, and three it should not get away with."""
 
 import http.server
 import os
@@ -42,6 +42,8 @@ def main():
     attempt("commit it", lambda: run("sh", "-c", "git add hello.c && git commit -q -m 'Say hello' && git log --oneline"))
     attempt("read a system file", lambda: pathlib.Path("/etc/hostname").read_text().strip())
     attempt("talk to a server", lambda: fetch("127.0.0.1", serve_once()))
+    print("what it asks a person about:")
+    attempt("publish the work", lambda: run("git", "push", "--porcelain", "origin", "HEAD:refs/heads/main"))
     print("and what it should not do:")
     attempt("read a private key", lambda: (home / ".ssh/id_ed25519").read_text())
     attempt("become root", lambda: run("sudo", "id"))

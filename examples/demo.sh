@@ -1,5 +1,6 @@
 #!/bin/bash
-# The main job, where aa-sensord is running: a governed agent at work, what it was denied, why, and the log's proof.
+# The main job, where aa-sensord is running: a governed agent at work, what a person lets it do, what it was denied, why,
+# and the log's proof.
 set -u
 user=${SUDO_USER:-agent}
 home=$(getent passwd "$user" | cut -d: -f6)
@@ -13,8 +14,25 @@ install -d -o "$user" "$work" "$home/.ssh"
 [ -e "$home/.ssh/id_ed25519" ] || { echo "not a real key" >"$home/.ssh/id_ed25519"; chown "$user" "$home/.ssh/id_ed25519"; }
 cd "$work" || exit
 [ -d .git ] || runuser -u "$user" -- sh -c 'git init -q . && git config user.name Agent && git config user.email agent@example.com'
+[ -d origin.git ] || runuser -u "$user" -- sh -c 'git init -q --bare origin.git && git remote add origin "$PWD/origin.git"'
+
+# A second terminal: somebody looks at what the agent asks, and lets it push.
+answer() {
+    local id
+    until id=$(aasm approvals list --json | python3 -c '
+import json, sys
+print(*[row["id"] for row in json.load(sys.stdin) if "HEAD:refs/heads/main" in row["object"]][:1])') && [ -n "$id" ]; do
+        sleep 0.2
+    done
+    show aasm approvals show "$id"
+    show aasm approvals approve "$id"
+}
+answer > >(sed 's/^/                second terminal | /') &
+second=$!
 show aasm run --policy coding-agent --work "$work" --user "$user" -- python3 "$AA_DEMO_AGENT"
 status=$?
+kill "$second" 2>/dev/null
+wait "$second" 2>/dev/null
 mapfile -t denied < <(aasm events --denied --json | python3 -c '
 import json, sys
 for line in sys.stdin:

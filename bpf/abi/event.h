@@ -2,7 +2,7 @@
 /*
  * Records: what the kernel programs tell the gateway, through rings of different worth.
  *
- *   decisions   denials, would-be denials, identity, lifecycle. If a record cannot be reserved the action is denied
+ *   decisions   denials, would-be denials, holds and answered asks, identity, lifecycle. If a record cannot be reserved the action is denied
  *               all the same and the loss is counted; an identity record that cannot be reserved denies the action.
  *   activity    allowed actions and process life; may lose, and counts what it loses.
  *   plaintext   reserved for TLS capture.
@@ -16,7 +16,7 @@
 #include "reasons.h"
 
 enum aa_event_limits {
-	AA_EVENT_VERSION = 1,
+	AA_EVENT_VERSION = 2,
 	AA_STACK_FRAMES = 32,
 	AA_EVENT_DATA_BYTES = 12288, /* executable, object and second object, each at most a path */
 };
@@ -32,6 +32,7 @@ enum aa_effect {
 	AA_EFFECT_DENIED = 2,
 	AA_EFFECT_WOULD_DENY = 3, /* observe mode */
 	AA_EFFECT_KILLED = 4,
+	AA_EFFECT_HELD = 5, /* the process is stopped until somebody answers */
 };
 
 struct aa_event_head {
@@ -71,6 +72,7 @@ struct aa_event {
 	u32 object_bytes;
 	u32 second_bytes;
 	u32 object_flags; /* enum aa_object_flags */
+	u64 digest[2];	  /* of a hold and of what its answer led to: which action exactly; else 0 */
 	u64 stack[AA_STACK_FRAMES];
 };
 
@@ -84,6 +86,6 @@ enum aa_object_flags {
 };
 
 _Static_assert(sizeof(struct aa_event_head) == 72, "aa_event_head");
-_Static_assert(sizeof(struct aa_event) == 392, "aa_event");
+_Static_assert(sizeof(struct aa_event) == 408, "aa_event");
 
 #endif

@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 2,
+	AA_ABI_VERSION = 3,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
 	AA_MAX_POLICIES = 512,	 /* policy generations resident: in force plus being built */
@@ -21,6 +21,7 @@ enum aa_limits {
 	AA_PATH_DEPTH = 256,	 /* components of a path; a deeper one is unreadable, so denied */
 	AA_ARGV_BYTES = 4096,	 /* bytes of argv that are judged; a longer one is unreadable */
 	AA_ARGV_TOKENS = 128,
+	AA_MAX_GRANTS = 8192,	 /* answers given and not yet taken */
 };
 
 /* Verdicts: the numeric order is the order of strictness, the same as in `aa-policy`. */
@@ -91,7 +92,7 @@ struct aa_policy {
 	u32 pool_start; /* the words of the pool that are this policy's, so that a new sensor knows what is taken */
 	u32 pool_words;
 	u32 slot;
-	u32 pad;
+	u32 otherwise; /* AA_ALLOW or AA_DENY: what an ask comes to when nobody can answer */
 };
 
 /* An agent: which policy slot governs it. One 8-byte word, so that a change is one write. */
@@ -138,6 +139,13 @@ struct aa_identity {
 	struct aa_destination last;
 	u32 last_generation; /* 0: none */
 	u32 last_decision;
+	/* What an answered ask also covers in the same system call; see lib/hold.bpf.h. */
+	u64 carried;
+	u64 carried_until_ns; /* boot time */
+	u32 carried_for;
+	u32 held;    /* stopped by us, and not yet judged again */
+	u32 let_go;  /* an answer let this task send or connect; see `granted` below */
+	u32 pad;
 };
 
 /* A verdict per column of an inode; see lib/cache.bpf.h for the packing. */
@@ -152,8 +160,11 @@ struct aa_inode_cache {
 /* Who opened a socket: where a hook has no task storage (cgroup hooks before 6.18) the socket tells. */
 struct aa_socket_owner {
 	u32 agent;
-	u32 pad;
+	u32 granted_tid;
 	u64 session;
+	/* Where an answered ask let one call of one thread send or connect: the thread, by number and start. */
+	struct aa_destination granted;
+	u64 granted_start_ns;
 };
 
 /* One governed task, as the task iterator lists it. */
@@ -163,7 +174,7 @@ struct aa_task_row {
 	u32 tid;
 	u32 parent_pid;
 	u32 uid;
-	u32 pad;
+	u32 held; /* stopped until somebody answers */
 	u64 session;
 	u64 start_ns;
 	u8 command[16];
@@ -191,6 +202,27 @@ struct aa_world {
 	u64 sessions; /* twice the sessions begun in the kernel: their numbers are odd */
 };
 
+/* Who an answer is for: one thread, one action. Nothing else finds it. */
+struct aa_grant_key {
+	u64 digest[2]; /* as in the record of the hold */
+	u64 start_ns;  /* start of the process, as in aa_event_head */
+	u32 agent;
+	u32 tid;
+};
+
+/* The answer. Whoever it is for deletes it and does as it says; after its time it is none. */
+struct aa_grant {
+	u64 expires_ns; /* boot time */
+	u32 verdict;	/* AA_ALLOW or AA_DENY */
+	u32 reason;	/* enum aa_reason: what the record of it says */
+};
+
+/* What holding needs: one record, written by the sensor. */
+struct aa_hold {
+	u64 answered_until_ns; /* boot time until which somebody takes answers; renewed while a gateway lives */
+	u64 key[2];	       /* of the digests: drawn once, and never told */
+};
+
 /* Faults the tests inject to prove that a read that fails denies. */
 enum aa_fault {
 	AA_FAULT_NONE = 0,
@@ -200,6 +232,7 @@ enum aa_fault {
 	AA_FAULT_POLICY = 4,
 	AA_FAULT_RECORD = 5,
 	AA_FAULT_SCRATCH = 6,
+	AA_FAULT_UNATTENDED = 7, /* nobody takes answers */
 };
 
 /* Mount points by device: the name an object has outside every bind mount. Sensor writes, path walk reads. */
@@ -219,12 +252,15 @@ _Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
 _Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
 _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");
 _Static_assert(sizeof(struct aa_destination) == 24, "aa_destination");
-_Static_assert(sizeof(struct aa_identity) == 72, "aa_identity");
+_Static_assert(sizeof(struct aa_identity) == 104, "aa_identity");
 _Static_assert(sizeof(struct aa_inode_cache) == 32, "aa_inode_cache");
-_Static_assert(sizeof(struct aa_socket_owner) == 16, "aa_socket_owner");
+_Static_assert(sizeof(struct aa_socket_owner) == 48, "aa_socket_owner");
 _Static_assert(sizeof(struct aa_task_row) == 56, "aa_task_row");
 _Static_assert(sizeof(struct aa_settings) == 48, "aa_settings");
 _Static_assert(sizeof(struct aa_world) == 16, "aa_world");
 _Static_assert(sizeof(struct aa_mount) == 264, "aa_mount");
+_Static_assert(sizeof(struct aa_grant_key) == 32, "aa_grant_key");
+_Static_assert(sizeof(struct aa_grant) == 16, "aa_grant");
+_Static_assert(sizeof(struct aa_hold) == 24, "aa_hold");
 
 #endif

@@ -41,7 +41,8 @@
 	X(MOUNT, 46, "mount", "change mounts") \
 	X(BPF, 47, "bpf", "use the bpf system call") \
 	X(IO_URING, 48, "io-uring", "set up an io_uring") \
-	X(KERNEL, 49, "kernel", "change the kernel")
+	X(KERNEL, 49, "kernel", "change the kernel") \
+	X(TERMINAL, 50, "terminal-input", "type into a terminal")
 
 /* X(NAME, number, "name in records", "sentence for a person") */
 #define AA_REASONS(X) \
@@ -60,7 +61,13 @@
 	X(GUARDED_TREE, 13, "guarded-directory", "the directory holds names that rules protect") \
 	X(FOREIGN_SOCKET, 14, "foreign-socket", "the passed socket leads where this agent may not go") \
 	X(ALIAS, 15, "alias", "another name of the same object is denied") \
-	X(ARGV_CHANGED, 16, "argv-changed", "the arguments were changed while the program was being started")
+	X(ARGV_CHANGED, 16, "argv-changed", "the arguments were changed while the program was being started") \
+	X(ASKED, 17, "asked", "a rule asks, and the answer is awaited") \
+	X(APPROVED, 18, "approved", "a rule asks, and the answer was yes") \
+	X(REFUSED, 19, "refused", "a rule asks, and the answer was no") \
+	X(NO_ANSWER, 20, "no-answer", "a rule asks, and nobody answered in time") \
+	X(CANNOT_WAIT, 21, "cannot-wait", "a rule asks, but this action cannot wait for an answer") \
+	X(NOBODY_ANSWERS, 22, "nobody-answers", "a rule asks, but nobody was there to take the answer")
 
 /* X(NAME, number, "name in metrics", "what was lost") */
 #define AA_LOSSES(X) \

@@ -14,11 +14,6 @@
 
 #include "judge.bpf.h"
 
-/* Registers of the system call, x86-64: field names of struct pt_regs. */
-struct pt_regs___x86 {
-	unsigned long orig_ax, cx, dx, si, sp;
-} __attribute__((preserve_access_index));
-
 enum aa_exec_calls {
 	AA_EXECVE = 59,
 	AA_EXECVEAT = 322,
@@ -27,7 +22,6 @@ enum aa_exec_calls {
 	AA_X32_EXECVEAT = 545,
 	AA_IA32_EXECVE = 11,
 	AA_IA32_EXECVEAT = 358,
-	AA_TS_COMPAT = 2,
 };
 
 struct argv_pointer {
@@ -119,38 +113,6 @@ __noinline int read_argv(struct aa_text *text)
 			return -1;
 	}
 	return -1;
-}
-
-/* FNV-1a over at most AA_PIECE bytes of the text, from its byte `from` on. */
-__noinline u64 hash_piece(struct aa_text *text, u64 hash, u32 from)
-{
-	if (!text)
-		return 1;
-
-	u32 length = text->length - from;
-	u32 start = text->start + from;
-
-	for (u32 i = 0; i < AA_PIECE; i++) {
-		if (i >= length)
-			break;
-		hash = (hash ^ text->bytes[(start + i) & (AA_PATH_BYTES - 1)]) * 0x100000001b3ULL;
-	}
-	return hash;
-}
-
-/* FNV-1a over the text; never 0. */
-__noinline u64 hash_text(struct aa_text *text)
-{
-	u64 hash = 0xcbf29ce484222325ULL;
-
-	if (!text)
-		return 1;
-	for (u32 from = 0; from < AA_PATH_BYTES; from += AA_PIECE) {
-		if (from >= text->length)
-			break;
-		hash = hash_piece(text, hash, from);
-	}
-	return hash | 1;
 }
 
 /* Sets `start` and `length` of the text "path\0" to its last component with the NUL. -1 if that is no name. */

@@ -54,7 +54,16 @@ enum aa_kernel_constants {
 	AA_IPPROTO_ICMPV6 = 58,
 	AA_IPPROTO_MPTCP = 262,
 	AA_NETLINK_ROUTE = 0,
+	AA_TIOCSTI = 0x5412,
+	AA_TIOCLINUX = 0x541c,
 	AA_SIGKILL = 9,
+	AA_SIGSTOP = 19,
+	AA_TCP_SYN_SENT = 2,
+	AA_O_TRUNC = 01000,
+	AA_FMODE_NOACCOUNT = 0x20000000, /* opened by a file system for itself, as overlayfs does */
+	AA_PF_IO_WORKER = 0x10,
+	AA_PF_USER_WORKER = 0x4000, /* 6.4 on; before, a flag of kernel threads' memory policy */
+	AA_PF_KTHREAD = 0x200000,
 	AA_PTRACE_MODE_ATTACH = 0x02,
 	AA_NAME_MAX = 255,
 	AA_RENAME_EXCHANGE = 2,
@@ -175,6 +184,7 @@ struct css_set {
 struct task_struct {
 	struct css_set *cgroups;
 	struct thread_info thread_info;
+	u32 flags;
 	s32 pid;
 	s32 tgid;
 	struct task_struct *real_parent;
@@ -206,6 +216,7 @@ struct in6_addr {
 
 struct sock_common {
 	u16 skc_family;
+	volatile unsigned char skc_state;
 	u16 skc_dport;
 	u16 skc_num;
 	u32 skc_daddr;

@@ -65,6 +65,15 @@ static __always_inline void read_executable(struct aa_scratch *s)
 	read_path(&s->executable, (u64)BPF_CORE_READ(exe, f_path.dentry), (u64)BPF_CORE_READ(exe, f_path.mnt));
 }
 
+/* The names of what was judged from its directory's state. */
+static __always_inline void name_objects(struct aa_scratch *s)
+{
+	if (!s->object.length && s->object.dentry)
+		read_path(&s->object, s->object.dentry, s->object.vfsmount);
+	if (!s->second.length && s->second.dentry)
+		read_path(&s->second, s->second.dentry, s->second.vfsmount);
+}
+
 /*
  * Sends s->event with the texts. Returns 0, or -1 if the ring was full: the loss is counted, and the sequence number
  * is spent, so that the reader sees the hole.
@@ -78,11 +87,7 @@ __noinline int send_event(struct aa_scratch *s, u32 ring)
 	u32 end = 0;
 
 	read_executable(s);
-	/* What was judged from its directory's state is named now. */
-	if (!s->object.length && s->object.dentry)
-		read_path(&s->object, s->object.dentry, s->object.vfsmount);
-	if (!s->second.length && s->second.dentry)
-		read_path(&s->second, s->second.dentry, s->second.vfsmount);
+	name_objects(s);
 	end = append_text(s, end, &s->executable, &event->executable_bytes);
 	end = append_text(s, end, &s->object, &event->object_bytes);
 	end = append_text(s, end, &s->second, &event->second_bytes);
@@ -136,6 +141,11 @@ static __always_inline void reset_event(struct aa_scratch *s)
 	__builtin_memset(&s->event, 0, offsetof(struct aa_event, stack));
 	reset_text(&s->object);
 	reset_text(&s->second);
+	s->exact[0] = 0;
+	s->exact[1] = 0;
+	s->carry = 0;
+	s->carry_accepts = 0;
+	s->carry_gives = 0;
 }
 
 #endif

@@ -5,7 +5,8 @@
  *   killed agent           deny, in observe mode too
  *   no policy in force     deny
  *   cannot read the object deny
- *   verdict ask or deny    deny and record; in observe mode record and pass
+ *   verdict deny           deny and record; in observe mode record and pass
+ *   verdict ask            as answered, else hold (hold.bpf.h); in observe mode record and pass
  *   verdict allow          pass; recorded in the activity ring when that is on
  */
 #ifndef AA_JUDGE_BPF_H
@@ -13,7 +14,7 @@
 
 #include "automaton.bpf.h"
 #include "cache.bpf.h"
-#include "emit.bpf.h"
+#include "hold.bpf.h"
 
 /* A decision nothing in the policy made: a failed read, a missing policy. */
 #define DECISION_CLOSED AA_DENY
@@ -33,6 +34,13 @@ static __always_inline int send_for(const struct subject *subject, struct aa_scr
 	return send_event(s, ring);
 }
 
+static __always_inline void add_stack(void *ctx, struct aa_scratch *s)
+{
+	long bytes = bpf_get_stack(ctx, s->event.stack, sizeof(s->event.stack), BPF_F_USER_STACK);
+
+	s->event.stack_frames = bytes > 0 ? bytes / sizeof(u64) : 0;
+}
+
 /* Records a denial (or what would be one) and gives the hook's return value. */
 static __always_inline int refuse(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
 				  struct judgement j, int with_stack)
@@ -41,11 +49,8 @@ static __always_inline int refuse(void *ctx, struct aa_scratch *s, const struct 
 
 	fill_event(s, subject, action, j.decision, j.reason, observe ? AA_EFFECT_WOULD_DENY : AA_EFFECT_DENIED);
 	s->event.object_flags = s->object.flags;
-	if (with_stack) {
-		long bytes = bpf_get_stack(ctx, s->event.stack, sizeof(s->event.stack), BPF_F_USER_STACK);
-
-		s->event.stack_frames = bytes > 0 ? bytes / sizeof(u64) : 0;
-	}
+	if (with_stack)
+		add_stack(ctx, s);
 	send_for(subject, s, AA_RING_DECISIONS);
 	return observe ? 0 : eperm();
 }
@@ -55,6 +60,43 @@ static __always_inline void record_allowed(struct aa_scratch *s, const struct su
 	fill_event(s, subject, action, decision, reason_of(decision), AA_EFFECT_ALLOWED);
 	s->event.object_flags = s->object.flags;
 	send_for(subject, s, AA_RING_ACTIVITY);
+}
+
+/* Whether a person decides. */
+static __always_inline int asks(const struct subject *subject, u32 decision)
+{
+	return verdict_of(decision) == AA_ASK && !subject->killed && subject->identity && subject->policy && !observes(subject);
+}
+
+/*
+ * Asks a person, or does as was answered. The hook's return value. LSM programs only: elsewhere no signal can be sent.
+ * The record comes before the signal: a hold that could not be recorded would never be answered, so it is a denial. An
+ * answer that overtakes the signal is told to the process again (daemon/gateway/src/approvals.rs).
+ */
+static __always_inline int ask(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action, struct judgement j)
+{
+	u32 answer = AA_DENY | AA_REASON_UNREADABLE_PATH << AA_ANSWER_REASON_SHIFT;
+
+	s->event.object_flags = s->object.flags;
+	if (!digest_action(s, subject->agent, subject->policy->generation, action))
+		answer = find_answer(s, subject->identity, action, subject->policy->otherwise, subject->fault);
+	if (!answer) {
+		fill_event(s, subject, action, j.decision, AA_REASON_ASKED, AA_EFFECT_HELD);
+		add_stack(ctx, s);
+		if (send_for(subject, s, AA_RING_DECISIONS))
+			return eperm();
+		if (!bpf_send_signal(AA_SIGSTOP)) {
+			subject->identity->held = 1;
+			return restart();
+		}
+		answer = AA_DENY | AA_REASON_CANNOT_WAIT << AA_ANSWER_REASON_SHIFT;
+	}
+	j.reason = answer >> AA_ANSWER_REASON_SHIFT;
+	if ((answer & AA_ANSWER_VERDICT) == AA_ALLOW) {
+		fill_event(s, subject, action, j.decision, j.reason, AA_EFFECT_ALLOWED);
+		return send_for(subject, s, AA_RING_DECISIONS) ? eperm() : 0;
+	}
+	return refuse(ctx, s, subject, action, j, 1);
 }
 
 /* The end of a judgement whose scratch is filled: releases it. */
@@ -67,7 +109,9 @@ static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struc
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_KILLED;
 	}
-	if (!passes(j.decision))
+	if (asks(subject, j.decision))
+		ret = ask(ctx, s, subject, action, j);
+	else if (!passes(j.decision))
 		ret = refuse(ctx, s, subject, action, j, 1);
 	else if (verdict_of(j.decision) == AA_ALLOW && subject->records)
 		record_allowed(s, subject, action, j.decision);

@@ -152,6 +152,22 @@ struct {
 	__type(value, struct aa_world);
 } world SEC(".maps");
 
+/* Answers, until the thread they are for takes them. Written by the sensor, deleted by lib/hold.bpf.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, AA_MAX_GRANTS);
+	__type(key, struct aa_grant_key);
+	__type(value, struct aa_grant);
+} grants SEC(".maps");
+
+/* Whether anybody takes answers, and the key of the digests. Written by the sensor. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct aa_hold);
+} holds SEC(".maps");
+
 /* Records by the value of their loss. The gateway reads them by mmap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -54,9 +54,19 @@ struct aa_text {
 	u8 bytes[AA_PATH_BYTES + AA_NAME_ROOM];
 };
 
+/* A SipHash under way; see lib/digest.bpf.h. */
+struct aa_sip {
+	u64 v[4];
+};
+
 struct aa_scratch {
 	u32 busy;
 	u32 index;
+	struct aa_sip sip;
+	u64 exact[2];	   /* further words of an action's digest: which inode the name led to */
+	u64 carry;	   /* lib/hold.bpf.h; 0: the object's name */
+	u32 carry_accepts; /* of what earlier answer this is part */
+	u32 carry_gives;   /* what an answer to this covers too */
 	struct aa_text object;
 	struct aa_text second;
 	struct aa_text executable; /* read when a record is sent; free for a judgement until then */

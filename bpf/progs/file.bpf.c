@@ -63,7 +63,7 @@ static __always_inline void cache_decisions(struct inode *inode, struct aa_text 
  * section's default does not count: for files that others opened and passed.
  */
 static __always_inline int judge_file(void *ctx, struct subject *subject, struct file *file, u32 action, u32 first,
-				      u32 other, int only_written)
+				      u32 other, int only_written, u32 carry_accepts, u32 carry_gives)
 {
 	struct inode *inode = file->f_inode;
 	struct aa_policy *policy = subject->policy;
@@ -107,6 +107,9 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 		j.reason = reason_of(j.decision);
 		if (is_directory(inode))
 			s->object.flags |= AA_OBJECT_DIRECTORY;
+		identify(s, inode);
+		s->carry_accepts = carry_accepts;
+		s->carry_gives = carry_gives;
 	}
 	return conclude(ctx, s, subject, action, j);
 }
@@ -132,8 +135,12 @@ int BPF_PROG(judge_open, struct file *file)
 	u32 first = mode & AA_FMODE_READ ? AA_COLUMN_READ : AA_COLUMN_WRITE;
 	u32 other = mode & AA_FMODE_WRITE ? AA_COLUMN_WRITE : first;
 
+	/* Not of overlayfs's own open: what that one is covered by is the user's. */
+	u32 own = mode & AA_FMODE_NOACCOUNT;
+	u32 gives = AA_CARRY_BACKING | (file->f_flags & AA_O_TRUNC ? AA_CARRY_TRUNCATE : 0);
+
 	return judge_file(ctx, &subject, file, mode & AA_FMODE_WRITE ? AA_ACTION_OPEN_WRITE : AA_ACTION_OPEN_READ, first,
-			  other, 0);
+			  other, 0, own ? AA_CARRY_BACKING : AA_CARRY_OPEN, own ? 0 : gives);
 }
 
 /* A file that becomes code: programs run by `ld.so prog`, libraries, plugins. See load_column(). */
@@ -167,7 +174,7 @@ static __always_inline int judge_load(void *ctx, struct file *file)
 		s->object.flags = AA_OBJECT_MEMFD;
 		return conclude(ctx, s, &subject, AA_ACTION_LOAD, j);
 	}
-	return judge_file(ctx, &subject, file, AA_ACTION_LOAD, AA_COLUMN_LOAD, AA_COLUMN_LOAD, 0);
+	return judge_file(ctx, &subject, file, AA_ACTION_LOAD, AA_COLUMN_LOAD, AA_COLUMN_LOAD, 0, 0, 0);
 }
 
 /* mmap(PROT_EXEC). The file may be null (anonymous memory); the verifier insists on the check from 7.2 on. */
@@ -214,6 +221,11 @@ static __always_inline int judge_name(void *ctx, const struct path *directory, s
 
 	j.decision = reason ? DECISION_CLOSED : s->object.columns[AA_COLUMN_WRITE];
 	j.reason = reason ?: reason_of(j.decision);
+	identify(s, dentry->d_inode);
+	if (action == AA_ACTION_CREATE && opens_what_it_creates())
+		s->carry_gives = AA_CARRY_OPEN | AA_CARRY_BACKING;
+	if (action == AA_ACTION_TRUNCATE)
+		s->carry_accepts = AA_CARRY_TRUNCATE;
 	return conclude(ctx, s, &subject, action, j);
 }
 
@@ -320,6 +332,7 @@ static __always_inline int judge_two_names(void *ctx, struct vfsmount *old_mount
 	j.decision = stricter(s->object.columns[AA_COLUMN_WRITE],
 			      stricter(s->object.columns[AA_COLUMN_READ], s->second.columns[AA_COLUMN_WRITE]));
 	j.reason = reason_of(j.decision);
+	identify(s, old->d_inode);
 
 	int guarded = moves_guarded(old, &s->object);
 
@@ -329,7 +342,8 @@ static __always_inline int judge_two_names(void *ctx, struct vfsmount *old_mount
 		j.reason = reason_of(j.decision);
 		guarded |= moves_guarded(new, &s->second);
 	}
-	if (guarded && passes(j.decision)) {
+	/* Not to be had by asking either: the answer would be for one name, and all below it would move. */
+	if (guarded && verdict_of(j.decision) != AA_DENY) {
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_GUARDED_TREE;
 	}
@@ -369,7 +383,7 @@ int BPF_PROG(judge_received_file, struct file *file)
 	u32 other = mode & AA_FMODE_WRITE ? AA_COLUMN_WRITE : first;
 
 	return judge_file(ctx, &subject, file, mode & AA_FMODE_WRITE ? AA_ACTION_OPEN_WRITE : AA_ACTION_OPEN_READ, first,
-			  other, 1);
+			  other, 1, 0, 0);
 }
 
 /*

@@ -7,135 +7,10 @@
  * cgroup/sendmsg4 and 6. Addresses are decided by their own family, never the socket's, after one canonicaliser.
  * At these hooks the address is a kernel copy: it is read with the kernel helper and cannot change under us.
  */
+#include "../lib/address.bpf.h"
 #include "../lib/judge.bpf.h"
 
 AA_LICENSE;
-
-enum aa_classify {
-	AA_ADDRESS_JUDGE = 0,
-	AA_ADDRESS_NONE = 1,	   /* not an internet address: nothing to judge here */
-	AA_ADDRESS_UNREADABLE = 2,
-};
-
-static __always_inline void set_v4(u64 *address, u32 v4)
-{
-	u32 *words = (u32 *)address;
-
-	words[0] = 0;
-	words[1] = 0;
-	words[2] = bpf_htonl(0xffff);
-	words[3] = v4;
-}
-
-/*
- * One form for every way to write an address: NAT64's well-known prefix folds to IPv4 (RFC 6052), and in a
- * destination the unspecified address is this host (RFC 1122 3.2.1.3; Linux connects it to loopback).
- */
-static __always_inline void canonicalise(u64 *address, int destination)
-{
-	u32 *words = (u32 *)address;
-
-	if (words[0] == bpf_htonl(0x0064ff9b) && words[1] == 0 && words[2] == 0)
-		set_v4(address, words[3]);
-	if (!destination)
-		return;
-	if (words[0] == 0 && words[1] == 0 && words[2] == bpf_htonl(0xffff) && words[3] == 0)
-		words[3] = bpf_htonl(0x7f000001);
-	if (words[0] == 0 && words[1] == 0 && words[2] == 0 && words[3] == 0)
-		words[3] = bpf_htonl(1);
-}
-
-/* IPPROTO of a socket as rules see it: MPTCP is TCP. */
-static __always_inline u16 rule_protocol(struct sock *sk)
-{
-	u16 protocol = sk->sk_protocol;
-
-	return protocol == AA_IPPROTO_MPTCP ? AA_IPPROTO_TCP : protocol;
-}
-
-/* Reads a kernel copy of a sockaddr. `socket_family` only says what AF_UNSPEC means (udp_sendmsg takes it for IPv4). */
-static __always_inline int read_address(struct aa_destination *to, void *address, u32 length, u16 socket_family, int sending)
-{
-	struct aa_sockaddr_in6 raw __attribute__((aligned(8))) = {};
-	struct aa_sockaddr_in *v4 = (void *)&raw;
-
-	/* One read for all families. The kernel's copy has room for every address; what lies behind `length` is not used. */
-	if (length < sizeof(raw.family) || bpf_probe_read_kernel(&raw, 24, address))
-		return AA_ADDRESS_UNREADABLE;
-
-	u16 family = raw.family;
-
-	if (family == AA_AF_UNSPEC) {
-		/* In connect it dissolves an association. In send, an IPv4 socket takes it for an IPv4 address. */
-		if (!sending || socket_family != AA_AF_INET)
-			return AA_ADDRESS_NONE;
-		family = AA_AF_INET;
-	}
-	if (family == AA_AF_INET) {
-		if (length < sizeof(*v4))
-			return AA_ADDRESS_UNREADABLE;
-		set_v4(to->address, v4->address);
-		to->port = bpf_ntohs(v4->port);
-		return AA_ADDRESS_JUDGE;
-	}
-	if (family == AA_AF_INET6) {
-		/* RFC 2133's sockaddr_in6 has no scope id and is still accepted by the kernel: 24 bytes. */
-		if (length < 24)
-			return AA_ADDRESS_UNREADABLE;
-		__builtin_memcpy(to->address, raw.address, sizeof(to->address));
-		to->port = bpf_ntohs(raw.port);
-		return AA_ADDRESS_JUDGE;
-	}
-	return AA_ADDRESS_UNREADABLE;
-}
-
-/* The decision of the last of `count` ranges that begins at or below the port. Global: the verifier looks once. */
-__noinline u32 decide_port(u32 ranges, u32 count, u32 port, u32 column, u32 fallback)
-{
-	u8 *pool = pool_bytes();
-
-	if (!pool)
-		return fallback;
-	for (u32 i = 0; i < AA_MAX_PORT_RANGES; i++) {
-		if (i >= count || pool_word(pool, ranges) > port)
-			break;
-		fallback = pool_word(pool, ranges + column * sizeof(u32));
-		ranges += 4 * sizeof(u32);
-	}
-	return fallback;
-}
-
-static __always_inline int same_destination(const struct aa_destination *one, const struct aa_destination *other)
-{
-	return one->address[0] == other->address[0] && one->address[1] == other->address[1] && one->port == other->port &&
-	       one->protocol == other->protocol;
-}
-
-/*
- * The decision for an address: one longest-prefix lookup, then the last range that begins at or below the port. A task
- * that asks for the same again, as clients of one service do, gets the same answer until the policy changes.
- */
-static __always_inline u32 decide_address(const struct subject *subject, const struct aa_destination *to)
-{
-	const struct aa_policy *policy = subject->policy;
-	struct aa_identity *identity = subject->identity;
-	struct aa_address_key key __attribute__((aligned(8))) = { .prefix_bits = 32 + 128, .generation = policy->generation };
-	struct aa_address_value *value;
-	u32 column = to->protocol == AA_IPPROTO_TCP ? 1 : to->protocol == AA_IPPROTO_UDP ? 2 : 3;
-	u32 decision;
-
-	if (identity && identity->last_generation == policy->generation && same_destination(&identity->last, to))
-		return identity->last_decision;
-	__builtin_memcpy(key.address, to->address, sizeof(key.address));
-	value = bpf_map_lookup_elem(&address_rules, &key);
-	decision = value ? decide_port(value->ranges, value->count, to->port, column, policy->default_net) : policy->default_net;
-	if (identity) {
-		identity->last = *to;
-		identity->last_decision = decision;
-		identity->last_generation = policy->generation;
-	}
-	return decision;
-}
 
 static __always_inline void describe(struct aa_scratch *s, const struct aa_destination *to, u16 family, u16 type)
 {
@@ -158,10 +33,35 @@ static __always_inline int seen(const struct subject *subject, const struct aa_d
 	return 0;
 }
 
-/* The common end. `classified` is what read_address() said. with_stack: LSM programs only. */
-static __always_inline int judge_address(void *ctx, const struct subject *subject, struct aa_destination *to, int classified,
-					 u32 action, u16 family, u16 type, int with_stack)
+/* Whether an answer let just this thread go where the socket goes. Cgroup programs know no other name of the thread. */
+static __always_inline int granted_to_us(const struct aa_socket_owner *owner)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return owner->granted_tid && owner->granted_tid == (u32)BPF_CORE_READ(task, pid) &&
+	       owner->granted_start_ns == BPF_CORE_READ(task, start_boottime);
+}
+
+/* A new call: what was granted to an earlier one of this thread is used up. */
+static __always_inline void end_grant(const struct subject *subject, struct sock *sk)
+{
+	struct aa_socket_owner *owner;
+
+	if (!subject->identity->let_go)
+		return;
+	owner = bpf_sk_storage_get(&socket_owners, sk, 0, 0);
+	if (owner && granted_to_us(owner))
+		owner->granted_tid = 0;
+}
+
+/*
+ * The common end. `classified` is what read_address() said. with_stack: LSM programs only; the others cannot hold. `sk`
+ * remembers where an answer let it go: null where an answer is for the one call.
+ */
+static __always_inline int judge_address(void *ctx, const struct subject *subject, struct aa_destination *to, int classified,
+					 u32 action, u16 family, u16 type, int with_stack, void *sk, int goes_on)
+{
+	struct aa_socket_owner *owner = 0;
 	struct judgement j;
 
 	if (!subject->policy) {
@@ -185,6 +85,15 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		if (verdict_of(j.decision) == AA_UNGOVERNED || !subject->records || seen(subject, to))
 			return 0;
 	}
+	if (sk && verdict_of(j.decision) == AA_ASK && !observes(subject)) {
+		owner = bpf_sk_storage_get(&socket_owners, sk, 0, with_stack ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+		if (owner && granted_to_us(owner) && same_destination(&owner->granted, to)) {
+			/* A datagram of the call that judge_send let pass, or a connect that goes on after a signal. */
+			if (!with_stack || goes_on)
+				return 0;
+		}
+		j.reason = AA_REASON_CANNOT_WAIT;
+	}
 
 	struct aa_scratch *s = claim_scratch(subject);
 	int ret = 0;
@@ -193,9 +102,22 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		return passes(j.decision) || observes(subject) ? 0 : eperm();
 	reset_event(s);
 	describe(s, to, family, type);
-	if (passes(j.decision))
+	if (passes(j.decision)) {
 		record_allowed(s, subject, action, j.decision);
-	else
+	} else if (with_stack && asks(subject, j.decision)) {
+		ret = ask(ctx, s, subject, action, j);
+		if (owner) {
+			struct task_struct *task = (void *)bpf_get_current_task();
+
+			owner->granted_tid = 0;
+			if (!ret) {
+				owner->granted = *to;
+				owner->granted_start_ns = BPF_CORE_READ(task, start_boottime);
+				owner->granted_tid = BPF_CORE_READ(task, pid);
+				subject->identity->let_go = 1;
+			}
+		}
+	} else
 		ret = refuse(ctx, s, subject, action, j, with_stack);
 	release_scratch(s);
 	return ret;
@@ -240,7 +162,8 @@ int BPF_PROG(judge_connect, struct socket *sock, struct sockaddr *address, int a
 		return 0;
 	to.protocol = rule_protocol(sk);
 	canonicalise(to.address, 1);
-	return judge_address(ctx, &subject, &to, classified, AA_ACTION_CONNECT, family, sock->type, 1);
+	return judge_address(ctx, &subject, &to, classified, AA_ACTION_CONNECT, family, sock->type, 1, sk,
+			     sk->__sk_common.skc_state == AA_TCP_SYN_SENT);
 }
 
 /* send with an address: datagrams, and TCP Fast Open. Once per call: see judge_datagram4 for sendmmsg. */
@@ -255,14 +178,13 @@ int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
 
 	void *name = msg->msg_name;
 	u32 length = msg->msg_namelen;
-
-	if ((!name || !length) && !subject.killed)
-		return 0;
-
 	struct sock *sk = sock->sk;
 
 	if (!sk)
 		return refuse_outright(ctx, &subject, AA_ACTION_SEND, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
+	end_grant(&subject, sk);
+	if ((!name || !length) && !subject.killed)
+		return 0;
 	u16 family = sk->__sk_common.skc_family;
 
 	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.killed)
@@ -275,7 +197,7 @@ int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
 		return 0;
 	to.protocol = rule_protocol(sk);
 	canonicalise(to.address, 1);
-	return judge_address(ctx, &subject, &to, classified, AA_ACTION_SEND, family, sock->type, 1);
+	return judge_address(ctx, &subject, &to, classified, AA_ACTION_SEND, family, sock->type, 1, sk, 0);
 }
 
 /*
@@ -296,7 +218,8 @@ static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct aa_d
 	to->port = bpf_ntohs(ctx->user_port);
 	to->protocol = ctx->protocol;
 	canonicalise(to->address, 1);
-	return judge_address(ctx, &subject, to, AA_ADDRESS_JUDGE, AA_ACTION_SEND, ctx->family, ctx->type, 0) == 0;
+	return judge_address(ctx, &subject, to, AA_ADDRESS_JUDGE, AA_ACTION_SEND, ctx->family, ctx->type, 0, ctx->sk,
+			     0) == 0;
 }
 
 SEC("cgroup/sendmsg4")
@@ -356,7 +279,7 @@ int BPF_PROG(judge_bind, struct socket *sock, struct sockaddr *address, int addr
 	if (classified == AA_ADDRESS_JUDGE && at.port == 0 && is_unspecified(at.address) && !subject.killed)
 		return 0;
 	return judge_address(ctx, &subject, &at, classified == AA_ADDRESS_NONE ? AA_ADDRESS_UNREADABLE : classified,
-			     AA_ACTION_BIND, family, sock->type, 1);
+			     AA_ACTION_BIND, family, sock->type, 1, 0, 0);
 }
 
 /* listen(2): the address bound to, also where bind was never called and the kernel picks a port on all interfaces. */
@@ -379,14 +302,14 @@ int BPF_PROG(judge_listen, struct socket *sock)
 		return 0;
 	if (family == AA_AF_INET6) {
 		if (bpf_probe_read_kernel(at.address, sizeof(at.address), &sk->__sk_common.skc_v6_rcv_saddr))
-			return judge_address(ctx, &subject, &at, AA_ADDRESS_UNREADABLE, AA_ACTION_LISTEN, family, sock->type, 1);
+			return judge_address(ctx, &subject, &at, AA_ADDRESS_UNREADABLE, AA_ACTION_LISTEN, family, sock->type, 1, 0, 0);
 	} else {
 		set_v4(at.address, sk->__sk_common.skc_rcv_saddr);
 	}
 	at.port = sk->__sk_common.skc_num;
 	at.protocol = rule_protocol(sk);
 	canonicalise(at.address, 0);
-	return judge_address(ctx, &subject, &at, AA_ADDRESS_JUDGE, AA_ACTION_LISTEN, family, sock->type, 1);
+	return judge_address(ctx, &subject, &at, AA_ADDRESS_JUDGE, AA_ACTION_LISTEN, family, sock->type, 1, 0, 0);
 }
 
 /* The sockets a governed process may have: an allow-list, since every other family is a way round the address rules. */
@@ -548,7 +471,7 @@ int BPF_PROG(judge_received_socket, struct file *file)
 		set_v4(to.address, sk->__sk_common.skc_daddr);
 	} else if (family == AA_AF_INET6) {
 		if (bpf_probe_read_kernel(to.address, sizeof(to.address), &sk->__sk_common.skc_v6_daddr))
-			return judge_address(ctx, &subject, &to, AA_ADDRESS_UNREADABLE, AA_ACTION_RECEIVE_FD, family, sock->type, 1);
+			return judge_address(ctx, &subject, &to, AA_ADDRESS_UNREADABLE, AA_ACTION_RECEIVE_FD, family, sock->type, 1, 0, 0);
 	} else {
 		return judge_socket_kind(ctx, &subject, family, sock->type, sk->sk_protocol);
 	}
@@ -558,5 +481,5 @@ int BPF_PROG(judge_received_socket, struct file *file)
 	if (to.port == 0 && is_unspecified(to.address) && !subject.killed)
 		return judge_socket_kind(ctx, &subject, family, sock->type, sk->sk_protocol);
 	canonicalise(to.address, 1);
-	return judge_address(ctx, &subject, &to, AA_ADDRESS_JUDGE, AA_ACTION_RECEIVE_FD, family, sock->type, 1);
+	return judge_address(ctx, &subject, &to, AA_ADDRESS_JUDGE, AA_ACTION_RECEIVE_FD, family, sock->type, 1, 0, 0);
 }

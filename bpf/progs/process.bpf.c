@@ -18,6 +18,7 @@ static __always_inline void write_task_row(struct bpf_iter__task *ctx, struct ta
 		.pid = task->tgid,
 		.tid = task->pid,
 		.session = identity->session,
+		.held = identity->held,
 	};
 
 	row.parent_pid = BPF_CORE_READ(task, real_parent, tgid);
@@ -56,6 +57,9 @@ int BPF_PROG(inherit_identity, struct task_struct *task, unsigned long clone_fla
 	struct subject subject;
 	struct aa_identity child = *parent;
 
+	child.carried_for = 0;
+	child.held = 0;
+	child.let_go = 0;
 	subject_of_agent(&subject, parent->agent, parent->session);
 	if (subject.killed)
 		return refuse_outright(ctx, &subject, AA_ACTION_FORK, AA_REASON_KILLED, 0, 0, 0, 0);
@@ -109,7 +113,7 @@ static __always_inline int judge_arguments(struct aa_scratch *s, const struct su
 	if (read_argv(argv))
 		goto unreadable;
 	identity->argv_bytes = argv->length;
-	identity->argv_hash = hash_text(argv);
+	identity->argv_hash = hash_text(&s->sip, argv);
 	by->named = decide_argv(argv, pool, policy, own);
 	by->called = decide_argv(argv, pool, policy, called);
 	/* Arguments can hold secrets: the record cites the rule, not what was typed. */
@@ -134,6 +138,28 @@ static __always_inline u32 combine_exec(u32 exec, u32 load, struct argv_decision
 	if ((load & AA_DECISION_EXPLICIT) || !(result & AA_DECISION_EXPLICIT))
 		result = stricter(result, load);
 	return stricter_if_written(result, by.called);
+}
+
+/*
+ * What a person is asked about and what an answer is for: the program's inode and all its arguments, into s->second.
+ * They are checked again in the new address space, as those that rules look at. Returns 0, or -1 if they cannot be read.
+ */
+static __always_inline int read_what_is_asked(struct aa_scratch *s, struct linux_binprm *bprm, struct aa_identity *identity)
+{
+	if (read_argv(&s->second)) {
+		s->second.length = 0;
+		count_loss(AA_LOSS_ARGV);
+		return -1;
+	}
+	identity->argv_bytes = s->second.length;
+	identity->argv_hash = hash_text(&s->sip, &s->second);
+	identify(s, bprm->file->f_inode);
+	s->carry = address_of(identity, bprm);
+	if (bprm->interp == bprm->filename)
+		s->carry_gives = AA_CARRY_INTERPRETER;
+	else
+		s->carry_accepts = AA_CARRY_INTERPRETER;
+	return 0;
 }
 
 /*
@@ -191,6 +217,7 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 		}
 		/* Only the first level has the caller's arguments; an interpreter's are those and the script's name. */
 		if (bprm->interp == bprm->filename) {
+			identity->carried_for = 0;
 			identity->argv_hash = 0;
 			identity->argv_bytes = 0;
 			if (policy->argv.start && judge_arguments(s, &subject, bprm, identity, &by)) {
@@ -206,6 +233,19 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 			action = AA_ACTION_ARGV;
 	}
 	j.reason = reason_of(j.decision);
+	if (asks(&subject, j.decision)) {
+		if (read_what_is_asked(s, bprm, identity)) {
+			j.decision = DECISION_CLOSED;
+			j.reason = AA_REASON_UNREADABLE_ARGV;
+			return conclude(ctx, s, &subject, AA_ACTION_ARGV, j);
+		}
+
+		int ret = conclude(ctx, s, &subject, action, j);
+
+		if (!ret)
+			identity->program = (u64)inode;
+		return ret;
+	}
 	if (passes(j.decision))
 		identity->program = (u64)inode;
 	return conclude(ctx, s, &subject, action, j);
@@ -298,7 +338,7 @@ static __always_inline void check_arguments(void *ctx, struct aa_identity *ident
 		s->second.length = bytes;
 		if (bytes < AA_ARGV_BYTES &&
 		    !bpf_probe_read_user(s->second.bytes, bytes & (AA_ARGV_BYTES - 1), (void *)(end - bytes)))
-			hash = hash_text(&s->second);
+			hash = hash_text(&s->sip, &s->second);
 		s->second.length = 0;
 	}
 	if (hash == identity->argv_hash)
@@ -449,6 +489,30 @@ int BPF_PROG(contain_bpf)
 }
 
 /*
+ * Typing into a terminal that is shared with a person: the shell would read it as theirs, and so would an approval be
+ * theirs. TIOCLINUX pastes on a console. The size of an ioctl's number is 32 bits, whatever the caller's register holds.
+ */
+static __always_inline int contain_typing(void *ctx, u32 command)
+{
+	if (command != AA_TIOCSTI && command != AA_TIOCLINUX)
+		return 0;
+	return contain(ctx, AA_ACTION_TERMINAL, 0);
+}
+
+SEC("lsm/file_ioctl")
+int BPF_PROG(contain_terminal, struct file *file, unsigned int command, unsigned long argument)
+{
+	return contain_typing(ctx, command);
+}
+
+/* Of 32-bit processes, from 6.8 on, and in the 6.1 of Debian 12; before, they came by the other. */
+SEC("?lsm/file_ioctl_compat")
+int BPF_PROG(contain_terminal32, struct file *file, unsigned int command, unsigned long argument)
+{
+	return contain_typing(ctx, command);
+}
+
+/*
  * Governs what was running before: a task whose leader or parent is governed inherits, another is matched by the
  * selectors as at exec. The sensor reads this iterator until a pass adopts nobody. One row per adopted task.
  */
@@ -468,6 +532,9 @@ int adopt_running(struct bpf_iter__task *ctx)
 	if (relative) {
 		fresh = *relative;
 		fresh.argv_hash = 0;
+		fresh.carried_for = 0;
+		fresh.held = 0;
+		fresh.let_go = 0;
 	} else {
 		s64 slot = selected_slot(task, BPF_CORE_READ(task, mm, exe_file));
 

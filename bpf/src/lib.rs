@@ -4,6 +4,7 @@
 //! - [`load`]: open, load and attach the objects, or adopt what is pinned; the sensor only.
 //! - [`tables`]: the maps the sensor writes: agents, policies, addresses, selectors, settings.
 //! - [`pool`]: the automaton pool, mapped writable; builds a generation beside those in use.
+//! - [`holds`]: asks: who takes answers, and the answers.
 //! - [`tasks`]: who is governed: storage by pidfd, the iterators.
 //! - [`probe`]: actions a self-test needs that no safe interface offers.
 //! - [`ring`]: the readers' side of the rings, and [`record`]: what their bytes say. The gateway uses nothing else of
@@ -12,6 +13,7 @@
 //! Nothing here knows the policy language; `aa-sensord` translates.
 
 pub mod abi;
+pub mod holds;
 pub mod load;
 pub mod pool;
 pub mod probe;

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
+use std::os::fd::AsRawFd;
 
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
@@ -43,6 +44,19 @@ pub fn call_bpf() -> io::Result<()> {
     let error = io::Error::last_os_error();
     // No further program: the call was let through.
     if ret < 0 && error.raw_os_error() != Some(libc::ENOENT) {
+        Err(error)
+    } else {
+        Ok(())
+    }
+}
+
+/// Asks for a byte to be typed into a terminal; a file that is none says `ENOTTY`, which is success here.
+pub fn type_into(file: &File) -> io::Result<()> {
+    let byte = b' ';
+    // SAFETY: TIOCSTI reads one byte at the address.
+    let ret = unsafe { libc::ioctl(file.as_raw_fd(), libc::TIOCSTI, &raw const byte) };
+    let error = io::Error::last_os_error();
+    if ret < 0 && error.raw_os_error() != Some(libc::ENOTTY) {
         Err(error)
     } else {
         Ok(())

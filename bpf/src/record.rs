@@ -75,6 +75,8 @@ pub struct Record {
     pub other_pid: u32,
     /// `AA_OBJECT_*`.
     pub object_flags: u32,
+    /// Which action exactly, of an ask and what became of it; else zeroes.
+    pub digest: [u64; 2],
     /// Return addresses of the caller, innermost first.
     pub stack: Vec<u64>,
     /// The process's program.
@@ -139,6 +141,7 @@ pub fn decode(ring: RingName, bytes: &[u8]) -> Result<Record, Undecodable> {
         socket_type: event.socket_type,
         other_pid: event.other_pid,
         object_flags: event.object_flags,
+        digest: event.digest,
         stack,
         executable,
         object,
@@ -178,9 +181,9 @@ pub mod testing {
             *address = frame;
         }
         event.head = abi::aa_event_head {
-            version: 1,
+            version: 2,
             kind: 1,
-            size: 392 + 21,
+            size: 408 + 21,
             ktime_ns: 5_000_000_000,
             sequence,
             cpu: 1,
@@ -227,7 +230,7 @@ mod tests {
             );
         }
         let whole = record_bytes(1);
-        for cut in 0..392 + 21 {
+        for cut in 0..408 + 21 {
             assert_eq!(
                 decode(RingName::Decisions, &whole[..cut]),
                 Err(Undecodable),
@@ -238,7 +241,7 @@ mod tests {
 
     #[test]
     fn unknown_kinds_and_versions_are_refused() {
-        for (offset, value) in [(0, 2), (2, 9)] {
+        for (offset, value) in [(0, 3), (2, 9)] {
             let mut bytes = record_bytes(1);
             bytes[offset] = value;
             assert_eq!(decode(RingName::Decisions, &bytes), Err(Undecodable));
@@ -252,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn any_change_of_a_record_is_a_record_or_refused(place in 0..413usize, value: u8) {
+        fn any_change_of_a_record_is_a_record_or_refused(place in 0..429usize, value: u8) {
             let mut bytes = record_bytes(1);
             bytes[place] = value;
             let _ = decode(RingName::Decisions, &bytes);

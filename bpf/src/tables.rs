@@ -62,6 +62,8 @@ pub struct PolicyTables<'a> {
     pub memfd: u32,
     /// Decision for running a deleted file.
     pub deleted: u32,
+    /// What an ask comes to when nobody can be asked: allow, else deny.
+    pub otherwise_allow: bool,
     /// Address rules.
     pub addresses: Vec<AddressRow>,
 }
@@ -267,7 +269,11 @@ impl Tables {
             pool_start: extent.start,
             pool_words: extent.words,
             slot,
-            pad: 0,
+            otherwise: if tables.otherwise_allow {
+                abi::AA_ALLOW
+            } else {
+                abi::AA_DENY
+            },
         };
         let resident = Resident {
             index,

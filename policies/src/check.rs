@@ -1,5 +1,6 @@
 //! The document's tree to a checked [`Policy`]: every key known, every value possible, every error reported.
 
+mod asking;
 mod header;
 mod sections;
 
@@ -7,7 +8,7 @@ use crate::action::Action;
 use crate::diagnostic::{Code, Diagnostics, Report, Span};
 use crate::expect;
 use crate::names::Names;
-use crate::policy::{Environment, Mode, OnGap, Policy, Sections};
+use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
 use crate::rule::{self, Rule};
 use crate::syntax::{self, Entry, Node, Value};
 use crate::verdict::RuleId;
@@ -15,23 +16,19 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const KEYS: [&str; 13] = [
-    "policy", "version", "about", "scope", "governs", "mode", "on_gap", "let", "net", "file", "exec", "default",
+const KEYS: [&str; 14] = [
+    "policy", "version", "about", "scope", "governs", "mode", "on_gap", "let", "net", "file", "exec", "ask", "default",
     "expect",
 ];
 
 /// Keys of the language that this version does not know, and what to write instead.
-const NOT_YET: [(&str, &str); 8] = [
+const NOT_YET: [(&str, &str); 7] = [
     ("tool", "deny the programs behind the tools in `exec`"),
     ("model", "allow the addresses of the models in `net`"),
     ("data", "deny reading the files in `file.read`"),
     ("spend", "leave it out"),
     ("rate", "write `ask` for what should not happen often"),
     ("hours", "load and unload the policy at these hours"),
-    (
-        "ask",
-        "`ask` lists stand in `net`, `file.read`, `file.write` and `exec`",
-    ),
     ("when", "rules without conditions only; write the stricter verdict"),
 ];
 
@@ -99,6 +96,7 @@ struct Draft {
     on_gap: OnGap,
     governs: Vec<crate::policy::Selector>,
     lets: BTreeMap<String, String>,
+    asking: Asking,
     sections: Sections,
     rules: Vec<(Rule, Span)>,
     expects: Vec<(String, Span)>,
@@ -134,6 +132,7 @@ impl Draft {
             "net" => self.net(&entry.node, report),
             "file" => self.file(&entry.node, report),
             "exec" => self.exec(&entry.node, report),
+            "ask" => self.asking = asking::read(&entry.node, report),
             "default" => self.sections.default = sections::default_verdict(&entry.node, false, report),
             "expect" => self.expect(&entry.node, report),
             _ => unknown_key(entry, &KEYS, &NOT_YET, report),
@@ -187,6 +186,7 @@ impl Draft {
             on_gap: self.on_gap,
             governs: self.governs,
             lets: self.lets,
+            asking: self.asking,
             sections: self.sections,
             rules,
             expects,

@@ -38,6 +38,8 @@ pub use explain::Explanation;
 pub use judge::{Judgement, combine_exec};
 pub use lower::{AddressEntry, Automaton, Limits, LowerError, Lowered, LoweredRule, LoweredSelector, PortRange, State};
 pub use packs::{pack, packs};
-pub use policy::{Environment, ExecSelector, Mode, OnGap, Policy, Scope, ScopeLevel, SectionDefaults, Selector};
+pub use policy::{
+    Approver, Asking, Environment, ExecSelector, Mode, OnGap, Policy, Scope, ScopeLevel, SectionDefaults, Selector,
+};
 pub use rule::{Rule, RuleKind, Section};
 pub use verdict::{Decision, PathDecision, RuleId, Verdict};

@@ -132,6 +132,8 @@ pub struct Lowered {
     pub argv_decisions: Vec<Decision>,
     /// Where no rule matches.
     pub defaults: SectionDefaults,
+    /// What an ask comes to when nobody can be asked: allow or deny.
+    pub otherwise: Verdict,
     /// Programs that are anonymous memory.
     pub memfd: Decision,
     /// Programs whose file is gone.
@@ -171,6 +173,7 @@ impl Policy {
             argv,
             argv_decisions,
             defaults: self.defaults(),
+            otherwise: self.asking.otherwise,
             memfd,
             deleted,
             addresses: addresses::lower(self, limits)?,

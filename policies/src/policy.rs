@@ -9,6 +9,7 @@ use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// What the caller knows and a policy may name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,6 +92,50 @@ impl ExecSelector {
     /// Whether a program's resolved path matches.
     pub fn matches(&self, program: &[u8]) -> bool {
         self.pattern.matches(program)
+    }
+}
+
+/// How long an ask waits where the policy does not say.
+pub(crate) const DEFAULT_WITHIN: Duration = Duration::from_secs(600);
+/// The shortest and the longest an ask may wait.
+pub(crate) const WITHIN_LIMITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(7 * 86_400));
+
+/// What happens to an action that a rule asks about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asking {
+    /// Who may answer; empty: whoever may control the daemon.
+    pub approvers: Vec<Approver>,
+    /// How long the action waits.
+    pub within: Duration,
+    /// What happens then, and where nobody can be asked: allow or deny.
+    pub otherwise: Verdict,
+}
+
+impl Default for Asking {
+    fn default() -> Self {
+        Self {
+            approvers: Vec::new(),
+            within: DEFAULT_WITHIN,
+            otherwise: Verdict::Deny,
+        }
+    }
+}
+
+/// Who may answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approver {
+    /// A user, by name or number.
+    User(String),
+    /// The members of a group, by name or number.
+    Group(String),
+}
+
+impl std::fmt::Display for Approver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::User(name) => write!(f, "user:{name}"),
+            Self::Group(name) => write!(f, "group:{name}"),
+        }
     }
 }
 
@@ -186,6 +231,7 @@ pub struct Policy {
     pub(crate) on_gap: OnGap,
     pub(crate) governs: Vec<Selector>,
     pub(crate) lets: BTreeMap<String, String>,
+    pub(crate) asking: Asking,
     pub(crate) sections: Sections,
     pub(crate) rules: Vec<Rule>,
     pub(crate) expects: Vec<Expect>,
@@ -230,6 +276,11 @@ impl Policy {
     /// Which processes begin to be governed by it.
     pub fn governs(&self) -> &[Selector] {
         &self.governs
+    }
+
+    /// What happens to what its rules ask about.
+    pub fn asking(&self) -> &Asking {
+        &self.asking
     }
 
     /// SHA-256 of the text.
@@ -293,6 +344,7 @@ impl PartialEq for Policy {
             && self.on_gap == other.on_gap
             && self.governs == other.governs
             && self.lets == other.lets
+            && self.asking == other.asking
             && self.sections == other.sections
             && rules(self) == rules(other)
             && expects(self) == expects(other)

@@ -1,9 +1,25 @@
 //! A policy back to text: `parse(print(p)) == p`.
 
-use crate::policy::{Mode, OnGap, Policy, ScopeLevel, Selector};
+use crate::policy::{Asking, Mode, OnGap, Policy, ScopeLevel, Selector};
 use crate::rule::Section;
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
+
+fn asking_text(asking: &Asking) -> String {
+    let mut parts = vec![
+        format!("within: {}s", asking.within.as_secs()),
+        format!("otherwise: {}", asking.otherwise),
+    ];
+    if !asking.approvers.is_empty() {
+        let names: Vec<String> = asking
+            .approvers
+            .iter()
+            .map(|approver| quote(&approver.to_string()))
+            .collect();
+        parts.push(format!("approvers: [{}]", names.join(", ")));
+    }
+    format!("ask: {{{}}}", parts.join(", "))
+}
 
 impl Policy {
     /// The policy in its canonical form: sections in one order, every pattern quoted, comments gone.
@@ -48,6 +64,9 @@ impl Policy {
             self.lets
                 .iter()
                 .for_each(|(name, value)| line(format!("  {}: {}", quote(name), quote(value))));
+        }
+        if self.asking != Asking::default() {
+            line(asking_text(&self.asking));
         }
         if let Some(default) = self.sections.default {
             line(format!("default: {default}"));

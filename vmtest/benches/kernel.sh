@@ -69,12 +69,24 @@ launches() {
     $measure launch 20 /usr/bin/aasm run --policy coding-agent --work $data -- /bin/true | sed 's/launch/governed/' | say launch
 }
 
+# From an open that asks until it has its descriptor, where a program says yes at once.
+asks() {
+    local approver
+    echo x >$data/asked
+    printf 'policy: asks\nversion: 1\nfile: {read: {allow: [/**], ask: [%s/asked]}}\n' $data >$run/asks.yaml
+    $here/approver &
+    approver=$!
+    aasm run --policy $run/asks.yaml --work $data -- $measure asks 50 $data/asked 2>/dev/null | say hold
+    kill $approver
+}
+
 started() { sed -n 's/.*in force and proven.* took_ms=\([0-9]*\).*/\1000000/p' "$DAEMON_LOG" | tail -n 1 | sed 's/.*/figure start proven & 0/'; }
 
 if [ "$1" = timed ]; then
     start
     started
     launches
+    asks
     load
     exit
 fi
@@ -137,6 +149,7 @@ done
 ungoverned ungoverned hooks
 ungoverned ungoverned-work workload
 launches
+asks
 frozen recorded-10 $here/rules-10.yaml hooks
 frozen recorded-1000 $here/rules-1000.yaml hooks
 frozen recorded-work coding-agent workload

@@ -7,6 +7,7 @@
  *   measure hooks DIR                    waits for a byte on stdin, then measures each operation
  *   measure workload PROGRAM             the same beginning; whole small workloads
  *   measure launch COUNT PROGRAM ARG...  starting a program until it has ended
+ *   measure asks COUNT FILE              opening a file that somebody has to say yes to
  *
  * Output: `operation median least`, a line each.
  */
@@ -446,6 +447,17 @@ int main(int argc, char **argv)
 		for (int i = 0; i < atoi(argv[2]); i++)
 			run_and_wait(argv + 3, environ);
 		tell("launch");
+		return 0;
+	}
+	if (strcmp(what, "asks") == 0 && argc > 3) {
+		for (int i = 0; i < atoi(argv[2]); i++) {
+			uint64_t begun = now();
+			int fd = must(open(argv[3], O_RDONLY | O_CLOEXEC), argv[3]);
+
+			take(begun);
+			close(fd);
+		}
+		tell("open");
 		return 0;
 	}
 	without_randomness(argv);

@@ -30,6 +30,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -171,6 +172,50 @@ static int number_of(const char *text)
 static void act_open_read(char **w)
 {
 	told_descriptor(open(w[0], O_RDONLY | O_NONBLOCK));
+}
+
+/* `act open-changed ONE OTHER`: opens ONE, whose name another process replaces by OTHER in shared memory meanwhile. */
+static void act_open_changed(char **w)
+{
+	char *path = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t child;
+
+	strncpy(path, w[0], 4095);
+	child = fork();
+	if (child == 0) {
+		sleep(2);
+		strncpy(path, w[1], 4095);
+		_exit(0);
+	}
+	told_descriptor(open(path, O_RDONLY));
+	waitpid(child, 0, 0);
+	munmap(path, 4096);
+}
+
+static void *open_it(void *path)
+{
+	int fd = open(path, O_RDONLY);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 ? path : 0;
+}
+
+/* `act open-by-two PATH`: two threads open it; how many could. */
+static void act_open_by_two(char **w)
+{
+	pthread_t threads[2];
+	void *done;
+	int count = 0;
+
+	for (int i = 0; i < 2; i++)
+		if (pthread_create(&threads[i], 0, open_it, w[0]))
+			exit(2);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(threads[i], &done);
+		count += done != 0;
+	}
+	say("ok %d", count);
 }
 
 static void act_read(char **w)
@@ -1527,6 +1572,18 @@ static void act_own_child(char **w)
 	waitpid(child, 0, 0);
 }
 
+/* `act type PATH`: into the terminal, or what else lies there. */
+static void act_type(char **w)
+{
+	char byte = ' ';
+	int fd = open(w[0], O_RDONLY | O_NONBLOCK | O_NOCTTY);
+
+	if (!told(fd))
+		return;
+	told(ioctl(fd, TIOCSTI, &byte));
+	close(fd);
+}
+
 static void act_bpf(char **w)
 {
 	struct { uint32_t type, key_size, value_size, entries, flags; char rest[100]; } map = { 2, 4, 4, 1, 0, "" };
@@ -1917,6 +1974,7 @@ static const struct action {
 	int least; /* words after the name */
 } actions[] = {
 	{ "open-read", act_open_read, 1 }, { "read", act_read, 1 }, { "open-write", act_open_write, 1 },
+	{ "open-changed", act_open_changed, 2 }, { "open-by-two", act_open_by_two, 1 },
 	{ "open-both", act_open_both, 1 }, { "openat2", act_openat2, 1 }, { "creat", act_creat, 1 },
 	{ "create", act_create, 1 }, { "o-tmpfile", act_o_tmpfile, 1 }, { "o-trunc", act_o_trunc, 1 },
 	{ "append", act_append, 1 }, { "unlink", act_unlink, 1 }, { "rename", act_rename, 2 },
@@ -1959,7 +2017,7 @@ static const struct action {
 	{ "move-mount", act_move_mount, 2 }, { "kill", act_kill, 2 }, { "pidfd-signal", act_pidfd_signal, 2 },
 	{ "pidfd-getfd", act_pidfd_getfd, 2 }, { "ptrace-attach", act_ptrace_attach, 1 },
 	{ "process-vm-readv", act_process_vm_readv, 2 }, { "proc-mem", act_proc_mem, 1 },
-	{ "own-child", act_own_child, 1 }, { "bpf", act_bpf, 1 }, { "prctl-name", act_prctl_name, 1 },
+	{ "own-child", act_own_child, 1 }, { "bpf", act_bpf, 1 }, { "type", act_type, 1 }, { "prctl-name", act_prctl_name, 1 },
 	{ "getpid", act_getpid, 0 }, { "setuid", act_setuid, 1 }, { "sleep", act_sleep, 1 },
 	{ "fork", act_fork, 1 }, { "vfork", act_vfork, 1 }, { "double-fork", act_double_fork, 1 },
 	{ "unshare", act_unshare, 2 }, { "clone-new", act_clone_new, 2 }, { "cgroup", act_cgroup, 2 },

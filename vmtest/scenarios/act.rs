@@ -4,8 +4,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use crate::guest::{ACT, unique};
+use aa_wire::api::AgentRow;
+
+use crate::guest::{ACT, eventually, succeed, unique};
 
 /// `act batch`, asked line by line.
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(crate) struct Act {
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     errors: PathBuf,
+    /// What it does now.
+    told: String,
     /// The agent's name in records; unique for each.
     pub(crate) agent: String,
 }
@@ -83,25 +88,56 @@ impl Act {
             input,
             output,
             errors,
+            told: String::new(),
             agent,
         }
     }
 
     /// Does one action; the answer.
     pub(crate) fn ask(&mut self, line: &str) -> String {
+        self.tell(line);
+        self.answer()
+    }
+
+    /// Begins an action, which may take its time.
+    pub(crate) fn tell(&mut self, line: &str) {
+        line.clone_into(&mut self.told);
+        if writeln!(self.input.as_mut().unwrap(), "{line}").is_err() {
+            self.ended();
+        }
+    }
+
+    /// The answer to what was told it.
+    pub(crate) fn answer(&mut self) -> String {
         let mut answer = String::new();
-        let sent = writeln!(self.input.as_mut().unwrap(), "{line}");
-        if sent.is_err() || self.output.read_line(&mut answer).unwrap() == 0 {
-            let errors = self.errors();
-            let status = self.child.wait();
-            panic!("`{line}` to {}: it has ended ({status:?}): {errors}", self.agent);
+        if self.output.read_line(&mut answer).unwrap() == 0 {
+            self.ended();
         }
         answer.trim_end_matches('\n').to_owned()
+    }
+
+    fn ended(&mut self) -> ! {
+        let errors = self.errors();
+        let status = self.child.wait();
+        panic!("`{}` to {}: it has ended ({status:?}): {errors}", self.told, self.agent);
     }
 
     /// The process that was started: `aasm`, or act where nobody governs it.
     pub(crate) fn started_pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The agent's number in the kernel. Waits until `aasm run` has registered it.
+    pub(crate) fn number(&self) -> u32 {
+        let mut number = None;
+        let found = eventually(Duration::from_secs(30), || {
+            let rows: Vec<AgentRow> = serde_json::from_str(&succeed("aasm", &["agents", "--json"])).unwrap();
+            let row = rows.into_iter().find(|row| row.name.as_ref() == Some(&self.agent));
+            number = row.map(|row| row.id.0);
+            number.is_some()
+        });
+        assert!(found, "{} is not among the agents", self.agent);
+        number.unwrap()
     }
 
     /// What it wrote to standard error.
@@ -124,7 +160,7 @@ impl Drop for Act {
             if matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)) {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

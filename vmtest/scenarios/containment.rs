@@ -31,6 +31,8 @@ fn namespaces_mounts_and_bpf_are_out_of_reach(guest: &Guest, checks: &mut Checks
         deny(format!("unshare mnt mount-tmpfs {t}"), "mount"),
         deny("bpf map", "bpf"),
         deny("bpf program", "bpf"),
+        deny("type /dev/ptmx", "terminal-input"),
+        deny("type /etc/passwd", "terminal-input"),
     ];
     enforce(checks, "contained", BODY, || {}, &steps);
     let mut act = Act::governed("contained", BODY);

@@ -13,13 +13,15 @@ pub(crate) const TESTS: &[Test] = tests![
     an_agent_without_a_policy_may_do_nothing,
     a_denial_that_cannot_be_recorded_stays_a_denial,
     an_action_without_working_memory_is_denied,
+    where_nobody_answers_an_ask_comes_at_once_to_what_the_policy_says,
 ];
 
 /// A fault for one agent; none again when dropped.
-struct Fault;
+#[derive(Debug)]
+pub(crate) struct Fault;
 
 impl Fault {
-    fn inject(name: &str, agent: u32) -> Self {
+    pub(crate) fn inject(name: &str, agent: u32) -> Self {
         succeed("aa-sensord", &["inject", name, &agent.to_string()]);
         Self
     }
@@ -190,4 +192,23 @@ fn an_action_without_working_memory_is_denied(guest: &Guest, checks: &mut Checks
     }
     drop(fault);
     checks.equal("afterwards", &act.ask(&format!("open-read {t}/file")).as_str(), &"ok");
+}
+
+fn where_nobody_answers_an_ask_comes_at_once_to_what_the_policy_says(guest: &Guest, checks: &mut Checks) {
+    let file = file_at(guest.tree("unattended").join("file"), "x")
+        .display()
+        .to_string();
+    for (otherwise, expected) in [("deny", "errno EPERM"), ("allow", "ok")] {
+        let body =
+            format!("file:\n  read: {{allow: [/**], ask: ['{file}']}}\nask: {{within: 1d, otherwise: {otherwise}}}\n");
+        let mut act = Act::governed("unattended", &body);
+        let _fault = Fault::inject("unattended", act.number());
+        let line = format!("open-read {file}");
+        checks.equal(otherwise, &act.ask(&line).as_str(), &expected);
+        if otherwise == "deny" {
+            let denials = denials_of(&act.agent, 1);
+            let code = denials[0].reason.as_ref().map(|reason| reason.code.as_str());
+            checks.equal("reason", &code, &Some("nobody-answers"));
+        }
+    }
 }

@@ -25,6 +25,7 @@ mod faults;
 mod files;
 mod guest;
 mod harness;
+mod holding;
 mod inheritance;
 mod listeners;
 mod network;
@@ -72,6 +73,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             containment::TESTS,
             telling::TESTS,
             refusals::POLICY_TESTS,
+            holding::TESTS,
             faults::TESTS,
             privileges::TESTS,
             crashes::TESTS,

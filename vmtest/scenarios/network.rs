@@ -132,7 +132,7 @@ fn an_ask_is_a_denial_until_somebody_answers(guest: &Guest, checks: &mut Checks)
     std::fs::write(&file, "x").unwrap();
     let file = file.display();
     let body = format!(
-        "net: {{allow: [127.0.0.0/8], ask: ['127.0.0.1:81']}}\nfile:\n  read: {{allow: [/**], ask: ['{file}']}}\n"
+        "net: {{allow: [127.0.0.0/8], ask: ['127.0.0.1:81']}}\nfile:\n  read: {{allow: [/**], ask: ['{file}']}}\nask: {{within: 1s}}\n"
     );
     let steps = [
         deny("connect 127.0.0.1 81", "connect"),

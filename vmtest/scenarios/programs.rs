@@ -162,7 +162,7 @@ fn arguments_are_judged_token_by_token(guest: &Guest, checks: &mut Checks) {
     tiny_at(tree.join("bin/frob"));
     tiny_at(tree.join("else/tool"));
     let body = format!(
-        "exec:\n  allow: [{ACT_RULE}, '{t}/bin/**', 'tool run ...']\n  ask: ['git push ...']\n  deny: ['frob -x', 'git clean * ...']\n"
+        "exec:\n  allow: [{ACT_RULE}, '{t}/bin/**', 'tool run ...']\n  ask: ['git push ...']\n  deny: ['frob -x', 'git clean * ...']\nask: {{within: 1s}}\n"
     );
     let steps = [
         allow(format!("exec {t}/bin/git status")),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use aa_wire::event::{Effect, Event, Kind};
+use aa_wire::api::is_denial;
+use aa_wire::event::{Event, Kind};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -39,7 +40,7 @@ pub(crate) fn denials_of(agent: &str, least: usize) -> Vec<Event> {
             "aasm",
             &["events", "--json", "--denied", "--agent", agent, "-n", "10000"],
         ));
-        found.retain(|event| event.kind == Kind::Decision && event.effect != Effect::Allowed);
+        found.retain(is_denial);
         found.len() >= least
     });
     found.sort_by_key(|event| event.time);

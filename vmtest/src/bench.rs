@@ -89,7 +89,12 @@ pub(crate) fn kernel(
     options: &GuestOptions,
 ) -> Result<()> {
     let tools = tempfile::tempdir()?;
-    let installs = build(&session.repository.join("vmtest"), tools.path())?;
+    let mut installs = build(&session.repository.join("vmtest"), tools.path())?;
+    installs.push(Install {
+        source: std::env::current_exe()?.with_file_name("aa-bench-approver"),
+        dest: format!("{IN_GUEST}/approver"),
+        mode: "0755".to_owned(),
+    });
     let mut reports = Vec::new();
     for kernel in kernels {
         let measured = measure(session, what, kernel, &installs, options)?;

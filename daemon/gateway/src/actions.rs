@@ -53,7 +53,8 @@ pub(crate) fn object(record: &Record) -> Option<Object> {
 
 /// The second object: a path, or for an exec its arguments.
 pub(crate) fn second_object(record: &Record) -> Option<Object> {
-    if record.second.is_empty() {
+    // What a person is asked about stands in the list of asks; the log keeps no arguments.
+    if record.second.is_empty() || (record.digest != [0, 0] && is_exec(record)) {
         return None;
     }
     Some(match u32::from(record.action) {
@@ -65,6 +66,29 @@ pub(crate) fn second_object(record: &Record) -> Option<Object> {
             flags: Vec::new(),
         },
     })
+}
+
+/// Everything the action acts on, for a person who is asked about it: each argument is told from the next.
+pub(crate) fn in_words(record: &Record) -> String {
+    let object = object(record).map_or_else(String::new, |object| object.to_string());
+    match u32::from(record.action) {
+        _ if is_exec(record) => {
+            let path = aa_wire::text::escape(&record.object);
+            let words = arguments(&record.second).into_iter().map(|argument| quoted(&argument));
+            std::iter::once(path).chain(words).collect::<Vec<_>>().join(" ")
+        }
+        _ => second_object(record).map_or(object.clone(), |second| format!("{object} -> {second}")),
+    }
+}
+
+fn quoted(argument: &[u8]) -> String {
+    let text = aa_wire::text::escape(argument);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"%+,-./:=@_".contains(byte);
+    if !text.is_empty() && argument.iter().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// The same as the policy evaluator asks for it; `None` where policies have nothing to say.
@@ -108,6 +132,10 @@ pub(crate) fn policy_action(record: &Record) -> Option<Action> {
         },
         _ => return None,
     })
+}
+
+fn is_exec(record: &Record) -> bool {
+    matches!(u32::from(record.action), abi::AA_ACTION_EXEC | abi::AA_ACTION_ARGV)
 }
 
 fn exec(record: &Record, argv: Vec<Vec<u8>>) -> ExecAction {

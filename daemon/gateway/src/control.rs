@@ -31,6 +31,32 @@ pub(crate) struct Peer {
     gid: u32,
 }
 
+impl Peer {
+    /// By name or number.
+    pub(crate) fn is_user(self, user: &str) -> bool {
+        let named = User::from_name(user).ok().flatten();
+        named.is_some_and(|named| named.uid.as_raw() == self.uid) || user.parse() == Ok(self.uid)
+    }
+
+    /// Whether it is of the group, by name or number.
+    pub(crate) fn is_member(self, group: &str) -> bool {
+        let named = Group::from_name(group).ok().flatten().map(|named| named.gid);
+        let Some(group) = named.or_else(|| group.parse().ok().map(Gid::from_raw)) else {
+            return false;
+        };
+        if self.gid == group.as_raw() {
+            return true;
+        }
+        let Ok(Some(user)) = User::from_uid(Uid::from_raw(self.uid)) else {
+            return false;
+        };
+        let Ok(name) = std::ffi::CString::new(user.name) else {
+            return false;
+        };
+        getgrouplist(&name, Gid::from_raw(self.gid)).is_ok_and(|groups| groups.contains(&group))
+    }
+}
+
 /// Accepts clients for ever.
 pub(crate) async fn serve(gateway: Rc<Gateway>, listener: StdListener) -> std::io::Result<()> {
     let listener = UnixListener::from_std(listener)?;
@@ -128,7 +154,8 @@ async fn respond(gateway: &Rc<Gateway>, peer: Peer, request: Request, client: &m
 impl Gateway {
     /// Whether the peer may ask this: root or the control group, and never somebody who is governed.
     async fn admit(&self, peer: Peer, request: &Request) -> Result<(), WireError> {
-        if peer.uid != 0 && !is_member(peer, &self.settings.control_group) {
+        // The socket's mode already says so; this holds if somebody loosens it.
+        if peer.uid != 0 && !peer.is_member(&self.settings.control_group) {
             return Err(
                 WireError::new("not-permitted", "you may not control aa-sensord").hint(format!(
                     "run it with sudo, or: sudo usermod -aG {} $USER",
@@ -152,23 +179,6 @@ impl Gateway {
         }
         Ok(())
     }
-}
-
-/// The socket's mode already says so; this holds if somebody loosens it.
-fn is_member(peer: Peer, group: &str) -> bool {
-    let Ok(Some(group)) = Group::from_name(group) else {
-        return false;
-    };
-    if peer.gid == group.gid.as_raw() {
-        return true;
-    }
-    let Ok(Some(user)) = User::from_uid(Uid::from_raw(peer.uid)) else {
-        return false;
-    };
-    let Ok(name) = std::ffi::CString::new(user.name) else {
-        return false;
-    };
-    getgrouplist(&name, Gid::from_raw(peer.gid)).is_ok_and(|groups| groups.contains(&group.gid))
 }
 
 /// One connection.

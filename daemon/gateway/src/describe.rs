@@ -45,6 +45,7 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
     event.ring = Some(ring(record.ring));
     event.cpu = Some(record.cpu);
     event.sequence = Some(record.sequence);
+    event.digest = (record.digest != [0, 0]).then(|| digest_text(record.digest));
     event.stack = record.stack.iter().map(|address| bare_frame(*address)).collect();
     if record.generation != 0 {
         event.policy = Some(policy_ref(record.generation, known.load));
@@ -53,6 +54,11 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
         judge(&mut event, record, known.load);
     }
     event
+}
+
+/// Which action exactly, as text.
+pub(crate) fn digest_text([one, other]: [u64; 2]) -> String {
+    format!("{one:016x}{other:016x}")
 }
 
 /// The ring's name in records.
@@ -120,6 +126,7 @@ fn effect(number: u16) -> Effect {
         abi::AA_EFFECT_ALLOWED => Effect::Allowed,
         abi::AA_EFFECT_WOULD_DENY => Effect::WouldDeny,
         abi::AA_EFFECT_KILLED => Effect::Killed,
+        abi::AA_EFFECT_HELD => Effect::Held,
         // An effect nobody knows is shown as the worst that can have been.
         _ => Effect::Denied,
     }

@@ -2,7 +2,7 @@
 //! never across one.
 //!
 //! Tasks: the sensor link's reader, the pipeline, the recorder (what the audit log acknowledged), the clock (losses,
-//! unused policies), the control socket's acceptor, one per client. Threads: this one, `rings`, `audit`, `symbols`, and
+//! unused policies, asks), the control socket's acceptor, one per client. Threads: this one, `rings`, `audit`, `symbols`, and
 //! at most four that do blocking work (parsing a policy, reading the audit log).
 //!
 //! Channels: rings -> pipeline (one batch, settled when it is in the log; see [`crate::rings`]), pipeline and others ->
@@ -16,8 +16,9 @@ use aa_audit::{AuditError, AuditLog, Durability};
 use aa_bpf::ring::Backlog;
 use aa_wire::sensor::{Hello, LossCount};
 use aa_wire::{AgentId, Event, Timestamp, WireError};
-use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, broadcast, mpsc, oneshot};
 
+use crate::approvals::Approvals;
 use crate::book::{Book, Origin};
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
@@ -47,6 +48,9 @@ pub(crate) struct Gateway {
     pub(crate) loading: Mutex<()>,
     pub(crate) agents: RefCell<BTreeMap<AgentId, SavedAgent>>,
     pub(crate) sessions: RefCell<Sessions>,
+    pub(crate) approvals: RefCell<Approvals>,
+    /// Something new is asked.
+    pub(crate) asked: Notify,
     pub(crate) stacks: Stacks,
     pub(crate) followers: broadcast::Sender<Arc<Event>>,
     /// Records missing by their numbers.
@@ -95,6 +99,8 @@ impl Gateway {
                     .collect(),
             ),
             sessions: RefCell::default(),
+            approvals: RefCell::default(),
+            asked: Notify::new(),
             stacks: parts.stacks,
             followers: broadcast::channel(FOLLOWER_LAG).0,
             missing: Cell::new(0),

@@ -6,6 +6,8 @@
 
 mod actions;
 mod alone;
+mod answering;
+mod approvals;
 mod book;
 mod config;
 mod control;
@@ -172,6 +174,8 @@ async fn run(
     spawn_local(pipeline::run(Rc::clone(&gateway), holes, records));
     spawn_local(pipeline::watch_losses(Rc::clone(&gateway)));
     spawn_local(sweep(Rc::clone(&gateway)));
+    spawn_local(answering::attend(Rc::clone(&gateway)));
+    spawn_local(answering::watch(Rc::clone(&gateway)));
     let serving = spawn_local(control::serve(Rc::clone(&gateway), listener));
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     tracing::info!("ready");

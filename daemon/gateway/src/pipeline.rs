@@ -14,6 +14,7 @@ use aa_wire::{AgentId, Event, Generation, Timestamp};
 use tokio::sync::mpsc;
 use tokio::sync::oneshot::error::RecvError;
 
+use crate::approvals::Note;
 use crate::describe::{Known, describe, ring};
 use crate::gateway::{Gateway, Recorded};
 use crate::holes::{Hole, Holes};
@@ -82,7 +83,7 @@ fn loss(action: &str, detail: String) -> Event {
 impl Gateway {
     /// Records and publishes a batch; those that a predecessor recorded are passed over. Fails when the log is closed.
     async fn record_all(self: &Rc<Self>, records: Vec<Record>, holes: &mut Holes) -> Result<(), RecvError> {
-        let (mut synced, mut written) = (Vec::new(), Vec::new());
+        let (mut synced, mut written, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         let now = Instant::now();
         for record in records {
             if !holes.note(ring(record.ring), record.cpu, record.sequence, now) {
@@ -94,13 +95,23 @@ impl Gateway {
             } else {
                 &mut written
             };
+            notes.extend(Note::of(&record));
             events.push(self.describe(&record));
         }
         let batches = [(synced, Durability::Synced), (written, Durability::Written)];
         let recorded =
             batches.map(|(events, durability)| (!events.is_empty()).then(|| self.record_batch(events, durability)));
-        for recorded in recorded.into_iter().flatten() {
-            self.publish(recorded.await?);
+        let [synced, written] = recorded;
+        if let Some(synced) = synced {
+            let recorded = synced.await?;
+            match &recorded {
+                Ok(events) => self.take_notes(events, notes),
+                Err(_) => self.refuse_unrecorded(&notes),
+            }
+            self.publish(recorded);
+        }
+        if let Some(written) = written {
+            self.publish(written.await?);
         }
         Ok(())
     }
@@ -172,7 +183,7 @@ impl Gateway {
         };
         for event in events {
             self.sessions.borrow_mut().note(&event);
-            if is_denial(&event) && !event.stack.is_empty() {
+            if (is_denial(&event) || event.effect == Effect::Held) && !event.stack.is_empty() {
                 self.name_stack(&event);
             }
             // Nobody may be following.

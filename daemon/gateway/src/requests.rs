@@ -38,6 +38,8 @@ impl Gateway {
             Request::PolicyList => Ok(Reply::Policies(self.book.borrow().rows())),
             Request::Kill(target) => self.kill(peer, target).await,
             Request::Verify => self.verify().await,
+            Request::Approvals => Ok(Reply::Approvals(self.approval_rows())),
+            Request::Answer { id, allow } => self.answer_for(peer, id, allow).await,
         }
     }
 

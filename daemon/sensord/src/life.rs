@@ -5,8 +5,9 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use aa_bpf::holds::Holds;
 use aa_bpf::tables::Tables;
-use aa_bpf::tasks::Tasks;
+use aa_bpf::tasks::{ProcessHandle, Tasks};
 use aa_bpf::{Kernel, LoadError};
 use aa_wire::WireError;
 use aa_wire::sensor::FromSensor;
@@ -113,6 +114,7 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
     steps.done("programs in force");
     let mut tables = Tables::new(&kernel).map_err(|error| failed(&error))?;
     let tasks = Tasks::new(&kernel).map_err(|error| failed(&error))?;
+    let holds = Holds::new(&kernel).map_err(|error| failed(&error))?;
     let known = mounts.read().map_err(|error| failed(&error))?;
     tables.set_mount_points(&known).map_err(|error| failed(&error))?;
     tables
@@ -143,6 +145,7 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
         kernel,
         tables,
         tasks,
+        holds,
         registry,
         boot_id,
         self_test: rows,
@@ -216,6 +219,7 @@ impl Server<'_> {
         if let Some(link) = self.link.take() {
             link.stop();
         }
+        release_held(sensor);
         tracing::info!("ended; what is in force stays in force (`aa-sensord unload` ends it)");
         Ok(())
     }
@@ -347,10 +351,45 @@ impl Server<'_> {
     }
 }
 
+/// From now on nobody answers: who waits is told so by the kernel, as its policy says of that.
+fn release_held(sensor: &Sensor) {
+    let released = sensor.holds.attend(Duration::ZERO).map_err(|error| failed(&error));
+    let released = released.and_then(|()| sensor.continue_held().map_err(|error| failed(&error)));
+    match released {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "held processes go on without an answer"),
+        Err(failure) => tracing::error!(problem = %failure.told, "held processes may stay stopped"),
+    }
+}
+
+/// Takes all programs out of force. What they hold goes on once they are gone.
+pub(crate) fn unload() -> Result<(), Failure> {
+    let held = match Kernel::running().map_err(|error| failed(&error))? {
+        Some(kernel) => Tasks::new(&kernel)
+            .and_then(|tasks| tasks.list())
+            .map_err(|error| failed(&error))?,
+        None => Vec::new(),
+    };
+    let handles: Vec<ProcessHandle> = held
+        .iter()
+        .filter(|row| row.held != 0)
+        .filter_map(|row| ProcessHandle::open(row.pid).ok())
+        .collect();
+    Kernel::unload().map_err(|error| failed(&error))?;
+    for handle in handles {
+        // It may have ended.
+        drop(handle.signal(Signal::SIGCONT));
+    }
+    Ok(())
+}
+
 /// What nobody asks for: numbers of ended agents, cgroups and units that came to be.
 fn housekeeping(sensor: &mut Sensor) {
     if let Err(error) = sensor.forget_ended() {
         tracing::error!(%error, "ended agents not forgotten");
+    }
+    if let Err(error) = sensor.holds.sweep() {
+        tracing::error!(%error, "answers nobody took not removed");
     }
     if sensor.selects_by_place()
         && let Err(error) = sensor.refresh_selectors()

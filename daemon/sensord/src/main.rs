@@ -8,6 +8,7 @@
 //! second one lives for the moments it takes to move a new agent's processes into their cgroup.
 
 mod cgroups;
+mod holding;
 mod host;
 mod life;
 mod link;
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         None => life::live(&Settings::load(arguments.config).map_err(|error| Failure::config(&error))?),
-        Some(Verb::Unload) => Kernel::unload().map_err(|error| Failure::of(&error)),
+        Some(Verb::Unload) => life::unload(),
         Some(Verb::Inject { fault, agent }) => inject(&fault, agent),
         Some(Verb::Probe { area, tcp, udp }) => {
             self_test::serve(&area, [tcp, udp]).map_err(|error| Failure::of(&error))
@@ -103,7 +104,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 
 fn inject(fault: &str, agent: u32) -> Result<(), Failure> {
     use aa_bpf::abi;
-    const FAULTS: [(&str, u32); 7] = [
+    const FAULTS: [(&str, u32); 8] = [
         ("none", abi::AA_FAULT_NONE),
         ("path", abi::AA_FAULT_PATH),
         ("address", abi::AA_FAULT_ADDRESS),
@@ -111,6 +112,7 @@ fn inject(fault: &str, agent: u32) -> Result<(), Failure> {
         ("policy", abi::AA_FAULT_POLICY),
         ("record", abi::AA_FAULT_RECORD),
         ("scratch", abi::AA_FAULT_SCRATCH),
+        ("unattended", abi::AA_FAULT_UNATTENDED),
     ];
     let Some((_, number)) = FAULTS.iter().find(|(name, _)| *name == fault) else {
         let names = FAULTS.map(|(name, _)| name).join(", ");

@@ -38,7 +38,14 @@ pub(crate) const PROTECTIONS: [(&str, &[&str]); 6] = [
     ("socket", &["socket_create"]),
     (
         "containment",
-        &["task_kill", "ptrace_access_check", "sb_mount", "bpf", "task_alloc"],
+        &[
+            "task_kill",
+            "ptrace_access_check",
+            "sb_mount",
+            "bpf",
+            "file_ioctl",
+            "task_alloc",
+        ],
     ),
 ];
 

@@ -167,7 +167,7 @@ fn second_datagram(address: &str, ports: [u16; 2]) -> io::Result<()> {
 
 /// Hooks that deny at all times: (hook, what, the allowed counterpart, the denied).
 type TryAlways = fn(&Path) -> io::Result<()>;
-const ALWAYS: [(&str, &str, TryAlways, TryAlways); 6] = [
+const ALWAYS: [(&str, &str, TryAlways, TryAlways); 7] = [
     (
         "socket_create",
         "open a raw socket",
@@ -211,6 +211,12 @@ const ALWAYS: [(&str, &str, TryAlways, TryAlways); 6] = [
         "use the bpf system call",
         |_| Ok(()),
         |_| aa_bpf::probe::call_bpf(),
+    ),
+    (
+        "file_ioctl",
+        "type into a terminal",
+        |_| Ok(()),
+        |area| aa_bpf::probe::type_into(&File::open(area.join("allowed/read"))?),
     ),
 ];
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aa_bpf::abi;
+use aa_bpf::holds::{HoldError, Holds};
 use aa_bpf::load::LoadError;
 use aa_bpf::tables::{Resident, TableError, Tables};
 use aa_bpf::tasks::{ProcessHandle, TaskError, Tasks};
@@ -34,6 +35,7 @@ pub(crate) struct Sensor {
     pub(crate) kernel: Kernel,
     pub(crate) tables: Tables,
     pub(crate) tasks: Tasks,
+    pub(crate) holds: Holds,
     pub(crate) registry: Registry,
     pub(crate) boot_id: String,
     pub(crate) self_test: Vec<SelfTestRow>,
@@ -48,6 +50,8 @@ pub(crate) enum RequestError {
     Table(#[from] TableError),
     #[error(transparent)]
     Task(#[from] TaskError),
+    #[error(transparent)]
+    Hold(#[from] HoldError),
     #[error(transparent)]
     Kernel(#[from] LoadError),
     #[error("cannot remember what is in force")]
@@ -170,6 +174,13 @@ impl Sensor {
             }
             Request::Losses => self.losses().map(Reply::Losses),
             Request::IsGoverned { pid } => Ok(Reply::IsGoverned(self.tasks.list()?.iter().any(|row| row.pid == pid.0))),
+            Request::Attend { for_ms } => {
+                self.holds.attend(Duration::from_millis(for_ms.into()))?;
+                Ok(Reply::Done)
+            }
+            Request::Grant(grant) => self.grant(&grant).map(|()| Reply::Done),
+            Request::Continue { pid, start_ns } => self.continue_process(pid.0, start_ns).map(|()| Reply::Done),
+            Request::ContinueHeld => self.continue_held().map(|_| Reply::Done),
             // Answered with a descriptor, in `answer`.
             Request::OpenMapped { .. } => Err(RequestError::Refused("asked in the wrong place".into())),
         }
@@ -467,11 +478,12 @@ impl Sensor {
                     .take_while(|byte| *byte != 0)
                     .take(COMMAND_LIMIT)
                     .collect(),
+                held: rows.iter().any(|other| other.pid == row.pid && other.held != 0),
             })
             .collect())
     }
 
-    fn check_governed(&self, pid: u32, start_ns: u64) -> Result<(), RequestError> {
+    pub(crate) fn check_governed(&self, pid: u32, start_ns: u64) -> Result<(), RequestError> {
         let handle = ProcessHandle::open(pid)?;
         let same = process::started_at(pid, start_ns).map_err(|source| RequestError::Process { pid, source })?;
         if !same || self.tasks.identity(&handle)?.is_none() {

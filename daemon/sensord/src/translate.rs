@@ -2,7 +2,7 @@
 
 use aa_bpf::abi;
 use aa_bpf::tables::{AddressRow, AutomatonTable, PolicyTables};
-use aa_policy::{Automaton, Lowered, Mode, PathDecision};
+use aa_policy::{Automaton, Lowered, Mode, PathDecision, Verdict};
 
 /// The tables of a lowered policy; they borrow its automata.
 pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
@@ -22,6 +22,7 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
         default_net: lowered.defaults.net.0,
         memfd: lowered.memfd.0,
         deleted: lowered.deleted.0,
+        otherwise_allow: lowered.otherwise == Verdict::Allow,
         addresses: lowered
             .addresses
             .iter()

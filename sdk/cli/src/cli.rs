@@ -53,6 +53,9 @@ pub(crate) enum Command {
         /// An agent's name or number, a session, or `all`
         target: String,
     },
+    /// What waits for a person, and the answers
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -151,6 +154,31 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         output: Output,
     },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    /// What waits for an answer
+    List(Output),
+    /// One of them, and who may answer
+    Show {
+        /// Its number, as `aasm approvals list` shows it
+        id: u64,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Let it happen, this once
+    Approve {
+        /// Its number
+        id: u64,
+    },
+    /// Refuse it
+    Deny {
+        /// Its number
+        id: u64,
+    },
+    /// What waits, what is asked from now on, and what comes of it
+    Watch(Output),
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! `aasm`: the command line of aa-sensord.
 
+mod approvals;
 mod cli;
 mod doctor;
 mod events;
@@ -62,6 +63,7 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
             policy::explain(&policy, &action, output.json)
         }
         Command::Policy(PolicyCommand::Apply { file, output }) => manage::apply(&mut client()?, &file, output.json),
+        Command::Approvals(command) => approvals::approvals(socket, command),
         Command::Audit(AuditCommand::Verify {
             directory: Some(directory),
             output,

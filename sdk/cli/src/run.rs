@@ -10,14 +10,16 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aa_sdk::Client;
-use aa_wire::{Event, SessionId, WireError};
+use aa_wire::{Event, SessionId, Timestamp, WireError};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
+use crate::approvals::{self, Told};
 use crate::cli::RunArgs;
 use crate::exit::Failure;
 
@@ -59,6 +61,9 @@ pub(crate) fn run(socket: &Path, arguments: &RunArgs) -> Result<ExitCode, Failur
     let living = Arc::new(Mutex::new(Some(pid)));
     forward(&signals, Arc::clone(&living))?;
     let session = read_session(report);
+    if let Some(session) = session {
+        tell_asks(socket, session);
+    }
     let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
     // From here on nobody signals a number that may soon be somebody else's.
     living.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -116,6 +121,26 @@ fn read_session(report: OwnedFd) -> Option<SessionId> {
     let mut text = String::new();
     File::from(report).take(64).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+/// Says at once what the program waits for: nothing else would tell why it stands still. Ends with this process.
+fn tell_asks(socket: &Path, session: SessionId) {
+    let socket = socket.to_owned();
+    let spawned = std::thread::Builder::new().name("asks".into()).spawn(move || {
+        loop {
+            let _ = approvals::follow(&socket, Some(session), |told| {
+                if let Told::Ask(row) = told {
+                    eprintln!("{}", approvals::notice(row, Timestamp::now()));
+                }
+                Ok(())
+            });
+            // The daemon is being restarted, or has ended: then nobody is asked.
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    });
+    if let Err(error) = spawned {
+        eprintln!("aasm: asks will not be told here ({error}); see `aasm approvals watch`");
+    }
 }
 
 fn tell_denials(socket: &Path, session: SessionId) {

@@ -2,7 +2,7 @@
 
 use aa_sdk::Client;
 use aa_wire::Event;
-use aa_wire::event::{Effect, Frame, Kind};
+use aa_wire::event::Frame;
 
 use crate::exit::Failure;
 use crate::table::pairs;
@@ -18,7 +18,7 @@ pub(crate) fn why(client: &mut Client, id: u64, json: bool) -> Result<(), Failur
 }
 
 pub(crate) fn is_denied(event: &Event) -> bool {
-    event.kind == Kind::Decision && event.effect != Effect::Allowed
+    aa_wire::api::is_denial(event)
 }
 
 /// In a few words: the rule with its place, or the reason.
@@ -117,7 +117,7 @@ fn frame(frame: &Frame) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use aa_wire::event::{AgentRef, Object, PolicyRef, ProcessRef, Reason, RuleRef};
+    use aa_wire::event::{AgentRef, Effect, Kind, Object, PolicyRef, ProcessRef, Reason, RuleRef};
     use aa_wire::{AgentId, CgroupId, EscapedBytes, Generation, Pid, SessionId, Timestamp};
 
     use super::*;

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aa_wire::api::{
-    AgentRow, Answer, Ask, CONTROL_SOCKET, EventsQuery, GovernRequest, KillTarget, Outcome, Reply, Request, VERSION,
+    AgentRow, Answer, ApprovalRow, Ask, CONTROL_SOCKET, EventsQuery, GovernRequest, KillTarget, Outcome, Reply,
+    Request, VERSION,
 };
 use aa_wire::status::{PolicyRow, Status};
 use aa_wire::{Event, SessionId};
@@ -127,6 +128,22 @@ impl Client {
     pub fn kill(&mut self, target: KillTarget) -> Result<u64, SdkError> {
         match self.request(Request::Kill(target))? {
             Reply::Killed { processes, .. } => Ok(processes),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// What waits for an answer, the oldest first.
+    pub fn approvals(&mut self) -> Result<Vec<ApprovalRow>, SdkError> {
+        match self.request(Request::Approvals)? {
+            Reply::Approvals(approvals) => Ok(approvals),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// Answers what waits; what was answered.
+    pub fn answer(&mut self, id: u64, allow: bool) -> Result<ApprovalRow, SdkError> {
+        match self.request(Request::Answer { id, allow })? {
+            Reply::Answered(answered) => Ok(*answered),
             _ => Err(SdkError::Unexpected),
         }
     }

@@ -90,6 +90,15 @@ pub enum Request {
     Kill(KillTarget),
     /// Check the audit log: [`Reply::Verified`].
     Verify,
+    /// What waits for an answer: [`Reply::Approvals`].
+    Approvals,
+    /// Answer what waits: [`Reply::Answered`].
+    Answer {
+        /// Which: an id of [`ApprovalRow`].
+        id: u64,
+        /// Yes or no.
+        allow: bool,
+    },
 }
 
 /// Which events.
@@ -120,6 +129,8 @@ pub struct EventFilter {
     pub denied: bool,
     /// Of this kind.
     pub kind: Option<Kind>,
+    /// Asks, and what became of them.
+    pub approvals: bool,
 }
 
 impl EventFilter {
@@ -137,13 +148,14 @@ impl EventFilter {
         let of_kind = self
             .kind
             .map_or(event.kind != Kind::Stack, |wanted| wanted == event.kind);
-        of_agent && of_session && denied && of_kind
+        let of_approvals = !self.approvals || event.kind == Kind::Approval || event.effect == Effect::Held;
+        of_agent && of_session && denied && of_kind && of_approvals
     }
 }
 
 /// Whether the event is an action that was not allowed.
 pub fn is_denial(event: &Event) -> bool {
-    event.kind == Kind::Decision && event.effect != Effect::Allowed
+    event.kind == Kind::Decision && !matches!(event.effect, Effect::Allowed | Effect::Held)
 }
 
 /// By what and as whom a process wants to be governed.
@@ -267,6 +279,43 @@ pub enum Reply {
         /// What is wrong, and where.
         findings: Vec<String>,
     },
+    /// To `approvals`, the oldest first.
+    Approvals(Vec<ApprovalRow>),
+    /// To `answer`: what was answered.
+    Answered(Box<ApprovalRow>),
+}
+
+/// An action that waits until somebody answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalRow {
+    /// The number of the event that tells of it.
+    pub id: u64,
+    /// Who asks: the agent's name, or its number where it has none.
+    pub agent: String,
+    /// In which session.
+    pub session: SessionId,
+    /// The process that is stopped.
+    pub pid: Pid,
+    /// Its user.
+    pub uid: u32,
+    /// The program it runs.
+    pub executable: EscapedBytes,
+    /// What it wants to do.
+    pub action: String,
+    /// On what, in words.
+    pub object: String,
+    /// The rule that asks.
+    pub rule: Option<String>,
+    /// The policy it stands in.
+    pub policy: Option<String>,
+    /// Since when it waits.
+    pub asked_at: Timestamp,
+    /// Until when.
+    pub deadline: Timestamp,
+    /// What happens then: `allow` or `deny`.
+    pub otherwise: String,
+    /// Who may answer; empty: whoever may control the daemon.
+    pub approvers: Vec<String>,
 }
 
 /// A policy that went in force.

@@ -58,6 +58,9 @@ pub struct Event {
     /// Which earlier event this one adds to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<u64>,
+    /// Of an ask and what its answer led to: which action exactly, 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
     /// Of the daemon's own events and losses: what there is to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
@@ -95,6 +98,7 @@ impl Event {
             would_allow: None,
             stack: Vec::new(),
             about: None,
+            digest: None,
             detail: None,
             lost: None,
             ring: None,
@@ -126,6 +130,8 @@ pub enum Kind {
     Loss,
     /// The daemon did something: start, policy change, kill.
     Lifecycle,
+    /// Somebody answered an ask, or nobody did in time; `about` is the event of the ask.
+    Approval,
 }
 
 /// What came of it.
@@ -140,6 +146,8 @@ pub enum Effect {
     WouldDeny,
     /// Whoever tried was killed.
     Killed,
+    /// Not yet known: the process is stopped until somebody answers.
+    Held,
 }
 
 /// What the policy said.
@@ -329,8 +337,8 @@ macro_rules! display_as_in_json {
 }
 
 display_as_in_json! {
-    Kind { Decision = "decision", Life = "life", Stack = "stack", Loss = "loss", Lifecycle = "lifecycle" }
-    Effect { Allowed = "allowed", Denied = "denied", WouldDeny = "would-deny", Killed = "killed" }
+    Kind { Decision = "decision", Life = "life", Stack = "stack", Loss = "loss", Lifecycle = "lifecycle", Approval = "approval" }
+    Effect { Allowed = "allowed", Denied = "denied", WouldDeny = "would-deny", Killed = "killed", Held = "held" }
     Verdict { Ungoverned = "ungoverned", Allow = "allow", Ask = "ask", Deny = "deny" }
     Ring { Decisions = "decisions", Activity = "activity", Plaintext = "plaintext" }
 }
@@ -368,10 +376,16 @@ mod tests {
 
     #[test]
     fn the_words_shown_are_the_words_in_json() {
-        for effect in [Effect::Allowed, Effect::Denied, Effect::WouldDeny, Effect::Killed] {
+        for effect in [
+            Effect::Allowed,
+            Effect::Denied,
+            Effect::WouldDeny,
+            Effect::Killed,
+            Effect::Held,
+        ] {
             assert_eq!(serde_json::to_string(&effect).unwrap(), format!("\"{effect}\""));
         }
-        for kind in [Kind::Decision, Kind::Life, Kind::Loss, Kind::Lifecycle] {
+        for kind in [Kind::Decision, Kind::Life, Kind::Loss, Kind::Lifecycle, Kind::Approval] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }
         for verdict in [Verdict::Ungoverned, Verdict::Allow, Verdict::Ask, Verdict::Deny] {

@@ -14,7 +14,7 @@ use crate::problem::WireError;
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
@@ -97,6 +97,43 @@ pub enum Request {
         /// Which process.
         pid: Pid,
     },
+    /// Answers are taken for so long from now on: rules that ask may stop processes. Answered by [`Reply::Done`].
+    Attend {
+        /// Milliseconds; 0: not any more.
+        for_ms: u32,
+    },
+    /// Gives a held thread its answer and lets its process go on; answered by [`Reply::Done`].
+    Grant(Grant),
+    /// Lets a process that was stopped for an ask go on; what has no answer asks again. Answered by [`Reply::Done`].
+    Continue {
+        /// Thread group id in the initial pid namespace.
+        pid: Pid,
+        /// When it started: another process of this pid is left alone.
+        start_ns: u64,
+    },
+    /// The same for every process that was stopped for an ask. Answered by [`Reply::Done`].
+    ContinueHeld,
+}
+
+/// An answer for one held thread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Whose.
+    pub agent: AgentId,
+    /// Thread group id in the initial pid namespace.
+    pub pid: Pid,
+    /// The thread.
+    pub tid: u32,
+    /// When the process started.
+    pub start_ns: u64,
+    /// As in the record of the hold.
+    pub digest: [u64; 2],
+    /// Yes or no.
+    pub allow: bool,
+    /// What the record of it says: a number of `AA_REASONS`.
+    pub reason: u16,
+    /// How long the answer is good, milliseconds.
+    pub good_for_ms: u32,
 }
 
 impl std::fmt::Debug for Request {
@@ -125,6 +162,10 @@ impl std::fmt::Debug for Request {
             Self::OpenMapped { pid, from, to, .. } => write!(f, "OpenMapped({pid}, {from:x}-{to:x})"),
             Self::Losses => f.write_str("Losses"),
             Self::IsGoverned { pid } => write!(f, "IsGoverned({pid})"),
+            Self::Attend { for_ms } => write!(f, "Attend({for_ms} ms)"),
+            Self::Grant(grant) => write!(f, "Grant({}, thread {}, allow {})", grant.pid, grant.tid, grant.allow),
+            Self::Continue { pid, .. } => write!(f, "Continue({pid})"),
+            Self::ContinueHeld => f.write_str("ContinueHeld"),
         }
     }
 }
@@ -189,7 +230,7 @@ pub enum Reply {
         /// From request to force, microseconds.
         took_us: u64,
     },
-    /// To [`Request::RetirePolicy`].
+    /// To requests that have nothing more to say.
     Done,
     /// To [`Request::Govern`].
     Governed {
@@ -243,6 +284,8 @@ pub struct GovernedProcess {
     pub uid: u32,
     /// Its `comm`, raw: chosen by the process.
     pub command: Vec<u8>,
+    /// A thread of it is stopped until somebody answers.
+    pub held: bool,
 }
 
 /// How often something was lost, by cause (`AA_LOSSES` in `bpf/abi/reasons.h`).

@@ -56,6 +56,7 @@ pub(crate) fn lines(counted: &Figures, timed: &Figures) -> Vec<Line> {
         hooks(counted),
         workloads(counted),
         launching(counted, timed),
+        holding(counted, timed),
         footprint(counted, timed),
         loading(counted, timed),
     ]
@@ -146,6 +147,27 @@ fn launching(counted: &Figures, timed: &Figures) -> Vec<Line> {
             "of it, each of two starts of aasm, at 1 instruction/ns",
             None,
             start,
+            "ms",
+        ),
+    ]
+}
+
+/// K6.
+fn holding(counted: &Figures, timed: &Figures) -> Vec<Line> {
+    let held = |figures| millions(figures, "hold", "open");
+    vec![
+        line(
+            "K6",
+            "a held open, a program says yes, at 1 instruction/ns",
+            Some(1.0),
+            held(counted),
+            "ms",
+        ),
+        line(
+            "K6",
+            "a held open, a program says yes, emulated",
+            None,
+            held(timed),
             "ms",
         ),
     ]

@@ -64,6 +64,7 @@ fn a_filter_lets_through_only_what_meets_every_condition() {
         session: Some(SessionId(3)),
         denied: true,
         kind: Some(Kind::Decision),
+        approvals: false,
     };
     assert!(EventFilter::default().matches(&event));
     assert!(!filter.matches(&event));
@@ -75,6 +76,15 @@ fn a_filter_lets_through_only_what_meets_every_condition() {
     assert!(filter.matches(&event));
     event.effect = Effect::Allowed;
     assert!(!filter.matches(&event));
+    let asks = EventFilter {
+        approvals: true,
+        ..EventFilter::default()
+    };
+    assert!(!asks.matches(&event));
+    event.effect = Effect::Held;
+    assert!(asks.matches(&event));
+    let answer = Event::bare(Timestamp::default(), Kind::Approval, Effect::Allowed, "exec");
+    assert!(asks.matches(&answer));
 }
 
 proptest! {

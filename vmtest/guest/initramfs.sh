@@ -44,6 +44,11 @@ for dir in dev proc sys; do
     mount --move "/$dir" "/root/$dir"
 done
 
+# Where nothing like udev makes them.
+for link in fd:/proc/self/fd stdin:/proc/self/fd/0 stdout:/proc/self/fd/1 stderr:/proc/self/fd/2; do
+    ln -sf "${link#*:}" "/root/dev/${link%%:*}"
+done
+
 case " $(cat /root/proc/cmdline) " in
 *" aa.init=systemd "*) exec switch_root /root /run/aa-vmtest/init-systemd ;;
 *) exec switch_root /root /run/aa-vmtest/init-light ;;

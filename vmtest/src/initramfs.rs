@@ -9,7 +9,8 @@ use crate::cpio::Archive;
 use crate::kernels::Fetched;
 
 /// Copied by the initramfs to /run/aa-vmtest of the guest.
-const GUEST_SCRIPTS: [(&str, &str); 4] = [
+const GUEST_SCRIPTS: [(&str, &str); 5] = [
+    ("fstab", include_str!("../guest/fstab")),
     ("lib.sh", include_str!("../guest/lib.sh")),
     ("init-light", include_str!("../guest/init-light.sh")),
     ("init-systemd", include_str!("../guest/init-systemd.sh")),

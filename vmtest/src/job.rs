@@ -1,8 +1,9 @@
 //! The job disk: what is carried into a guest. A read-only file system with the script, its arguments, and the files to install.
 
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -46,20 +47,16 @@ pub(crate) struct Job {
 impl Job {
     /// Writes the job disk to `image`, using `staging` (an empty directory) on the way.
     pub(crate) fn write(&self, staging: &Path, image: &Path) -> Result<()> {
-        fs::create_dir_all(staging.join("files")).with_context(|| format!("cannot make {}", staging.display()))?;
-        for (number, install) in self.installs.iter().enumerate() {
-            let place = staging.join("files").join(number.to_string());
-            copy_lean(&install.source, &place)?;
+        let files = staging.join("files");
+        make_directory(&files)?;
+        for install in &self.installs {
+            place(install, &files)?;
         }
         if let Task::Script { path, .. } = &self.task {
             fs::copy(path, staging.join("script"))
                 .with_context(|| format!("cannot read the script {}", path.display()))?;
         }
-        for (name, text) in [
-            ("env.sh", self.environment()),
-            ("install.sh", self.install_script()),
-            ("args.sh", self.arguments()),
-        ] {
+        for (name, text) in [("env.sh", self.environment()), ("args.sh", self.arguments())] {
             fs::write(staging.join(name), text).with_context(|| format!("cannot write {name}"))?;
         }
         make_ext4(staging, image, None)
@@ -84,19 +81,6 @@ impl Job {
         text
     }
 
-    fn install_script(&self) -> String {
-        let mut text = String::from("set -e\n");
-        for (number, install) in self.installs.iter().enumerate() {
-            let _ = writeln!(
-                text,
-                "install -D -m {} /run/aa-job/files/{number} {}",
-                install.mode,
-                quote(&install.dest)
-            );
-        }
-        text
-    }
-
     fn arguments(&self) -> String {
         let arguments = match &self.task {
             Task::Script { arguments, .. } => arguments.as_slice(),
@@ -105,6 +89,27 @@ impl Job {
         let quoted: Vec<String> = arguments.iter().map(|argument| quote(argument)).collect();
         format!("set -- {}\n", quoted.join(" "))
     }
+}
+
+/// Puts a file below `files` where it belongs below the guest's root, with its mode; the guest copies all of them at once.
+fn place(install: &Install, files: &Path) -> Result<()> {
+    let dest = install.dest.trim_start_matches('/');
+    let mut directory = files.to_owned();
+    for part in Path::new(dest).parent().into_iter().flatten() {
+        directory.push(part);
+        make_directory(&directory)?;
+    }
+    let place = files.join(dest);
+    copy_lean(&install.source, &place)?;
+    let mode = u32::from_str_radix(&install.mode, 8).with_context(|| format!("{} is no mode", install.mode))?;
+    fs::set_permissions(&place, Permissions::from_mode(mode)).with_context(|| format!("cannot set {}", place.display()))
+}
+
+/// One that all may enter whatever the user's umask: the guest's directories get its mode.
+fn make_directory(path: &Path) -> Result<()> {
+    fs::create_dir_all(path)
+        .and_then(|()| fs::set_permissions(path, Permissions::from_mode(0o755)))
+        .with_context(|| format!("cannot make {}", path.display()))
 }
 
 /// Copies a file, a program without its line tables: they are most of it, and an emulated guest takes seconds to copy them.
@@ -137,11 +142,7 @@ mod tests {
         Job {
             kernel: "6.12".to_owned(),
             expect: Expect::Enforce,
-            installs: vec![Install {
-                source: "x".into(),
-                dest: "/usr/bin/it's".to_owned(),
-                mode: "0755".to_owned(),
-            }],
+            installs: Vec::new(),
             start_daemon: true,
             task: Task::Script {
                 path: "s".into(),
@@ -160,11 +161,22 @@ mod tests {
     }
 
     #[test]
-    fn installing_quotes_the_destination() {
-        assert!(
-            job(&[])
-                .install_script()
-                .contains(r"-m 0755 /run/aa-job/files/0 '/usr/bin/it'\''s'")
+    fn a_file_lies_below_the_root_with_its_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("source");
+        fs::write(&source, "#!/bin/sh\n").unwrap();
+        let install = Install {
+            source,
+            dest: "/usr/bin/it's".to_owned(),
+            mode: "0751".to_owned(),
+        };
+        let files = directory.path().join("files");
+        make_directory(&files).unwrap();
+        place(&install, &files).unwrap();
+        let mode = |path: &str| fs::metadata(files.join(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(
+            (mode("usr"), mode("usr/bin"), mode("usr/bin/it's")),
+            (0o755, 0o755, 0o751)
         );
     }
 

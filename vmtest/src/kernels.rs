@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 
 use crate::apt::{Archive, Package};
+use crate::bzimage;
 use crate::cache::{Cache, publish};
 use crate::image::make_ext4;
 use crate::report::note;
@@ -16,13 +17,17 @@ use crate::version::{compare, matches};
 /// What the initramfs needs before it can mount the root and speak to us; a kernel that has one built in has no file for it.
 const BOOT_MODULES: [&str; 4] = ["virtio_pci", "virtio_blk", "virtio_console", "ext4"];
 
+/// Names in a kernel's place in the cache.
+const PACKED: &str = "vmlinuz";
+const UNPACKED: &str = "vmlinux";
+
 /// A kernel in the cache, ready to boot.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetched {
     /// `uname -r`.
     pub(crate) release: String,
-    /// The kernel image.
-    pub(crate) vmlinuz: PathBuf,
+    /// What QEMU starts: the kernel proper where the host could unpack it, else the packed image.
+    pub(crate) image: PathBuf,
     /// Modules for the initramfs, in loading order.
     pub(crate) boot_modules: Vec<PathBuf>,
     /// File system image to mount at /usr/lib/modules.
@@ -126,14 +131,13 @@ fn open(place: &Path, release: &str) -> Result<Fetched> {
         fs::read_dir(place.join("boot")).with_context(|| format!("no boot modules in {}", place.display()))?;
     let mut boot_modules: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     boot_modules.sort();
-    let fetched = Fetched {
+    Ok(Fetched {
         release: release.to_owned(),
-        vmlinuz: place.join("vmlinuz"),
+        image: first_existing([place.join(UNPACKED), place.join(PACKED)])
+            .with_context(|| format!("no kernel in {}", place.display()))?,
         boot_modules,
         modules_image: place.join("modules.img"),
-    };
-    fs::metadata(&fetched.vmlinuz).with_context(|| format!("no vmlinuz in {}", place.display()))?;
-    Ok(fetched)
+    })
 }
 
 fn unpack(release: &str, packages: &[PathBuf], place: &Path, cache: &Cache) -> Result<()> {
@@ -153,7 +157,8 @@ fn unpack(release: &str, packages: &[PathBuf], place: &Path, cache: &Cache) -> R
     .with_context(|| format!("{release}: no modules directory in its packages"))?;
     let vmlinuz = first_existing([tree.join(format!("boot/vmlinuz-{release}")), modules.join("vmlinuz")])
         .with_context(|| format!("{release}: no vmlinuz in its packages"))?;
-    fs::rename(&vmlinuz, finished.join("vmlinuz")).context("cannot keep vmlinuz")?;
+    unpack_image(&vmlinuz, &finished)?;
+    fs::rename(&vmlinuz, finished.join(PACKED)).context("cannot keep vmlinuz")?;
 
     let root = scratch.path().join("root");
     fs::create_dir_all(root.join("lib/modules"))?;
@@ -163,6 +168,22 @@ fn unpack(release: &str, packages: &[PathBuf], place: &Path, cache: &Cache) -> R
     copy_boot_modules(&modules_dir, &finished.join("boot"))?;
     make_ext4(&root.join("lib/modules"), &finished.join("modules.img"), None)?;
     publish(&finished, place)
+}
+
+/// Leaves the kernel proper beside its boot image, where it is packed as we can unpack and QEMU can start it.
+fn unpack_image(vmlinuz: &Path, finished: &Path) -> Result<()> {
+    let image = fs::read(vmlinuz).context("cannot read vmlinuz")?;
+    let Some(payload) = bzimage::zstd_payload(&image) else {
+        return Ok(());
+    };
+    let packed = finished.join("payload");
+    fs::write(&packed, payload).context("cannot keep the kernel's payload")?;
+    let unpacked = tool::output(tool::command("zstd").arg("-qdc").arg(&packed))?;
+    fs::remove_file(packed).context("cannot remove the kernel's payload")?;
+    if bzimage::has_pvh_entry(&unpacked) {
+        fs::write(finished.join(UNPACKED), unpacked).context("cannot keep vmlinux")?;
+    }
+    Ok(())
 }
 
 fn first_existing<const N: usize>(paths: [PathBuf; N]) -> Option<PathBuf> {

@@ -18,6 +18,7 @@ use crate::supervise::Sinks;
 mod accel;
 mod apt;
 mod bench;
+mod bzimage;
 mod cache;
 mod cli;
 mod cpio;

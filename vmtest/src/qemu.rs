@@ -41,7 +41,7 @@ pub(crate) enum Init {
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
     /// Kernel image.
-    pub(crate) vmlinuz: PathBuf,
+    pub(crate) kernel: PathBuf,
     /// Its initramfs.
     pub(crate) initramfs: PathBuf,
     /// Root file system; shared, never written.
@@ -114,7 +114,7 @@ impl Machine {
         if self.accel == Accel::CountedTcg {
             arguments.pair("-icount", "shift=0");
         }
-        arguments.pair("-kernel", &self.vmlinuz);
+        arguments.pair("-kernel", &self.kernel);
         arguments.pair("-initrd", &self.initramfs);
         arguments.pair("-append", self.kernel_command_line());
         // In this order they are vda, vdb, vdc.
@@ -152,7 +152,7 @@ impl Machine {
             }
         };
         let line = format!(
-            "console=ttyS0 loglevel=5 panic=-1 edd=off random.trust_cpu=on net.ifnames=0 {init} {}",
+            "console=ttyS0 loglevel=5 panic=-1 edd=off random.trust_cpu=on net.ifnames=0 cryptomgr.notests {init} {}",
             self.append
         );
         line.trim_end().to_owned()
@@ -194,7 +194,7 @@ mod tests {
 
     fn machine(accel: Accel) -> Machine {
         Machine {
-            vmlinuz: "k/vmlinuz".into(),
+            kernel: "k/vmlinux".into(),
             initramfs: "run/initramfs".into(),
             root_image: "a,b/root.img".into(),
             job_image: "run/job.img".into(),

@@ -95,7 +95,7 @@ impl Session {
             .tempdir()
             .context("cannot make a run directory")?;
         let machine = Machine {
-            vmlinuz: fetched.vmlinuz.clone(),
+            kernel: fetched.image.clone(),
             initramfs: scratch.path().join("initramfs"),
             root_image,
             job_image: scratch.path().join("job.img"),

@@ -7,6 +7,7 @@ use std::{env, fs};
 
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=scenarios/act.c");
+    println!("cargo:rerun-if-changed=scenarios/dns.h");
     println!("cargo:rerun-if-changed=scenarios/tiny.S");
     println!("cargo:rerun-if-changed=build.rs");
     match build() {

@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 3,
+	AA_ABI_VERSION = 4,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
 	AA_MAX_POLICIES = 512,	 /* policy generations resident: in force plus being built */
@@ -22,6 +22,8 @@ enum aa_limits {
 	AA_ARGV_BYTES = 4096,	 /* bytes of argv that are judged; a longer one is unreadable */
 	AA_ARGV_TOKENS = 128,
 	AA_MAX_GRANTS = 8192,	 /* answers given and not yet taken */
+	AA_MAX_BINDINGS = 65536, /* addresses that lookups were answered with, of all agents */
+	AA_BOUND_NAMES = 8,	 /* classes of hosts bound to one address of one agent */
 };
 
 /* Verdicts: the numeric order is the order of strictness, the same as in `aa-policy`. */
@@ -93,6 +95,10 @@ struct aa_policy {
 	u32 pool_words;
 	u32 slot;
 	u32 otherwise; /* AA_ALLOW or AA_DENY: what an ask comes to when nobody can answer */
+	u32 hosts;     /* place of the classes of hosts: two words each, place and count of its port ranges */
+	u32 host_count;
+	u32 dns; /* the decision on what is sent to port 53, which then goes to the resolver; 0: it is an address as any */
+	u32 pad;
 };
 
 /* An agent: which policy slot governs it. One 8-byte word, so that a change is one write. */
@@ -125,6 +131,32 @@ struct aa_destination {
 	u64 address[2]; /* as aa_address_key */
 	u32 port;	/* host order */
 	u32 protocol;	/* as rules see it: MPTCP is TCP */
+};
+
+/* An address that an agent's lookups were answered with. Written by the sensor, whole. */
+struct aa_binding_key {
+	u64 address[2]; /* as aa_address_key */
+	u32 agent;
+	u32 pad;
+};
+
+/* A class of hosts the address was found under; it holds for this generation of the policy, until it expires. */
+struct aa_bound {
+	u32 class;
+	u32 generation; /* 0: free */
+	u64 expires_ns; /* boot time */
+};
+
+struct aa_binding {
+	struct aa_bound bound[AA_BOUND_NAMES];
+};
+
+/* Where the resolver answers: one record, written by the sensor. Ports of the loopback addresses, host order; 0: it does not. */
+struct aa_resolver {
+	u32 port4;
+	u32 port6;
+	u32 network; /* the network namespace it is in, by its inode number */
+	u32 pad;
 };
 
 /* Who a task is: task storage, inherited in task_alloc before the child can run. */
@@ -165,6 +197,10 @@ struct aa_socket_owner {
 	/* Where an answered ask let one call of one thread send or connect: the thread, by number and start. */
 	struct aa_destination granted;
 	u64 granted_start_ns;
+	/* The name server its last question was for, which the answer seems to come from. */
+	struct aa_destination asked;
+	u32 network; /* its network namespace, by its inode number */
+	u32 pad;
 };
 
 /* One governed task, as the task iterator lists it. */
@@ -235,6 +271,19 @@ enum aa_fault {
 	AA_FAULT_UNATTENDED = 7, /* nobody takes answers */
 };
 
+/*
+ * Who asks the resolver, by the port the question comes from, for each family and protocol: the agent, and in the upper
+ * half the second of boot time. The programs write it before the question leaves; the resolver reads it by mmap.
+ */
+enum aa_askers {
+	AA_ASKER_SECONDS = 10, /* how long an entry is good: a port may become another's */
+	AA_ASKERS_UDP4 = 0,
+	AA_ASKERS_TCP4 = 65536,
+	AA_ASKERS_UDP6 = 131072,
+	AA_ASKERS_TCP6 = 196608,
+	AA_MAX_ASKERS = 262144,
+};
+
 /* Mount points by device: the name an object has outside every bind mount. Sensor writes, path walk reads. */
 enum aa_mount_limits {
 	AA_MOUNT_PREFIX_BYTES = 256,
@@ -247,14 +296,17 @@ struct aa_mount {
 };
 
 _Static_assert(sizeof(struct aa_automaton) == 16, "aa_automaton");
-_Static_assert(sizeof(struct aa_policy) == 88, "aa_policy");
+_Static_assert(sizeof(struct aa_policy) == 104, "aa_policy");
 _Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
 _Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
 _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");
 _Static_assert(sizeof(struct aa_destination) == 24, "aa_destination");
 _Static_assert(sizeof(struct aa_identity) == 104, "aa_identity");
 _Static_assert(sizeof(struct aa_inode_cache) == 32, "aa_inode_cache");
-_Static_assert(sizeof(struct aa_socket_owner) == 48, "aa_socket_owner");
+_Static_assert(sizeof(struct aa_socket_owner) == 80, "aa_socket_owner");
+_Static_assert(sizeof(struct aa_binding_key) == 24, "aa_binding_key");
+_Static_assert(sizeof(struct aa_binding) == 16 * AA_BOUND_NAMES, "aa_binding");
+_Static_assert(sizeof(struct aa_resolver) == 16, "aa_resolver");
 _Static_assert(sizeof(struct aa_task_row) == 56, "aa_task_row");
 _Static_assert(sizeof(struct aa_settings) == 48, "aa_settings");
 _Static_assert(sizeof(struct aa_world) == 16, "aa_world");

@@ -32,6 +32,7 @@
 	X(UNIX_CONNECT, 35, "unix-connect", "connect to a unix socket") \
 	X(UNIX_SEND, 36, "unix-send", "send to a unix socket") \
 	X(RECEIVE_FD, 37, "receive-socket", "receive a socket from another process") \
+	X(LOOKUP, 38, "lookup", "look up a name") \
 	X(FORK, 40, "fork", "start a process") \
 	X(EXIT, 41, "exit", "end") \
 	X(GOVERN, 42, "govern", "become governed") \
@@ -67,7 +68,9 @@
 	X(REFUSED, 19, "refused", "a rule asks, and the answer was no") \
 	X(NO_ANSWER, 20, "no-answer", "a rule asks, and nobody answered in time") \
 	X(CANNOT_WAIT, 21, "cannot-wait", "a rule asks, but this action cannot wait for an answer") \
-	X(NOBODY_ANSWERS, 22, "nobody-answers", "a rule asks, but nobody was there to take the answer")
+	X(NOBODY_ANSWERS, 22, "nobody-answers", "a rule asks, but nobody was there to take the answer") \
+	X(NO_RESOLVER, 23, "no-resolver", "lookups go through the resolver, which cannot be reached from here") \
+	X(NOT_LOOKED_UP, 24, "not-looked-up", "the resolver does not look this name up, or not all it leads to")
 
 /* X(NAME, number, "name in metrics", "what was lost") */
 #define AA_LOSSES(X) \

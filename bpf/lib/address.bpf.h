@@ -102,6 +102,12 @@ __noinline u32 decide_port(u32 ranges, u32 count, u32 port, u32 column, u32 fall
 	return fallback;
 }
 
+/* Which word of a port range is for this protocol. */
+static __always_inline u32 column_of(u32 protocol)
+{
+	return protocol == AA_IPPROTO_TCP ? 1 : protocol == AA_IPPROTO_UDP ? 2 : 3;
+}
+
 static __always_inline int same_destination(const struct aa_destination *one, const struct aa_destination *other)
 {
 	return one->address[0] == other->address[0] && one->address[1] == other->address[1] && one->port == other->port &&
@@ -118,7 +124,7 @@ static __always_inline u32 decide_address(const struct subject *subject, const s
 	struct aa_identity *identity = subject->identity;
 	struct aa_address_key key __attribute__((aligned(8))) = { .prefix_bits = 32 + 128, .generation = policy->generation };
 	struct aa_address_value *value;
-	u32 column = to->protocol == AA_IPPROTO_TCP ? 1 : to->protocol == AA_IPPROTO_UDP ? 2 : 3;
+	u32 column = column_of(to->protocol);
 	u32 decision;
 
 	if (identity && identity->last_generation == policy->generation && same_destination(&identity->last, to))

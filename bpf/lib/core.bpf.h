@@ -214,6 +214,18 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct ns_common {
+	u32 inum;
+};
+
+struct net {
+	struct ns_common ns;
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
 	u16 skc_family;
 	volatile unsigned char skc_state;
@@ -221,6 +233,7 @@ struct sock_common {
 	u16 skc_num;
 	u32 skc_daddr;
 	u32 skc_rcv_saddr;
+	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };

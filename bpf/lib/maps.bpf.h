@@ -168,6 +168,31 @@ struct {
 	__type(value, struct aa_hold);
 } holds SEC(".maps");
 
+/* What lookups were answered with. Written by the sensor before the answer is given, expired ones removed by it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AA_MAX_BINDINGS);
+	__type(key, struct aa_binding_key);
+	__type(value, struct aa_binding);
+} name_bindings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct aa_resolver);
+} resolvers SEC(".maps");
+
+/* See enum aa_askers. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_MAX_ASKERS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, u64);
+} askers SEC(".maps");
+
 /* Records by the value of their loss. The gateway reads them by mmap. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

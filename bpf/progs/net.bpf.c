@@ -9,6 +9,7 @@
  */
 #include "../lib/address.bpf.h"
 #include "../lib/judge.bpf.h"
+#include "../lib/names.bpf.h"
 
 AA_LICENSE;
 
@@ -54,6 +55,12 @@ static __always_inline void end_grant(const struct subject *subject, struct sock
 		owner->granted_tid = 0;
 }
 
+/* Whether the address is somebody else's. */
+static __always_inline int goes_out(u32 action)
+{
+	return action == AA_ACTION_CONNECT || action == AA_ACTION_SEND || action == AA_ACTION_RECEIVE_FD;
+}
+
 /*
  * The common end. `classified` is what read_address() said. with_stack: LSM programs only; the others cannot hold. `sk`
  * remembers where an answer let it go: null where an answer is for the one call.
@@ -73,8 +80,22 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 			return 0;
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_UNREADABLE_ADDRESS;
+	} else if (goes_out(action) && is_question(subject, to)) {
+		j.decision = subject->policy->dns;
+		j.reason = reason_of(j.decision);
+		if (passes(j.decision)) {
+			owner = sk && with_stack ? bpf_sk_storage_get(&socket_owners, sk, 0, 0) : 0;
+			/* The cgroup programs send it to the resolver. */
+			if (owner && owner->agent == subject->agent && resolver_port(owner, 1) && !subject->killed)
+				return 0;
+			owner = 0;
+			j.decision = DECISION_CLOSED;
+			j.reason = AA_REASON_NO_RESOLVER;
+		}
 	} else {
 		j.decision = decide_address(subject, to);
+		if (goes_out(action) && subject->policy->host_count)
+			j.decision = decide_names(subject->policy, subject->agent, to, j.decision);
 		j.reason = reason_of(j.decision);
 	}
 	if (subject->killed) {
@@ -131,7 +152,24 @@ static __always_inline void own_socket(struct sock *sk, const struct subject *su
 	if (!owner || (owner->agent && !overwrite))
 		return;
 	owner->session = subject->session;
+	owner->network = sk->__sk_common.skc_net.net->ns.inum;
 	owner->agent = subject->agent;
+}
+
+/*
+ * The socket for a question: it must tell the cgroup programs whose it is. None, and so no question, where the resolver
+ * could not be asked or could not know who asks: MPTCP's connections are made by sockets of the kernel's own, and what
+ * goes out with a connection (TCP Fast Open) leaves before its port is known.
+ */
+static __always_inline struct sock *asking_socket(struct sock *sk, const struct subject *subject, const struct aa_destination *to,
+						  int sending)
+{
+	if (!is_question(subject, to))
+		return sk;
+	if (sk->sk_protocol == AA_IPPROTO_MPTCP || (sending && to->protocol == AA_IPPROTO_TCP))
+		return 0;
+	own_socket(sk, subject, 0);
+	return sk;
 }
 
 /*
@@ -162,8 +200,8 @@ int BPF_PROG(judge_connect, struct socket *sock, struct sockaddr *address, int a
 		return 0;
 	to.protocol = rule_protocol(sk);
 	canonicalise(to.address, 1);
-	return judge_address(ctx, &subject, &to, classified, AA_ACTION_CONNECT, family, sock->type, 1, sk,
-			     sk->__sk_common.skc_state == AA_TCP_SYN_SENT);
+	return judge_address(ctx, &subject, &to, classified, AA_ACTION_CONNECT, family, sock->type, 1,
+			     asking_socket(sk, &subject, &to, 0), sk->__sk_common.skc_state == AA_TCP_SYN_SENT);
 }
 
 /* send with an address: datagrams, and TCP Fast Open. Once per call: see judge_datagram4 for sendmmsg. */
@@ -183,8 +221,10 @@ int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
 	if (!sk)
 		return refuse_outright(ctx, &subject, AA_ACTION_SEND, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
 	end_grant(&subject, sk);
-	if ((!name || !length) && !subject.killed)
+	if ((!name || !length) && !subject.killed) {
+		note_connected_asker(&subject, sk);
 		return 0;
+	}
 	u16 family = sk->__sk_common.skc_family;
 
 	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.killed)
@@ -197,14 +237,15 @@ int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
 		return 0;
 	to.protocol = rule_protocol(sk);
 	canonicalise(to.address, 1);
-	return judge_address(ctx, &subject, &to, classified, AA_ACTION_SEND, family, sock->type, 1, sk, 0);
+	return judge_address(ctx, &subject, &to, classified, AA_ACTION_SEND, family, sock->type, 1,
+			     asking_socket(sk, &subject, &to, 1), 0);
 }
 
 /*
  * Every datagram with an address, also the second and later of sendmmsg, which the LSM hook does not see. Task storage
  * is not to be had here before 6.18: the socket tells who it belongs to. 0 makes the send fail with EPERM.
  */
-static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct aa_destination *to)
+static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct aa_destination *to, int family)
 {
 	struct aa_socket_owner *owner;
 	struct subject subject;
@@ -217,6 +258,10 @@ static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct aa_d
 	subject_of_agent(&subject, owner->agent, owner->session);
 	to->port = bpf_ntohs(ctx->user_port);
 	to->protocol = ctx->protocol;
+	if (is_question(&subject, to) && redirect(ctx, owner, to, family)) {
+		note_asker(family == AA_AF_INET ? AA_ASKERS_UDP4 : AA_ASKERS_UDP6, ctx->sk->src_port, owner->agent);
+		return 1;
+	}
 	canonicalise(to->address, 1);
 	return judge_address(ctx, &subject, to, AA_ADDRESS_JUDGE, AA_ACTION_SEND, ctx->family, ctx->type, 0, ctx->sk,
 			     0) == 0;
@@ -228,7 +273,7 @@ int judge_datagram4(struct bpf_sock_addr *ctx)
 	struct aa_destination to = {};
 
 	set_v4(to.address, ctx->user_ip4);
-	return judge_datagram(ctx, &to);
+	return judge_datagram(ctx, &to, AA_AF_INET);
 }
 
 SEC("cgroup/sendmsg6")
@@ -241,7 +286,7 @@ int judge_datagram6(struct bpf_sock_addr *ctx)
 	words[1] = ctx->user_ip6[1];
 	words[2] = ctx->user_ip6[2];
 	words[3] = ctx->user_ip6[3];
-	return judge_datagram(ctx, &to);
+	return judge_datagram(ctx, &to, AA_AF_INET6);
 }
 
 static __always_inline int is_unspecified(const u64 *address)

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use libbpf_rs::{ErrorKind, MapCore, MapFlags, MapHandle};
-use nix::time::{ClockId, clock_gettime};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi;
+use crate::clock;
 use crate::load::{Kernel, LoadError};
 
 /// Holding could not be arranged, or an answer not given.
@@ -59,8 +59,7 @@ pub struct Holds {
 const ONLY: [u8; 4] = [0; 4];
 
 fn boot_ns() -> Result<u64, HoldError> {
-    let time = clock_gettime(ClockId::CLOCK_BOOTTIME).map_err(|error| HoldError::Source("time", error.into()))?;
-    Ok(Duration::from(time).as_nanos().try_into().unwrap_or(u64::MAX))
+    clock::boot_ns().map_err(|error| HoldError::Source("time", error))
 }
 
 impl Holds {

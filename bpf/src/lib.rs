@@ -5,6 +5,8 @@
 //! - [`tables`]: the maps the sensor writes: agents, policies, addresses, selectors, settings.
 //! - [`pool`]: the automaton pool, mapped writable; builds a generation beside those in use.
 //! - [`holds`]: asks: who takes answers, and the answers.
+//! - [`names`]: addresses bound to names, and where the resolver is.
+//! - [`askers`]: who asks the resolver; all that the resolver uses.
 //! - [`tasks`]: who is governed: storage by pidfd, the iterators.
 //! - [`probe`]: actions a self-test needs that no safe interface offers.
 //! - [`ring`]: the readers' side of the rings, and [`record`]: what their bytes say. The gateway uses nothing else of
@@ -13,8 +15,11 @@
 //! Nothing here knows the policy language; `aa-sensord` translates.
 
 pub mod abi;
+pub mod askers;
+mod clock;
 pub mod holds;
 pub mod load;
+pub mod names;
 pub mod pool;
 pub mod probe;
 pub mod record;

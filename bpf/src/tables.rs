@@ -66,6 +66,17 @@ pub struct PolicyTables<'a> {
     pub otherwise_allow: bool,
     /// Address rules.
     pub addresses: Vec<AddressRow>,
+    /// What names decide; `None` where lookups are not the resolver's.
+    pub hosts: Option<HostTables>,
+}
+
+/// What names decide.
+#[derive(Debug, Clone, Default)]
+pub struct HostTables {
+    /// The decision on lookups, never 0.
+    pub dns: u32,
+    /// Port ranges of each class of hosts, as in [`AddressRow`]; the number of a class is its place.
+    pub classes: Vec<Vec<[u32; 4]>>,
 }
 
 /// A table could not be written.
@@ -274,6 +285,10 @@ impl Tables {
             } else {
                 abi::AA_DENY
             },
+            hosts: layout.hosts.0,
+            host_count: layout.hosts.1,
+            dns: tables.hosts.as_ref().map_or(0, |hosts| hosts.dns),
+            pad: 0,
         };
         let resident = Resident {
             index,

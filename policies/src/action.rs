@@ -1,5 +1,6 @@
 //! The actions a policy is asked about, and how they are written in `expect` lines and explanations.
 
+use crate::host::HostName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -92,6 +93,29 @@ pub enum Action {
         /// The transport.
         protocol: Protocol,
     },
+    /// Connect or send to a host by name, wherever that leads.
+    ConnectHost {
+        /// The host.
+        host: HostName,
+        /// Its port; 0 for what has none.
+        port: u16,
+        /// The transport.
+        protocol: Protocol,
+    },
+    /// Connect or send to an address that the resolver gave for these names to the same agent, and not too long ago.
+    ConnectBound {
+        /// The remote end.
+        address: SocketAddr,
+        /// The transport.
+        protocol: Protocol,
+        /// The names, at least one.
+        names: Vec<HostName>,
+    },
+    /// Look a name up.
+    Lookup {
+        /// The name.
+        host: HostName,
+    },
     /// Bind a local address.
     Bind {
         /// The local end.
@@ -167,6 +191,21 @@ impl fmt::Display for Action {
             Self::Link { old, new } => write!(f, "link {} {}", show(old), show(new)),
             Self::Load { path } => write!(f, "load {}", show(path)),
             Self::Connect { address, protocol } => write!(f, "connect {address}{}", suffix(protocol)),
+            Self::ConnectHost {
+                host,
+                protocol: Protocol::Other,
+                ..
+            } => write!(f, "connect {host}/other"),
+            Self::ConnectHost { host, port, protocol } => write!(f, "connect {host}:{port}{}", suffix(protocol)),
+            Self::ConnectBound {
+                address,
+                protocol,
+                names,
+            } => {
+                write!(f, "connect {address}{} as", suffix(protocol))?;
+                names.iter().try_for_each(|name| write!(f, " {name}"))
+            }
+            Self::Lookup { host } => write!(f, "dns {host}"),
             Self::Bind { address, protocol } => write!(f, "bind {address}{}", suffix(protocol)),
             Self::Unix { name } => write!(f, "unix {}", show(name)),
             Self::Exec(exec) => match exec.kind {

@@ -1,7 +1,8 @@
-//! Addresses in their one canonical form, and patterns over them.
+//! Addresses in their one canonical form, patterns over them, and what else an entry of `net` may be.
 
 use crate::action::Protocol;
 use crate::diagnostic::{Code, Complaint};
+use crate::host::HostRule;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const MAPPED: [u8; 12] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
@@ -11,6 +12,17 @@ const NAT64: [u8; 12] = [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
 pub(crate) const ANY_V4: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
 /// `::` in canonical form.
 pub(crate) const ANY_V6: [u8; 16] = [0; 16];
+/// All of IPv4, and all of IPv6.
+pub(crate) const FAMILIES: [Network; 2] = [
+    Network {
+        prefix: ANY_V4,
+        length: 96,
+    },
+    Network {
+        prefix: ANY_V6,
+        length: 0,
+    },
+];
 
 fn mapped(address: Ipv4Addr) -> [u8; 16] {
     address.to_ipv6_mapped().octets()
@@ -70,6 +82,13 @@ impl Network {
         self.length >= 96 && is_v4(&self.prefix)
     }
 
+    /// Whether another network of the same family lies in it.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        self.is_v4() == other.is_v4()
+            && self.length <= other.length
+            && masked(&other.prefix, self.length) == masked(&self.prefix, self.length)
+    }
+
     /// Whether a rule on this network speaks about an address: each family keeps to itself, and the unspecified address is named
     /// literally or not at all.
     pub(crate) fn covers(&self, address: &[u8; 16]) -> bool {
@@ -80,23 +99,17 @@ impl Network {
     }
 }
 
-/// A rule's addresses, ports and protocol.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NetPattern {
-    pub(crate) networks: Vec<Network>,
+/// Ports and protocol of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ends {
     /// First and last port.
     pub(crate) ports: Option<(u16, u16)>,
     /// Tcp or Udp.
     pub(crate) protocol: Option<Protocol>,
 }
 
-impl NetPattern {
-    /// Whether it speaks about this end of a connection.
-    pub(crate) fn matches(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> bool {
-        self.matches_port(port, protocol) && self.networks.iter().any(|network| network.covers(address))
-    }
-
-    pub(crate) fn matches_port(&self, port: u16, protocol: Protocol) -> bool {
+impl Ends {
+    pub(crate) fn matches(self, port: u16, protocol: Protocol) -> bool {
         if self.protocol.is_some_and(|only| only != protocol) {
             return false;
         }
@@ -106,7 +119,34 @@ impl NetPattern {
         }
     }
 
-    /// Longer prefixes first, then fewer ports, then a named protocol.
+    /// Fewer ports first, then a named protocol.
+    pub(crate) fn specificity(self) -> u32 {
+        let ports = self
+            .ports
+            .map_or(0, |(first, last)| 65_536 - u32::from(last.saturating_sub(first)));
+        ports * 2 + u32::from(self.protocol.is_some())
+    }
+}
+
+/// A rule's addresses, ports and protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NetPattern {
+    pub(crate) networks: Vec<Network>,
+    pub(crate) ends: Ends,
+}
+
+impl NetPattern {
+    /// Whether it speaks about this end of a connection.
+    pub(crate) fn matches(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> bool {
+        self.ends.matches(port, protocol) && self.networks.iter().any(|network| network.covers(address))
+    }
+
+    /// Whether it speaks about every address of a family.
+    pub(crate) fn matches_all(&self, family: &Network, port: u16, protocol: Protocol) -> bool {
+        self.ends.matches(port, protocol) && self.networks.contains(family)
+    }
+
+    /// Longer prefixes first, then what [`Ends::specificity`] says.
     pub(crate) fn specificity(&self) -> (u32, u32) {
         let bits = self
             .networks
@@ -114,15 +154,29 @@ impl NetPattern {
             .map(|network| u32::from(network.length))
             .min()
             .unwrap_or(0);
-        let ports = self
-            .ports
-            .map_or(0, |(first, last)| 65_536 - u32::from(last.saturating_sub(first)));
-        (bits, ports * 2 + u32::from(self.protocol.is_some()))
+        (bits, self.ends.specificity())
     }
+}
 
-    /// Reads an address, CIDR or `loopback` with `:port`, `:port-port`, `/tcp`, `/udp`.
+/// What an entry of `net` speaks about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    Addresses(NetPattern),
+    Hosts(HostRule),
+    /// Looking names up.
+    Dns,
+}
+
+impl End {
+    /// Reads an address, CIDR, host or `loopback` with `:port`, `:port-port`, `/tcp`, `/udp`; or `dns`.
     pub(crate) fn parse(text: &str) -> Result<Self, Complaint> {
         let complain = |message: String| Complaint::new(Code::Net, message);
+        if text == "dns" {
+            return Ok(Self::Dns);
+        }
+        if let Some(url) = crate::host::url(text) {
+            return Err(url);
+        }
         let (rest, protocol) = match text.rsplit_once('/') {
             Some((rest, "tcp")) => (rest, Some(Protocol::Tcp)),
             Some((rest, "udp")) => (rest, Some(Protocol::Udp)),
@@ -134,14 +188,29 @@ impl NetPattern {
             _ => (text, None),
         };
         let (host, ports) = split_ports(rest);
-        let networks = networks(text, host)?;
+        let end = match host {
+            "dns" => {
+                return Err(complain(format!("`{text}`: `dns` has neither port nor protocol"))
+                    .cause("it is asking the resolver, wherever that listens")
+                    .hint("write `dns` alone"));
+            }
+            _ if is_name(host) => Err(host),
+            _ => Ok(networks(text, host)?),
+        };
         let ports = ports.map(|ports| parse_ports(text, ports)).transpose()?;
-        Ok(Self {
-            networks,
-            ports,
-            protocol,
-        })
+        let ends = Ends { ports, protocol };
+        match end {
+            Ok(networks) => Ok(Self::Addresses(NetPattern { networks, ends })),
+            Err(host) => HostRule::parse(text, host, ends).map(Self::Hosts),
+        }
     }
+}
+
+/// Whether a text cannot be meant as an address: then it is a host name, or a wrong one.
+fn is_name(host: &str) -> bool {
+    let bare = !host.contains(['/', '[', ']', ':']);
+    let number = host.chars().all(|c| c.is_ascii_digit() || c == '.');
+    bare && !number && host != "loopback"
 }
 
 /// Splits `host:port`; a bare IPv6 address has no port.
@@ -186,7 +255,11 @@ fn networks(text: &str, host: &str) -> Result<Vec<Network>, Complaint> {
     let ip: IpAddr = match bare.unwrap_or(address).parse() {
         Ok(IpAddr::V4(_)) if bare.is_some() => return Err(unreadable(text).hint("brackets are for IPv6 addresses")),
         Ok(ip) => ip,
-        Err(_) => return Err(no_address(text, address)),
+        Err(_) => {
+            return Err(unreadable(text).hint(
+                "`10.0.0.0/8:5432/tcp`, `[2001:db8::]/32:443`, `loopback:8080`, `api.example.com:443`, `unix:/run/x.sock` or `unix:@name`",
+            ));
+        }
     };
     let width: u8 = if ip.is_ipv4() { 32 } else { 128 };
     let bits = match bits {
@@ -221,22 +294,4 @@ fn networks(text: &str, host: &str) -> Result<Vec<Network>, Complaint> {
 
 fn unreadable(text: &str) -> Complaint {
     Complaint::new(Code::Net, format!("`{text}` is not an address"))
-}
-
-fn no_address(text: &str, host: &str) -> Complaint {
-    if host == "dns" {
-        return Complaint::new(Code::NotYet, "`dns` is not known by this version yet")
-            .hint("name the resolver: `127.0.0.53:53`, or `0.0.0.0/0:53/udp` for any");
-    }
-    let name = host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.*".contains(c));
-    if name && host.chars().any(|c| c.is_ascii_alphabetic()) {
-        return Complaint::new(
-            Code::NotYet,
-            format!("host names (`{host}`) are not known by this version yet"),
-        )
-        .cause("the kernel sees addresses; binding the resolver's answers to names comes later")
-        .hint("write the addresses the host has: `140.82.112.0/20:443/tcp`, `0.0.0.0/0:443/tcp` for any");
-    }
-    unreadable(text)
-        .hint("`10.0.0.0/8:5432/tcp`, `[2001:db8::]/32:443`, `loopback:8080`, `unix:/run/x.sock` or `unix:@name`")
 }

@@ -1,10 +1,13 @@
 //! Judging an action by trying every rule: slow, plain, and what the lowered tables and the kernel are held equal to.
 
 use crate::action::{Action, Protocol};
-use crate::judge::{Judgement, Lookup, judge};
+use crate::host::{HostName, HostRule};
+use crate::judge::{Judgement, Lookup, Place, judge};
+use crate::lower::mildest;
 use crate::policy::{Policy, SectionDefaults};
 use crate::rule::{Column, Pattern, Rule, RuleKind, Section};
-use crate::verdict::{Decision, PathDecision, RuleId};
+use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
+use std::collections::BTreeSet;
 
 impl Policy {
     /// Judges an action by matching it against the rules one by one.
@@ -63,6 +66,46 @@ impl Lookup for Policy {
     fn address(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> Decision {
         self.best(self.defaults().net, |rule| {
             rule.matches_address(address, port, protocol)
+        })
+    }
+
+    fn dns(&self) -> Option<Decision> {
+        if self.sections.net.is_none() || !self.rules.iter().any(Rule::needs_resolver) {
+            return None;
+        }
+        let unless_denied = Decision::new(Verdict::Allow, false, None);
+        Some(self.best(unless_denied, |rule| rule.pattern == Pattern::Dns))
+    }
+
+    fn name(&self, host: &HostName) -> Decision {
+        let names = std::slice::from_ref(host);
+        let of_host = |rule: &&Rule| matches!(&rule.pattern, Pattern::Host(own) if own.host.matches(host));
+        let mut ports = BTreeSet::from([0]);
+        for rule in self.rules.iter().filter(of_host) {
+            if let Pattern::Host(HostRule { ends, .. }) = &rule.pattern
+                && let Some((first, last)) = ends.ports
+            {
+                ports.insert(first);
+                ports.extend(last.checked_add(1));
+            }
+        }
+        let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Other];
+        let decide = |port, protocol| self.best(self.defaults().net, |rule| rule.matches_host(names, port, protocol));
+        mildest(
+            ports
+                .iter()
+                .flat_map(|port| protocols.map(|protocol| decide(*port, protocol))),
+        )
+    }
+
+    fn named(&self, names: &[HostName], place: Place<'_>, port: u16, protocol: Protocol) -> Decision {
+        self.best(self.defaults().net, |rule| {
+            rule.matches_host(names, port, protocol)
+                || match (place, &rule.pattern) {
+                    (Place::Address(address), _) => rule.matches_address(address, port, protocol),
+                    (Place::Family(family), Pattern::Net(net)) => net.matches_all(family, port, protocol),
+                    _ => false,
+                }
         })
     }
 

@@ -3,6 +3,7 @@
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::address::split_ports;
 use crate::diagnostic::{Code, Complaint, Report, Span};
+use crate::host::HostName;
 use crate::names::Names;
 use crate::policy::Policy;
 use crate::verdict::Verdict;
@@ -122,9 +123,11 @@ pub(crate) fn parse_action(text: &str, names: &Names) -> Result<Action, Complain
             path(&program)?;
             Ok(Action::Exec(exec(&program, arguments, ProgramKind::File)))
         }
-        ["connect", end] => socket(end).map(|(address, protocol)| Action::Connect { address, protocol }),
-        ["bind", end] => socket(end).map(|(address, protocol)| Action::Bind { address, protocol }),
-        [word @ ("tool" | "model" | "spend" | "dns" | "http"), ..] => Err(Complaint::new(
+        ["connect", end] => connect(end, &[]),
+        ["connect", end, "as", names @ ..] if !names.is_empty() => connect(end, names),
+        ["bind", end] => socket(end, "what is bound").map(|(address, protocol)| Action::Bind { address, protocol }),
+        ["dns", name] => Ok(Action::Lookup { host: host(name)? }),
+        [word @ ("tool" | "model" | "spend" | "http"), ..] => Err(Complaint::new(
             Code::NotYet,
             format!("`{word}` lines are not known by this version yet"),
         )
@@ -147,7 +150,7 @@ pub(crate) fn parse_action(text: &str, names: &Names) -> Result<Action, Complain
     }
 }
 
-const KINDS: [(&str, &str); 13] = [
+const KINDS: [(&str, &str); 14] = [
     ("read", " PATH"),
     ("write", " PATH"),
     ("create", " PATH"),
@@ -156,7 +159,11 @@ const KINDS: [(&str, &str); 13] = [
     ("link", " OLD NEW"),
     ("load", " PATH"),
     ("exec", " PROGRAM ARGUMENT..."),
-    ("connect", " ADDRESS:PORT[/udp]"),
+    (
+        "connect",
+        " HOST:PORT[/udp]` or `connect ADDRESS:PORT[/udp] [as HOST...]",
+    ),
+    ("dns", " HOST"),
     ("bind", " ADDRESS:PORT[/udp]"),
     ("unix", " PATH|@NAME"),
     ("memfd", ""),
@@ -189,7 +196,47 @@ fn path(text: &str) -> Result<Vec<u8>, Complaint> {
     Ok(text.as_bytes().to_vec())
 }
 
-fn socket(text: &str) -> Result<(SocketAddr, Protocol), Complaint> {
+/// A connection to an end, which is an address if names are bound to it.
+fn connect(end: &str, names: &[&str]) -> Result<Action, Complaint> {
+    if names.is_empty() {
+        return Ok(match end_of(end)? {
+            (Target::Address(ip), port, protocol) => Action::Connect {
+                address: SocketAddr::new(ip, port),
+                protocol,
+            },
+            (Target::Host(host), port, protocol) => Action::ConnectHost { host, port, protocol },
+        });
+    }
+    let (address, protocol) = socket(end, "what stands before `as`")?;
+    let names = names.iter().map(|name| host(name)).collect::<Result<_, _>>()?;
+    Ok(Action::ConnectBound {
+        address,
+        protocol,
+        names,
+    })
+}
+
+fn host(text: &str) -> Result<HostName, Complaint> {
+    HostName::parse(text).map_err(|error| complaint(error.to_string()).hint("`api.example.com`"))
+}
+
+/// The far end of a connection as it is written.
+enum Target {
+    Address(IpAddr),
+    Host(HostName),
+}
+
+/// An address and a port, where no host will do.
+fn socket(text: &str, what: &str) -> Result<(SocketAddr, Protocol), Complaint> {
+    match end_of(text)? {
+        (Target::Address(ip), port, protocol) => Ok((SocketAddr::new(ip, port), protocol)),
+        (Target::Host(_), ..) => {
+            Err(complaint(format!("`{text}`: {what} is an address, not a host")).hint("`127.0.0.1:8080`"))
+        }
+    }
+}
+
+fn end_of(text: &str) -> Result<(Target, u16, Protocol), Complaint> {
     let (end, protocol) = match text.rsplit_once('/') {
         Some((end, "udp")) => (end, Protocol::Udp),
         Some((end, "tcp")) => (end, Protocol::Tcp),
@@ -201,24 +248,20 @@ fn socket(text: &str) -> Result<(SocketAddr, Protocol), Complaint> {
         .strip_prefix('[')
         .and_then(|inner| inner.strip_suffix(']'))
         .unwrap_or(host);
-    let address: IpAddr = bare.parse().map_err(|_| {
-        if bare.chars().any(|c| c.is_ascii_alphabetic()) && !bare.contains(':') {
-            Complaint::new(
-                Code::NotYet,
-                format!("host names (`{bare}`) are not known by this version yet"),
-            )
-            .hint("write an address the host has")
-        } else {
-            complaint(format!("`{text}` is not an address and port"))
-                .hint("`140.82.112.3:443` or `[2001:db8::1]:53/udp`")
+    let target = match (bare.parse(), HostName::parse(bare)) {
+        (Ok(ip), _) => Target::Address(ip),
+        (Err(_), Ok(host)) => Target::Host(host),
+        (Err(_), Err(_)) => {
+            return Err(complaint(format!("`{text}` is not an address or host, and port"))
+                .hint("`api.example.com:443`, `140.82.112.3:443` or `[2001:db8::1]:53/udp`"));
         }
-    })?;
+    };
     let port = match port {
         Some(port) => port.parse().map_err(|_| complaint(format!("`{port}` is not a port")))?,
         None if protocol == Protocol::Other => 0,
         None => return Err(complaint(format!("`{text}` has no port")).hint(format!("`{text}:443`"))),
     };
-    Ok((SocketAddr::new(address, port), protocol))
+    Ok((target, port, protocol))
 }
 
 /// Splits into words as a shell does: spaces, quotes, backslashes.

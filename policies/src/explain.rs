@@ -42,6 +42,7 @@ impl Policy {
                 "nowhere: mode is observe; it would be in the kernel ({})",
                 hooks(action)
             ),
+            (_, Mode::Enforce) if matches!(action, Action::Lookup { .. }) => "in the resolver".to_owned(),
             (_, Mode::Enforce) => format!("in the kernel ({})", hooks(action)),
         };
         let allow = match (judgement.verdict, rule.filter(|rule| rule.is_written())) {
@@ -98,19 +99,40 @@ impl Policy {
                 ProgramKind::File | ProgramKind::Script => line(Section::Exec, &shown(&exec.program)),
             })],
             Action::Connect { address, protocol } | Action::Bind { address, protocol } => {
+                vec![Some(line(Section::Net, &end(address, &address.ip(), *protocol)))]
+            }
+            Action::ConnectHost { host, port, protocol } => {
                 vec![Some(line(
                     Section::Net,
-                    &match protocol {
-                        Protocol::Tcp => format!("{address}/tcp"),
-                        Protocol::Udp => format!("{address}/udp"),
-                        Protocol::Other => address.ip().to_string(),
-                    },
+                    &end(&format!("{host}:{port}"), host, *protocol),
                 ))]
             }
+            Action::ConnectBound {
+                address,
+                protocol,
+                names,
+            } => names
+                .iter()
+                .take(1)
+                .map(|host| {
+                    let with_port = format!("{host}:{}", address.port());
+                    Some(line(Section::Net, &end(&with_port, host, *protocol)))
+                })
+                .collect(),
+            Action::Lookup { host } => vec![Some(line(Section::Net, &format!("{host}:443")))],
             Action::Unix { name } => vec![Some(line(Section::Net, &format!("unix:{}", shown(name))))],
         };
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         parts.join(" and ")
+    }
+}
+
+/// The pattern of one end of a connection, with its port if its protocol has one.
+fn end(with_port: &dyn fmt::Display, alone: &dyn fmt::Display, protocol: Protocol) -> String {
+    match protocol {
+        Protocol::Tcp => format!("{with_port}/tcp"),
+        Protocol::Udp => format!("{with_port}/udp"),
+        Protocol::Other => alone.to_string(),
     }
 }
 
@@ -124,7 +146,11 @@ fn hooks(action: &Action) -> &'static str {
         Action::Link { .. } => "path_link",
         Action::Exec(_) => "bprm_check_security",
         Action::Load { .. } => "mmap_file",
-        Action::Connect { .. } => "socket_connect, socket_sendmsg, cgroup connect and sendmsg",
+        Action::Lookup { .. } => "the resolver",
+        Action::ConnectHost { .. } | Action::ConnectBound { .. } => {
+            "socket_connect, socket_sendmsg, cgroup sendmsg, by what the resolver answered"
+        }
+        Action::Connect { .. } => "socket_connect, socket_sendmsg, cgroup sendmsg",
         Action::Bind { .. } => "socket_bind",
         Action::Unix { .. } => "unix_stream_connect, unix_may_send",
     }

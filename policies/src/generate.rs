@@ -9,6 +9,8 @@ use crate::witness;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+mod hosts;
+
 /// xorshift64*
 #[derive(Debug, Clone)]
 struct Random(u64);
@@ -72,8 +74,17 @@ const ARGUMENTS: &[&str] = &[
     "push", "publish", "run", "-rf", "--force", "status", "*", "p*", "apply", "x",
 ];
 
-/// A policy as YAML text that parses with an empty environment.
+/// A policy as YAML text that parses with an empty environment. It names no hosts: every kernel can enforce it.
 pub fn random_policy(seed: u64) -> String {
+    random_text(seed, net_pattern)
+}
+
+/// The same with host names and `dns`.
+pub fn random_policy_with_hosts(seed: u64) -> String {
+    random_text(seed, hosts::end_pattern)
+}
+
+fn random_text(seed: u64, net_pattern: fn(&mut Random, &str) -> String) -> String {
     let mut random = Random::new(seed);
     let mut text = format!(
         "policy: random-{seed}\nversion: {}\nlet: {{work: /srv/work}}\n",
@@ -109,11 +120,13 @@ fn section(
     name: &str,
     indent: &str,
     size: usize,
-    pattern: fn(&mut Random) -> String,
+    pattern: fn(&mut Random, &str) -> String,
 ) {
     let _ = writeln!(text, "{indent}{name}:");
     for verdict in ["allow", "ask", "deny"] {
-        let patterns: Vec<String> = (0..random.below(size + 1)).map(|_| quote(&pattern(random))).collect();
+        let patterns: Vec<String> = (0..random.below(size + 1))
+            .map(|_| quote(&pattern(random, verdict)))
+            .collect();
         let _ = writeln!(text, "{indent}  {verdict}: [{}]", patterns.join(", "));
     }
     if random.one_in(3) {
@@ -121,7 +134,7 @@ fn section(
     }
 }
 
-fn path_pattern(random: &mut Random) -> String {
+fn path_pattern(random: &mut Random, _: &str) -> String {
     let mut text = match random.below(8) {
         0 => return (random.word(&["/**", "**", "/*", "/dev/**", "/dev/null", "$work/**"])).to_owned(),
         1 | 2 => "**".to_owned(),
@@ -142,11 +155,11 @@ fn path_pattern(random: &mut Random) -> String {
     text
 }
 
-fn exec_pattern(random: &mut Random) -> String {
+fn exec_pattern(random: &mut Random, verdict: &str) -> String {
     match random.below(10) {
         0 => random.word(&["memfd", "deleted"]).to_owned(),
         1 | 2 => random.word(PROGRAMS).to_owned(),
-        3 => format!("interpreter:{}", path_pattern(random)),
+        3 => format!("interpreter:{}", path_pattern(random, verdict)),
         4..=6 => {
             let mut text = random.word(PROGRAMS).to_owned();
             let words = random.below(3);
@@ -159,13 +172,13 @@ fn exec_pattern(random: &mut Random) -> String {
             text
         }
         7 => format!("/usr/bin/{}", random.word(&["git", "npm", "*", "**", "sudo", "g*"])),
-        _ => path_pattern(random),
+        _ => path_pattern(random, verdict),
     }
 }
 
-fn net_pattern(random: &mut Random) -> String {
+fn net_pattern(random: &mut Random, verdict: &str) -> String {
     let network = match random.below(8) {
-        0 => return format!("unix:{}", path_pattern(random)),
+        0 => return format!("unix:{}", path_pattern(random, verdict)),
         1 => return format!("unix:@{}", random.word(&["a", "a*", "**", "x/[a-c]", "?b"])),
         2 => "loopback".to_owned(),
         3 => random
@@ -194,6 +207,10 @@ fn net_pattern(random: &mut Random) -> String {
             .to_owned(),
         _ => format!("10.{}.0.{}", random.below(3), random.below(4)),
     };
+    network + &ends(random)
+}
+
+fn ends(random: &mut Random) -> String {
     let first = random.below(5) * 100;
     let port = match random.below(4) {
         0 => format!(":{first}"),
@@ -201,7 +218,7 @@ fn net_pattern(random: &mut Random) -> String {
         2 => ":443".to_owned(),
         _ => String::new(),
     };
-    format!("{network}{port}{}", random.word(&["", "", "/tcp", "/udp"]))
+    format!("{port}{}", random.word(&["", "", "/tcp", "/udp"]))
 }
 
 /// Actions near the policy's rules: what they match, siblings of that, one byte off, the same address in another form.
@@ -214,6 +231,7 @@ pub fn random_actions(seed: u64, policy: &Policy, n: usize) -> Vec<Action> {
 fn random_action(random: &mut Random, rules: &[&Rule]) -> Action {
     let rule = random.pick(rules);
     match rule.map(|rule| (rule.section, &rule.pattern)) {
+        Some((_, Pattern::Host(_) | Pattern::Dns)) => hosts::action(random, rules),
         Some((Section::Net, Pattern::Net(_))) => address_action(random, rules),
         Some((_, Pattern::Argv(_) | Pattern::Name { .. })) => exec_action(random, rules),
         _ => path_action(random, rules),
@@ -370,7 +388,7 @@ fn address_action(random: &mut Random, rules: &[&Rule]) -> Action {
     let (mut octets, ports) = match nets.get(place) {
         Some((rule, prefix)) => {
             let ports = if let Pattern::Net(net) = &rule.pattern {
-                net.ports
+                net.ends.ports
             } else {
                 None
             };

@@ -2,11 +2,15 @@
 //! tables ([`crate::lower`]) differ only in how they answer [`Lookup`].
 
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
-use crate::address::{canonical, destination, is_unspecified};
+use crate::address::{FAMILIES, Network, canonical, destination, is_unspecified};
+use crate::host::HostName;
 use crate::policy::SectionDefaults;
 use crate::rule::{RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
+
+/// Where resolvers listen.
+pub(crate) const RESOLVER_PORT: u16 = 53;
 
 /// The answer to an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +23,15 @@ pub struct Judgement {
     pub reason: String,
 }
 
+/// Where a connection to a name leads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'place> {
+    /// To this canonical address.
+    Address(&'place [u8; 16]),
+    /// It is only known which family: rules about some addresses of it do not count.
+    Family(&'place Network),
+}
+
 /// What the tables of a policy answer.
 pub(crate) trait Lookup {
     /// The decisions on a path (or `@name`), and whether something below it is protected.
@@ -27,6 +40,12 @@ pub(crate) trait Lookup {
     fn argv(&self, name: &[u8], arguments: &[Vec<u8>]) -> Decision;
     /// The decision on a canonical address.
     fn address(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> Decision;
+    /// What becomes of lookups, where they go through the resolver: `None` where no rule names a host or `dns`.
+    fn dns(&self) -> Option<Decision>;
+    /// The decision on looking up a name, if names are looked up at all.
+    fn name(&self, host: &HostName) -> Decision;
+    /// The decision on a connection to one of these names: the strongest rule about any of them or about the place.
+    fn named(&self, names: &[HostName], place: Place<'_>, port: u16, protocol: Protocol) -> Decision;
     /// The decisions on programs without a name: in memory, and deleted.
     fn nameless(&self) -> (Decision, Decision);
     fn defaults(&self) -> SectionDefaults;
@@ -39,7 +58,21 @@ pub(crate) trait Lookup {
 struct Part {
     decision: Decision,
     section: Section,
-    guarded: bool,
+    remark: Remark,
+}
+
+/// What the reason says beyond the rule or the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remark {
+    None,
+    /// A directory above something protected.
+    Guarded,
+    /// It is sent to the resolver.
+    ToResolver,
+    /// It is looked up, or not: what asks is, for connecting asks.
+    Lookup,
+    /// Lookups are not the resolver's.
+    NoResolver,
 }
 
 impl Part {
@@ -47,7 +80,15 @@ impl Part {
         Self {
             decision,
             section,
-            guarded: false,
+            remark: Remark::None,
+        }
+    }
+
+    fn net(decision: Decision, remark: Remark) -> Self {
+        Self {
+            decision,
+            section: Section::Net,
+            remark,
         }
     }
 
@@ -63,8 +104,12 @@ impl Part {
 /// Judges an action by the answers of tables.
 pub(crate) fn judge(tables: &impl Lookup, action: &Action) -> Judgement {
     let part = decide(tables, action);
+    let verdict = match part.decision.verdict() {
+        Verdict::Ask if part.remark == Remark::Lookup => Verdict::Allow,
+        verdict => verdict,
+    };
     Judgement {
-        verdict: part.decision.verdict(),
+        verdict,
         rule: part.decision.rule(),
         reason: reason(tables, part),
     }
@@ -82,17 +127,36 @@ fn decide(tables: &impl Lookup, action: &Action) -> Part {
         } if tables.path(old).1 => Part {
             decision: Decision::new(Verdict::Deny, false, None),
             section: Section::Write,
-            guarded: true,
+            remark: Remark::Guarded,
         },
         Action::Rename { old, new, .. } | Action::Link { old, new } => {
             write(old).strictest(read(old)).strictest(write(new))
         }
         Action::Exec(exec) => Part::new(decide_exec(tables, exec), Section::Exec),
         Action::Load { path } => Part::new(tables.path(path).0.load, Section::Exec),
-        Action::Connect { address, protocol } => Part::new(
-            tables.address(&destination(*address), address.port(), *protocol),
-            Section::Net,
-        ),
+        Action::Connect { address, protocol } => to_resolver(tables, address.port(), *protocol).unwrap_or_else(|| {
+            Part::new(
+                tables.address(&destination(*address), address.port(), *protocol),
+                Section::Net,
+            )
+        }),
+        Action::ConnectBound {
+            address,
+            protocol,
+            names,
+        } => to_resolver(tables, address.port(), *protocol).unwrap_or_else(|| {
+            let place = destination(*address);
+            Part::new(
+                tables.named(names, Place::Address(&place), address.port(), *protocol),
+                Section::Net,
+            )
+        }),
+        Action::ConnectHost { host, port, protocol } => connect_host(tables, host, *port, *protocol),
+        Action::Lookup { host } => match tables.dns() {
+            None if tables.defaults().net == Decision::NONE => Part::new(Decision::NONE, Section::Net),
+            None => Part::net(Decision::NONE, Remark::NoResolver),
+            Some(_) => look_up(tables, host),
+        },
         Action::Bind { address, protocol } => {
             let canonical = canonical(address.ip());
             let governed = tables.defaults().net != Decision::NONE;
@@ -105,6 +169,34 @@ fn decide(tables: &impl Lookup, action: &Action) -> Part {
         }
         Action::Unix { name } => Part::new(tables.path(name).0.unix, Section::Net),
     }
+}
+
+/// Where lookups go through the resolver, whatever is sent to its port goes to it, wherever it was addressed.
+fn to_resolver(tables: &impl Lookup, port: u16, protocol: Protocol) -> Option<Part> {
+    let to_it = port == RESOLVER_PORT && protocol != Protocol::Other;
+    let dns = tables.dns().filter(|_| to_it)?;
+    Some(Part::net(dns, Remark::ToResolver))
+}
+
+fn look_up(tables: &impl Lookup, host: &HostName) -> Part {
+    let dns = tables.dns().filter(|dns| dns.verdict() == Verdict::Deny);
+    Part::net(dns.unwrap_or_else(|| tables.name(host)), Remark::Lookup)
+}
+
+/// A name that is not looked up leads nowhere. Else it is as mild as the milder of the families: an address of that one may come.
+fn connect_host(tables: &impl Lookup, host: &HostName, port: u16, protocol: Protocol) -> Part {
+    if let Some(part) = to_resolver(tables, port, protocol) {
+        return part;
+    }
+    if tables.dns().is_some() {
+        let lookup = look_up(tables, host);
+        if lookup.decision.verdict() == Verdict::Deny {
+            return lookup;
+        }
+    }
+    let names = std::slice::from_ref(host);
+    let decisions = FAMILIES.map(|family| tables.named(names, Place::Family(&family), port, protocol));
+    Part::new(crate::lower::mildest(decisions.into_iter()), Section::Net)
 }
 
 fn decide_exec(tables: &impl Lookup, exec: &ExecAction) -> Decision {
@@ -152,21 +244,37 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
     let Part {
         decision,
         section,
-        guarded,
+        remark,
     } = part;
     let verdict = decision.verdict();
-    if guarded {
+    if remark == Remark::Guarded {
         return "a rule asks about or denies something below this directory, and moving it would take that out of the rule's sight"
             .to_owned();
     }
     if let Some(id) = decision.rule() {
         return match tables.cite(id) {
             Some((section, text, line, RuleKind::Written)) => {
-                format!("`{text}` in {section}.{verdict} (line {line})")
+                let cited = format!("`{text}` in {section}.{verdict} (line {line})");
+                match (remark, verdict) {
+                    (Remark::Lookup, Verdict::Deny) => format!("{cited}; it is not looked up"),
+                    (Remark::Lookup, Verdict::Ask) => format!("{cited}; it is looked up, and connecting asks"),
+                    _ => cited,
+                }
             }
             Some((section, text, _, RuleKind::BuiltIn)) => format!("`{text}` is built in for {section}"),
             None => format!("rule {id}"),
         };
+    }
+    match (remark, verdict) {
+        (Remark::ToResolver, _) => {
+            return "what is sent to port 53 goes to the resolver, which answers the names the policy lists".to_owned();
+        }
+        (Remark::Lookup, Verdict::Deny) => return "no rule of net lists this name, so it is not looked up".to_owned(),
+        (Remark::Lookup, _) => return format!("the default of net is {verdict}, so every name is looked up"),
+        (Remark::NoResolver, _) => {
+            return "no rule of net names a host or `dns`, so lookups are judged by where they are sent".to_owned();
+        }
+        (Remark::None | Remark::Guarded, _) => {}
     }
     match verdict {
         Verdict::Ungoverned => format!("`{section}` is absent, so this is not governed"),

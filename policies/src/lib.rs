@@ -16,6 +16,7 @@ mod explain;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod glob;
+mod host;
 mod judge;
 mod lower;
 mod names;
@@ -23,6 +24,7 @@ mod packs;
 mod policy;
 mod print;
 mod rule;
+mod special;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -35,11 +37,16 @@ pub use address::{canonical, destination};
 pub use check::{parse_action, parse_policy};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Span};
 pub use explain::Explanation;
+pub use host::{HostName, HostNameError};
 pub use judge::{Judgement, combine_exec};
-pub use lower::{AddressEntry, Automaton, Limits, LowerError, Lowered, LoweredRule, LoweredSelector, PortRange, State};
+pub use lower::{
+    AddressEntry, Automaton, HostClass, HostClassId, HostTable, Limits, Listing, LowerError, Lowered, LoweredRule,
+    LoweredSelector, PortRange, State,
+};
 pub use packs::{pack, packs};
 pub use policy::{
     Approver, Asking, Environment, ExecSelector, Mode, OnGap, Policy, Scope, ScopeLevel, SectionDefaults, Selector,
 };
 pub use rule::{Rule, RuleKind, Section};
+pub use special::special_purpose;
 pub use verdict::{Decision, PathDecision, RuleId, Verdict};

@@ -1,4 +1,4 @@
-//! A policy as the tables the kernel walks: automata over paths and arguments, and address prefixes with port ranges.
+//! A policy as the tables the kernel walks: automata over paths and arguments, address prefixes with port ranges, and hosts.
 //!
 //! Everything is decided here, once: the kernel looks an answer up and never compares two rules.
 
@@ -6,6 +6,7 @@ mod addresses;
 mod argv;
 mod automaton;
 mod dfa;
+mod hosts;
 mod minimise;
 mod nfa;
 mod paths;
@@ -13,6 +14,8 @@ mod simulate;
 
 pub use addresses::{AddressEntry, PortRange};
 pub use automaton::{Automaton, State};
+pub(crate) use hosts::mildest;
+pub use hosts::{HostClass, HostClassId, HostTable, Listing};
 
 use crate::judge::Lookup;
 use crate::policy::{Mode, OnGap, Policy, Scope, SectionDefaults, Selector};
@@ -29,8 +32,10 @@ pub struct Limits {
     pub max_rules: usize,
     /// Address prefixes.
     pub max_address_entries: usize,
-    /// Port ranges of one prefix.
+    /// Port ranges of one prefix or class of hosts.
     pub max_ranges: usize,
+    /// Classes of hosts.
+    pub max_host_classes: usize,
 }
 
 impl Default for Limits {
@@ -40,6 +45,7 @@ impl Default for Limits {
             max_rules: 100_000,
             max_address_entries: 65_536,
             max_ranges: 64,
+            max_host_classes: 16_384,
         }
     }
 }
@@ -101,6 +107,8 @@ pub struct LoweredRule {
     pub text: String,
     /// Its line; 0 for built-ins.
     pub line: u32,
+    /// Where two rules match the same, the one with the greater rank decides.
+    pub rank: u32,
 }
 
 /// A policy as tables.
@@ -140,6 +148,8 @@ pub struct Lowered {
     pub deleted: Decision,
     /// The longest prefix of an address decides, in it the last range from the port down.
     pub addresses: Vec<AddressEntry>,
+    /// What names decide; absent where no rule names a host or `dns`.
+    pub hosts: Option<HostTable>,
 }
 
 impl Policy {
@@ -177,6 +187,7 @@ impl Policy {
             memfd,
             deleted,
             addresses: addresses::lower(self, limits)?,
+            hosts: hosts::lower(self, limits)?,
         })
     }
 }
@@ -204,5 +215,6 @@ fn lower_rule(rule: &crate::rule::Rule) -> LoweredRule {
         kind: rule.kind,
         text: rule.text.clone(),
         line: rule.line,
+        rank: rule.rank,
     }
 }

@@ -1,10 +1,11 @@
 //! A rule: what it matches, what it says, and how it ranks among others.
 
 use crate::action::Protocol;
-use crate::address::NetPattern;
+use crate::address::{End, NetPattern};
 use crate::argv::{ArgvPattern, names_of};
 use crate::diagnostic::{Code, Complaint};
 use crate::glob::{PathPattern, is_anchored};
+use crate::host::{HostName, HostPattern, HostRule};
 use crate::syntax::count;
 use crate::verdict::{RuleId, Verdict};
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,9 @@ pub(crate) enum Pattern {
     Memfd,
     Deleted,
     Net(NetPattern),
+    Host(HostRule),
+    /// Looking names up.
+    Dns,
     Unix(PathPattern),
 }
 
@@ -156,12 +160,22 @@ impl Rule {
                 count(self.text.len()),
             ),
             Pattern::Net(net) => net.specificity(),
-            Pattern::Memfd | Pattern::Deleted => (0, 0),
+            Pattern::Host(host) => host.specificity(),
+            Pattern::Memfd | Pattern::Deleted | Pattern::Dns => (0, 0),
         }
     }
 
     pub(crate) fn matches_address(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> bool {
         matches!(&self.pattern, Pattern::Net(net) if net.matches(address, port, protocol))
+    }
+
+    pub(crate) fn matches_host(&self, names: &[HostName], port: u16, protocol: Protocol) -> bool {
+        matches!(&self.pattern, Pattern::Host(host) if host.matches(names, port, protocol))
+    }
+
+    /// Whether it can only be enforced with a resolver: it names hosts, or the looking up of names.
+    pub fn needs_resolver(&self) -> bool {
+        matches!(self.pattern, Pattern::Host(_) | Pattern::Dns)
     }
 }
 
@@ -177,8 +191,8 @@ pub(crate) fn rank(rules: &mut [Rule]) {
     }
 }
 
-/// Reads an entry of the lists of a section, names already substituted.
-pub(crate) fn parse_pattern(section: Section, text: &str) -> Result<Pattern, Complaint> {
+/// Reads an entry of a list of a section, names already substituted.
+pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> Result<Pattern, Complaint> {
     if text.contains('\0') {
         return Err(Complaint::new(Code::Value, "a pattern has no NUL byte"));
     }
@@ -186,9 +200,36 @@ pub(crate) fn parse_pattern(section: Section, text: &str) -> Result<Pattern, Com
         Section::Read | Section::Write | Section::Load => PathPattern::path(text).map(Pattern::Path),
         Section::Net => match text.strip_prefix("unix:") {
             Some(socket) => PathPattern::socket(socket).map(Pattern::Unix),
-            None => NetPattern::parse(text).map(Pattern::Net),
+            None => parse_net(verdict, text),
         },
         Section::Exec => parse_exec(text),
+    }
+}
+
+fn parse_net(verdict: Verdict, text: &str) -> Result<Pattern, Complaint> {
+    let pattern = match End::parse(text)? {
+        End::Addresses(net) => Pattern::Net(net),
+        End::Hosts(host) => Pattern::Host(host),
+        End::Dns => Pattern::Dns,
+    };
+    let any_host = matches!(&pattern, Pattern::Host(host) if host.host == HostPattern::Any);
+    match verdict {
+        Verdict::Ask if pattern == Pattern::Dns => Err(Complaint::new(Code::Net, "a lookup cannot wait for a person")
+            .cause("programs give up on a name after some seconds")
+            .hint("write the hosts to be asked about here; they are looked up, and connecting to them asks")),
+        Verdict::Ask if any_host => Err(
+            Complaint::new(Code::Net, format!("`{text}` would ask about every host"))
+                .cause("ask is stronger than allow, so it would ask about those that are allowed too")
+                .hint("write `default: ask`, which asks about what no rule names"),
+        ),
+        Verdict::Deny if any_host => Err(Complaint::new(Code::Net, format!("`{text}` denies less than it says"))
+            .cause("`*` is every name, and an address can be reached without one")
+            .hint(format!(
+                "write `{0}` and `{1}`",
+                text.replacen('*', "0.0.0.0/0", 1),
+                text.replacen('*', "[::]/0", 1)
+            ))),
+        _ => Ok(pattern),
     }
 }
 

@@ -3,6 +3,7 @@
 mod cases;
 mod diagnostics;
 mod differential;
+mod hosts;
 mod limits;
 mod packs;
 mod programs;

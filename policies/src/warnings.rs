@@ -2,10 +2,10 @@
 
 use crate::action::Action;
 use crate::diagnostic::{Code, Diagnostic, Report, Span};
-use crate::lower::{LowerError, Lowered};
+use crate::lower::{HostTable, LowerError, Lowered};
 use crate::policy::Policy;
-use crate::rule::{Rule, Section};
-use crate::verdict::{Decision, RuleId};
+use crate::rule::{Pattern, Rule, Section};
+use crate::verdict::{Decision, RuleId, Verdict};
 use crate::witness;
 use std::collections::HashSet;
 
@@ -76,6 +76,13 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
     for range in lowered.addresses.iter().flat_map(|entry| &entry.ranges) {
         [range.tcp, range.udp, range.other].into_iter().for_each(&mut cite);
     }
+    if let Some(hosts) = &lowered.hosts {
+        cite(hosts.dns);
+        for range in hosts.classes.iter().flat_map(|class| &class.ranges) {
+            [range.tcp, range.udp, range.other].into_iter().for_each(&mut cite);
+        }
+        lists_nothing(policy, hosts, report);
+    }
     [lowered.memfd, lowered.deleted].into_iter().for_each(&mut cite);
     let written = policy.rules().iter().filter(|rule| rule.is_written());
     for (rule, span) in written.zip(&policy.spans).filter(|(rule, _)| !cited.contains(&rule.id)) {
@@ -88,6 +95,22 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
             Some(winner) => note.cause(why(rule, winner)).hint("remove it, or narrow the other"),
             None => note.cause("other rules decide everything it matches").hint("remove it"),
         };
+    }
+}
+
+/// `dns` alone answers nothing: it is not a list of names.
+fn lists_nothing(policy: &Policy, hosts: &HostTable, report: &mut Report<'_>) {
+    let dns = policy
+        .rules()
+        .iter()
+        .zip(&policy.spans)
+        .find(|(rule, _)| rule.pattern == Pattern::Dns);
+    let answers = hosts.classes.iter().any(|class| class.lookup.verdict() < Verdict::Deny);
+    if let (Some((_, span)), false) = (dns, answers || hosts.dns.verdict() == Verdict::Deny) {
+        report
+            .warning(Code::Dead, *span, "`dns` never answers anything")
+            .cause("the resolver answers the names that hosts under `allow` or `ask` list, and there is none")
+            .hint("list hosts: `api.example.com:443`, `\"*.example.com:443\"`, `\"*:443\"` for any");
     }
 }
 

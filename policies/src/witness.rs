@@ -3,6 +3,7 @@
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::argv::{ArgvPattern, Word, WordPiece};
 use crate::glob::{PathPattern, Piece};
+use crate::judge::RESOLVER_PORT;
 use crate::rule::{Pattern, Rule, Section};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -106,6 +107,15 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
         Pattern::Unix(pattern) => Action::Unix {
             name: path(pattern, choose),
         },
+        Pattern::Host(host) => Action::ConnectHost {
+            host: host.host.example(),
+            port: host.ends.ports.map_or(443, |(first, _)| first),
+            protocol: host.ends.protocol.unwrap_or(Protocol::Tcp),
+        },
+        Pattern::Dns => Action::Connect {
+            address: SocketAddr::from(([192, 0, 2, 53], RESOLVER_PORT)),
+            protocol: Protocol::Udp,
+        },
         Pattern::Net(net) => {
             let chosen = choose(net.networks.len());
             let prefix = net
@@ -115,9 +125,9 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
                 .unwrap_or_default();
             let ip = Ipv6Addr::from(prefix);
             let ip = ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4);
-            let port = net.ports.map_or(443, |(first, _)| first);
+            let port = net.ends.ports.map_or(443, |(first, _)| first);
             let address = SocketAddr::new(ip, port);
-            let protocol = net.protocol.unwrap_or(Protocol::Tcp);
+            let protocol = net.ends.protocol.unwrap_or(Protocol::Tcp);
             if crate::address::is_unspecified(&prefix) && net.specificity().0 == 128 {
                 Action::Bind { address, protocol }
             } else {

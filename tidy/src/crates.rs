@@ -23,8 +23,11 @@ impl Member {
             .collect()
     }
 
+    /// Nothing but a program. One with a library beside it may be depended on: that takes the library alone.
     fn is_program(&self) -> bool {
-        self.manifest.contains_key("bin") || root().join(&self.folder).join("src/main.rs").exists()
+        let has = |file: &str| root().join(&self.folder).join(file).exists();
+        let program = self.manifest.contains_key("bin") || has("src/main.rs");
+        program && !has("src/lib.rs")
     }
 }
 

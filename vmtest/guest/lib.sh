@@ -40,10 +40,13 @@ read_unit() {
     done <"$1"
 }
 
-# Does for a unit what systemd would, as far as our daemon needs it: directories, environment, cgroup, ExecStart.
+# Does for a unit what systemd would, as far as our units need it: directories, environment, cgroup, user, ExecStart. The log is
+# DAEMON_LOG, or /run/aa-vmtest/<unit>.log.
 start_like_systemd() {
-    local group=/sys/fs/cgroup/system.slice/$1 key name dirs=("/sys/fs/cgroup/system.slice/$1")
+    local group=/sys/fs/cgroup/system.slice/$1 key name user log=$RUN/$1.log dirs=("/sys/fs/cgroup/system.slice/$1")
+    [ "$1" = aa-sensord.service ] && log=$DAEMON_LOG
     read_unit "$UNITS/$1"
+    read -r user <<<"${UNIT[User]-}"
     for key in Runtime:/run State:/var/lib Logs:/var/log Cache:/var/cache Configuration:/etc; do
         for name in ${UNIT[${key%%:*}Directory]-}; do
             dirs+=("${key#*:}/$name")
@@ -56,9 +59,10 @@ start_like_systemd() {
             [ -z "$setting" ] || eval "export $setting"
         done <<<"${UNIT[Environment]-}"
         # shellcheck disable=SC2086 # the words of ExecStart
-        exec setsid ${UNIT[ExecStart]}
-    ) </dev/null >"$DAEMON_LOG" 2>&1 &
-    echo $! >$RUN/daemon.pid
+        exec ${user:+setpriv --reuid="$user" --regid="$user" --clear-groups --bounding-set=-all --inh-caps=-all} \
+            setsid ${UNIT[ExecStart]}
+    ) </dev/null >"$log" 2>&1 &
+    echo $! >"$RUN/${1%.service}.pid"
 }
 
 # Starts the daemon and says in AA_DAEMON what came of it: absent, running or refused.
@@ -90,8 +94,8 @@ start_by_systemd() {
 
 start_by_hand() {
     start_like_systemd aa-sensord.service
-    local pid deadline=$((SECONDS + 120))
-    pid=$(cat $RUN/daemon.pid)
+    local pid=$! deadline=$((SECONDS + 120))
+    start_like_systemd aa-resolver.service
     AA_DAEMON=refused
     while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $deadline ]; do
         if aasm status >/dev/null 2>&1; then

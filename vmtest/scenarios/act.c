@@ -572,6 +572,8 @@ static void act_inline_open(char **w)
 		close(fd);
 }
 
+#include "dns.h"
+
 /* ---- network ---- */
 
 static int connect_to(const struct address *to, int family, int type, int protocol)
@@ -1990,7 +1992,7 @@ static const struct action {
 	{ "flood", act_flood, 4 }, { "inline-open", act_inline_open, 1 }, { "inline-connect", act_inline_connect, 2 },
 	{ "connect", act_connect, 2 }, { "connect-mapped", act_connect_mapped, 2 },
 	{ "connect-nonblock", act_connect_nonblock, 2 }, { "connect-mapped-nonblock", act_connect_mapped_nonblock, 2 },
-	{ "mptcp-connect", act_mptcp_connect, 2 }, { "connect-udp", act_connect_udp, 2 },
+	{ "mptcp-connect", act_mptcp_connect, 2 }, { "connect-udp", act_connect_udp, 2 }, { "ask", act_ask, 3 },
 	{ "connect-ping", act_connect_ping, 2 }, { "tfo", act_tfo, 2 }, { "sendto-udp", act_sendto_udp, 2 },
 	{ "sendto-udplite", act_sendto_udplite, 2 }, { "sendto-unspec", act_sendto_unspec, 2 },
 	{ "sendto-mapped", act_sendto_mapped, 2 }, { "sendto-v4-on-v6", act_sendto_v4_on_v6, 2 },

@@ -53,6 +53,18 @@ impl Act {
         Self::run_by(Command::new("aasm"), policy)
     }
 
+    /// Under a policy that was applied.
+    pub(crate) fn under_applied(name: &str) -> Self {
+        Self::run_by(Command::new("aasm"), Path::new(name))
+    }
+
+    /// Under the policy in this file, in a network namespace of its own.
+    pub(crate) fn in_network_namespace(policy: &Path) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "aasm"]);
+        Self::run_by(command, policy)
+    }
+
     /// Under the policy in this file, in a mount namespace of its own that root has prepared with `setup`, a shell's words.
     pub(crate) fn in_mount_namespace(setup: &str, policy: &Path) -> Self {
         let mut command = Command::new("unshare");

@@ -275,6 +275,8 @@ impl World {
                 })
             }
             Action::Exec(exec) => prepare_exec(exec),
+            // The kernel knows no names.
+            Action::ConnectHost { .. } | Action::ConnectBound { .. } | Action::Lookup { .. } => None,
         }
     }
 

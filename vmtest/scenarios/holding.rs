@@ -45,7 +45,7 @@ fn waiting_of(agent: &str) -> Vec<ApprovalRow> {
 }
 
 /// The ask of an agent for which this holds, once it is there.
-fn ask_of(agent: &str, wanted: impl Fn(&ApprovalRow) -> bool) -> ApprovalRow {
+pub(crate) fn ask_of(agent: &str, wanted: impl Fn(&ApprovalRow) -> bool) -> ApprovalRow {
     let mut found = None;
     eventually(SOON, || {
         found = waiting_of(agent).into_iter().find(&wanted);
@@ -54,7 +54,7 @@ fn ask_of(agent: &str, wanted: impl Fn(&ApprovalRow) -> bool) -> ApprovalRow {
     found.unwrap_or_else(|| panic!("{agent} does not ask: {:?}", all_waiting()))
 }
 
-fn answer(row: &ApprovalRow, how: &str) {
+pub(crate) fn answer(row: &ApprovalRow, how: &str) {
     succeed("aasm", &["approvals", how, &row.id.to_string()]);
 }
 
@@ -75,7 +75,7 @@ fn signal(pid: u32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
-fn events_of(agent: &str) -> Vec<Event> {
+pub(crate) fn events_of(agent: &str) -> Vec<Event> {
     let text = succeed("aasm", &["events", "--json", "--agent", agent, "-n", "10000"]);
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

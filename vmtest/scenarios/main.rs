@@ -28,6 +28,7 @@ mod harness;
 mod holding;
 mod inheritance;
 mod listeners;
+mod names;
 mod network;
 mod privileges;
 mod programs;
@@ -74,6 +75,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             telling::TESTS,
             refusals::POLICY_TESTS,
             holding::TESTS,
+            names::TESTS,
             faults::TESTS,
             privileges::TESTS,
             crashes::TESTS,

@@ -72,11 +72,18 @@ fn native_halves(first: u32, second: u32) -> [u8; 4] {
     [first[0], first[1], second[0], second[1]]
 }
 
+/// The port ranges of each class of hosts.
+fn classes<'tables>(tables: &'tables PolicyTables<'_>) -> impl Iterator<Item = &'tables Vec<[u32; 4]>> {
+    tables.hosts.iter().flat_map(|hosts| &hosts.classes)
+}
+
 /// Where the parts of a policy go within its extent.
 pub(super) struct Layout {
     pub(super) paths: abi::aa_automaton,
     pub(super) argv: abi::aa_automaton,
     pub(super) ranges: Vec<(u32, u32)>,
+    /// Place and number of the classes of hosts.
+    pub(super) hosts: (u32, u32),
     words: u32,
 }
 
@@ -87,18 +94,27 @@ impl Layout {
         if let Some(argv) = &tables.argv {
             words = words.checked_add(automaton_words(argv)?).ok_or_else(too_large)?;
         }
-        for row in &tables.addresses {
-            if row.ranges.len() > abi::AA_MAX_PORT_RANGES as usize || row.prefix_bits > 128 {
-                return Err(TableError::Inconsistent("an address has too many port ranges"));
+        if tables.addresses.iter().any(|row| row.prefix_bits > 128) {
+            return Err(TableError::Inconsistent("the prefix of an address is too long"));
+        }
+        if tables.hosts.as_ref().is_some_and(|hosts| hosts.dns == 0) {
+            return Err(TableError::Inconsistent("hosts without a decision on lookups"));
+        }
+        for ranges in tables.addresses.iter().map(|row| &row.ranges).chain(classes(tables)) {
+            if ranges.len() > abi::AA_MAX_PORT_RANGES as usize {
+                return Err(TableError::Inconsistent("an address or host has too many port ranges"));
             }
-            let count = u32::try_from(row.ranges.len()).unwrap_or(u32::MAX);
+            let count = u32::try_from(ranges.len()).unwrap_or(u32::MAX);
             words = words.checked_add(count.saturating_mul(4)).ok_or_else(too_large)?;
         }
+        let table = u32::try_from(classes(tables).count() * 2).map_err(|_| too_large())?;
+        words = words.checked_add(table).ok_or_else(too_large)?;
         let none = abi::aa_automaton::default();
         Ok(Self {
             paths: none,
             argv: none,
             ranges: Vec::new(),
+            hosts: (0, 0),
             words,
         })
     }
@@ -112,7 +128,7 @@ impl Layout {
     }
 
     /// The extent's content, equal port lists written once.
-    pub(super) fn fill(&mut self, tables: &PolicyTables<'_>, start: u32) -> Vec<u32> {
+    pub(super) fn fill<'tables>(&mut self, tables: &'tables PolicyTables<'_>, start: u32) -> Vec<u32> {
         let mut content = Vec::with_capacity(self.words as usize);
         self.paths = fill_automaton(&tables.paths, start, &mut content);
         if let Some(argv) = &tables.argv {
@@ -120,14 +136,21 @@ impl Layout {
             self.argv = fill_automaton(argv, at, &mut content);
         }
         let mut known: BTreeMap<&[[u32; 4]], u32> = BTreeMap::new();
-        for row in &tables.addresses {
-            let at = *known.entry(&row.ranges).or_insert_with(|| {
+        let mut store = |ranges: &'tables [[u32; 4]], content: &mut Vec<u32>| {
+            let at = *known.entry(ranges).or_insert_with(|| {
                 let at = start + u32::try_from(content.len()).unwrap_or(0);
-                content.extend(row.ranges.iter().flatten());
+                content.extend(ranges.iter().flatten());
                 at
             });
-            self.ranges.push((at * 4, u32::try_from(row.ranges.len()).unwrap_or(0)));
+            (at * 4, u32::try_from(ranges.len()).unwrap_or(0))
+        };
+        for row in &tables.addresses {
+            self.ranges.push(store(&row.ranges, &mut content));
         }
+        let placed: Vec<(u32, u32)> = classes(tables).map(|ranges| store(ranges, &mut content)).collect();
+        let at = start + u32::try_from(content.len()).unwrap_or(0);
+        self.hosts = (at * 4, u32::try_from(placed.len()).unwrap_or(0));
+        content.extend(placed.iter().flat_map(|(place, count)| [place, count]));
         content
     }
 }

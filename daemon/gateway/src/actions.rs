@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use aa_bpf::abi;
 use aa_bpf::record::Record;
-use aa_policy::{Action, ExecAction, ProgramKind, Protocol};
+use aa_policy::{Action, ExecAction, HostName, ProgramKind, Protocol};
 use aa_wire::event::Object;
 use aa_wire::{EscapedBytes, Pid};
 
@@ -15,8 +15,8 @@ const SCTP: u16 = 132;
 const UDPLITE: u16 = 136;
 const MPTCP: u16 = 262;
 
-/// The object of the action; `None` for actions that have none.
-pub(crate) fn object(record: &Record) -> Option<Object> {
+/// The object of the action; `None` for actions that have none. `names` led to its address.
+pub(crate) fn object(record: &Record, names: &[EscapedBytes]) -> Option<Object> {
     let family = |known: &[(u16, &str)], number: u16| {
         let name = known
             .iter()
@@ -25,10 +25,9 @@ pub(crate) fn object(record: &Record) -> Option<Object> {
         name.unwrap_or_else(|| number.to_string())
     };
     match u32::from(record.action) {
-        abi::AA_ACTION_CONNECT | abi::AA_ACTION_SEND | abi::AA_ACTION_BIND | abi::AA_ACTION_LISTEN => {
-            Some(address(record))
-        }
-        abi::AA_ACTION_RECEIVE_FD if record.object.is_empty() => Some(address(record)),
+        abi::AA_ACTION_CONNECT | abi::AA_ACTION_SEND => Some(address(record, names)),
+        abi::AA_ACTION_BIND | abi::AA_ACTION_LISTEN => Some(address(record, &[])),
+        abi::AA_ACTION_RECEIVE_FD if record.object.is_empty() => Some(address(record, names)),
         abi::AA_ACTION_UNIX_CONNECT | abi::AA_ACTION_UNIX_SEND | abi::AA_ACTION_RECEIVE_FD => Some(Object::Unix {
             name: EscapedBytes::from_bytes(&record.object),
         }),
@@ -69,8 +68,8 @@ pub(crate) fn second_object(record: &Record) -> Option<Object> {
 }
 
 /// Everything the action acts on, for a person who is asked about it: each argument is told from the next.
-pub(crate) fn in_words(record: &Record) -> String {
-    let object = object(record).map_or_else(String::new, |object| object.to_string());
+pub(crate) fn in_words(record: &Record, names: &[EscapedBytes]) -> String {
+    let object = object(record, names).map_or_else(String::new, |object| object.to_string());
     match u32::from(record.action) {
         _ if is_exec(record) => {
             let path = aa_wire::text::escape(&record.object);
@@ -92,7 +91,7 @@ fn quoted(argument: &[u8]) -> String {
 }
 
 /// The same as the policy evaluator asks for it; `None` where policies have nothing to say.
-pub(crate) fn policy_action(record: &Record) -> Option<Action> {
+pub(crate) fn policy_action(record: &Record, names: &[EscapedBytes]) -> Option<Action> {
     let path = || Some(record.object.clone()).filter(|path| path.starts_with(b"/"));
     let socket = || SocketAddr::new(record.address, record.port);
     Some(match u32::from(record.action) {
@@ -119,9 +118,17 @@ pub(crate) fn policy_action(record: &Record) -> Option<Action> {
         abi::AA_ACTION_LOAD => Action::Load { path: path()? },
         abi::AA_ACTION_EXEC => Action::Exec(exec(record, arguments(&record.second))),
         abi::AA_ACTION_ARGV if record.object.starts_with(b"/") => Action::Exec(exec(record, arguments(&record.second))),
-        abi::AA_ACTION_CONNECT | abi::AA_ACTION_SEND => Action::Connect {
+        abi::AA_ACTION_CONNECT | abi::AA_ACTION_SEND if names.is_empty() => Action::Connect {
             address: socket(),
             protocol: protocol(record.protocol),
+        },
+        abi::AA_ACTION_CONNECT | abi::AA_ACTION_SEND => Action::ConnectBound {
+            address: socket(),
+            protocol: protocol(record.protocol),
+            names: names
+                .iter()
+                .filter_map(|name| HostName::parse(name.as_str()).ok())
+                .collect(),
         },
         abi::AA_ACTION_BIND | abi::AA_ACTION_LISTEN => Action::Bind {
             address: socket(),
@@ -172,7 +179,7 @@ fn blanks(joined: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-fn address(record: &Record) -> Object {
+fn address(record: &Record, names: &[EscapedBytes]) -> Object {
     let protocol = match record.protocol {
         TCP | MPTCP => "tcp".to_owned(),
         UDP | UDPLITE => "udp".to_owned(),
@@ -183,6 +190,7 @@ fn address(record: &Record) -> Object {
         address: record.address,
         port: record.port,
         protocol,
+        names: names.to_vec(),
     }
 }
 
@@ -248,7 +256,7 @@ mod tests {
     fn an_exec_is_asked_with_its_arguments() {
         let mut record = decode(RingName::Decisions, &record_bytes(1)).unwrap();
         record.second = b"sudo\0-u\0root\0".to_vec();
-        let Some(Action::Exec(exec)) = policy_action(&record) else {
+        let Some(Action::Exec(exec)) = policy_action(&record, &[]) else {
             panic!("an exec")
         };
         assert_eq!(exec.argv, [b"sudo".to_vec(), b"-u".to_vec(), b"root".to_vec()]);
@@ -261,9 +269,9 @@ mod tests {
         record.action = 30;
         record.address = IpAddr::from([10, 0, 0, 1]);
         (record.port, record.protocol) = (443, MPTCP);
-        assert_eq!(object(&record).unwrap().to_string(), "10.0.0.1:443/tcp");
+        assert_eq!(object(&record, &[]).unwrap().to_string(), "10.0.0.1:443/tcp");
         record.address = IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]);
-        assert_eq!(object(&record).unwrap().to_string(), "[::1]:443/tcp");
+        assert_eq!(object(&record, &[]).unwrap().to_string(), "[::1]:443/tcp");
     }
 
     #[test]
@@ -271,7 +279,7 @@ mod tests {
         let mut record = decode(RingName::Decisions, &record_bytes(1)).unwrap();
         record.action = 1;
         record.object.clear();
-        assert_eq!(policy_action(&record), None);
-        assert_eq!(object(&record), None);
+        assert_eq!(policy_action(&record, &[]), None);
+        assert_eq!(object(&record, &[]), None);
     }
 }

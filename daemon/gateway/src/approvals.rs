@@ -12,7 +12,7 @@ use aa_bpf::record::Record;
 use aa_policy::{Approver, Asking, Verdict};
 use aa_wire::api::ApprovalRow;
 use aa_wire::event::{AgentRef, Effect, Kind, ProcessRef};
-use aa_wire::{AgentId, Event, Pid, Timestamp, WireError};
+use aa_wire::{AgentId, EscapedBytes, Event, Pid, Timestamp, WireError};
 
 /// Tickets of one agent; what it asks beyond that is refused.
 const PER_AGENT: usize = 64;
@@ -49,7 +49,8 @@ pub(crate) struct Note {
 
 impl Note {
     /// `None` for what is not about an ask.
-    pub(crate) fn of(record: &Record) -> Option<Self> {
+    /// `names` led to its address.
+    pub(crate) fn of(record: &Record, names: &[EscapedBytes]) -> Option<Self> {
         (record.digest != [0, 0]).then(|| Self {
             cpu: record.cpu,
             sequence: record.sequence,
@@ -62,7 +63,7 @@ impl Note {
             digest: record.digest,
             generation: record.generation,
             held: u32::from(record.effect) == abi::AA_EFFECT_HELD,
-            object: crate::actions::in_words(record),
+            object: crate::actions::in_words(record, names),
         })
     }
 }

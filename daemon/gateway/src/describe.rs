@@ -14,6 +14,8 @@ pub(crate) struct Known<'a> {
     pub(crate) boottime_to_realtime_ns: i64,
     pub(crate) agent_name: Option<String>,
     pub(crate) load: Option<&'a Load>,
+    /// Those whose lookup led to the record's address.
+    pub(crate) names: Vec<EscapedBytes>,
 }
 
 /// The event a record tells.
@@ -40,7 +42,7 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
         uid: record.uid,
         cgroup: CgroupId(record.cgroup),
     });
-    event.object = actions::object(record);
+    event.object = actions::object(record, &known.names);
     event.second_object = actions::second_object(record);
     event.ring = Some(ring(record.ring));
     event.cpu = Some(record.cpu);
@@ -51,7 +53,7 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
         event.policy = Some(policy_ref(record.generation, known.load));
     }
     if kind == Kind::Decision {
-        judge(&mut event, record, known.load);
+        judge(&mut event, record, known);
     }
     event
 }
@@ -70,7 +72,8 @@ pub(crate) fn ring(name: RingName) -> Ring {
     }
 }
 
-fn judge(event: &mut Event, record: &Record, load: Option<&Load>) {
+fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
+    let load = known.load;
     let decision = Decision(record.decision);
     event.verdict = Some(match decision.verdict() {
         aa_policy::Verdict::Ungoverned => Verdict::Ungoverned,
@@ -94,13 +97,13 @@ fn judge(event: &mut Event, record: &Record, load: Option<&Load>) {
     let by_policy = matches!(u32::from(record.reason), abi::AA_REASON_RULE | abi::AA_REASON_DEFAULT);
     if event.effect != Effect::Allowed
         && by_policy
-        && let (Some(load), Some(action)) = (load, actions::policy_action(record))
+        && let (Some(load), Some(action)) = (load, actions::policy_action(record, &known.names))
     {
         event.would_allow = load.policy.explain(&action).allow;
     }
 }
 
-fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
+pub(crate) fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
     let rule = load.and_then(|load| load.policy.rule(id));
     RuleRef {
         id: id.0,
@@ -111,7 +114,7 @@ fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
     }
 }
 
-fn policy_ref(generation: u32, load: Option<&Load>) -> PolicyRef {
+pub(crate) fn policy_ref(generation: u32, load: Option<&Load>) -> PolicyRef {
     let policy: Option<&Policy> = load.map(|load| &*load.policy);
     PolicyRef {
         name: policy.map(|policy| policy.name().to_owned()),
@@ -192,6 +195,7 @@ mod tests {
             boottime_to_realtime_ns: 1,
             agent_name: Some("claude".into()),
             load: Some(&load),
+            names: Vec::new(),
         };
         let event = describe(&record, &known);
         let rule = event.rule.unwrap();
@@ -212,6 +216,7 @@ mod tests {
                 boottime_to_realtime_ns: 0,
                 agent_name: None,
                 load: None,
+                names: Vec::new(),
             },
         );
         assert_eq!(event.policy.unwrap().generation, Generation(7));

@@ -20,6 +20,7 @@ use tokio::sync::{Mutex, Notify, broadcast, mpsc, oneshot};
 
 use crate::approvals::Approvals;
 use crate::book::{Book, Origin};
+use crate::lookups::Lookups;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
 use crate::sessions::Sessions;
@@ -49,6 +50,7 @@ pub(crate) struct Gateway {
     pub(crate) agents: RefCell<BTreeMap<AgentId, SavedAgent>>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) approvals: RefCell<Approvals>,
+    pub(crate) lookups: RefCell<Lookups>,
     /// Something new is asked.
     pub(crate) asked: Notify,
     pub(crate) stacks: Stacks,
@@ -100,6 +102,7 @@ impl Gateway {
             ),
             sessions: RefCell::default(),
             approvals: RefCell::default(),
+            lookups: RefCell::default(),
             asked: Notify::new(),
             stacks: parts.stacks,
             followers: broadcast::channel(FOLLOWER_LAG).0,

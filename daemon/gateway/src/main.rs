@@ -16,6 +16,7 @@ mod events;
 mod gateway;
 mod holes;
 mod loading;
+mod lookups;
 mod pipeline;
 mod privileges;
 mod requests;
@@ -189,6 +190,7 @@ async fn run(
             },
             Some(order) = order.recv() => match order {
                 Order::Reload => gateway.reload().await,
+                Order::Looked(looked) => gateway.record_lookup(&looked),
                 Order::Shutdown => break ("the sensor says shutdown", Ok(())),
             },
             _ = terminate.recv() => break ("SIGTERM", Ok(())),

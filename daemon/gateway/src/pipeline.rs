@@ -10,7 +10,7 @@ use aa_bpf::record::{Record, RingName};
 use aa_wire::api::is_denial;
 use aa_wire::event::{Effect, Kind};
 use aa_wire::sensor::{LossCount, Reply, Request};
-use aa_wire::{AgentId, Event, Generation, Timestamp};
+use aa_wire::{AgentId, EscapedBytes, Event, Generation, Timestamp};
 use tokio::sync::mpsc;
 use tokio::sync::oneshot::error::RecvError;
 
@@ -95,8 +95,9 @@ impl Gateway {
             } else {
                 &mut written
             };
-            notes.extend(Note::of(&record));
-            events.push(self.describe(&record));
+            let names = self.lookups.borrow().names(AgentId(record.agent), record.address);
+            notes.extend(Note::of(&record, &names));
+            events.push(self.describe(&record, names));
         }
         let batches = [(synced, Durability::Synced), (written, Durability::Written)];
         let recorded =
@@ -125,7 +126,7 @@ impl Gateway {
         }
     }
 
-    fn describe(&self, record: &Record) -> Event {
+    fn describe(&self, record: &Record, names: Vec<EscapedBytes>) -> Event {
         let book = self.book.borrow();
         let load = book.load(Generation(record.generation));
         let id = AgentId(record.agent);
@@ -146,6 +147,7 @@ impl Gateway {
             boottime_to_realtime_ns: self.hello.boottime_to_realtime_ns,
             agent_name: agents.get(&id).map(|agent| agent.name.clone()),
             load,
+            names,
         };
         describe(record, &known)
     }

@@ -156,6 +156,7 @@ impl Gateway {
             slot_name: in_force.slot_name,
         };
         self.agents.borrow_mut().insert(agent, saved);
+        self.lookups.borrow_mut().forget(agent);
         self.save_state();
         let warnings = in_force.policy.warnings().iter().map(ToString::to_string).collect();
         Ok(Reply::Governed {

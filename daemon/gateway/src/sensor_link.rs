@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use aa_wire::WireError;
 use aa_wire::frame::{Decoder, FrameError, encode};
+use aa_wire::resolver::Looked;
 use aa_wire::sensor::{FromSensor, HELLO_DESCRIPTORS, Hello, PROTOCOL_VERSION, Reply, Request, ToSensor};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use tokio::io::Interest;
@@ -156,8 +157,9 @@ struct Shared {
 }
 
 /// What the sensor says unasked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
+    Looked(Box<Looked>),
     Reload,
     Shutdown,
 }
@@ -281,6 +283,7 @@ impl Reader {
                     let _ = waiting.send(result.map(|reply| (reply, received.descriptors)));
                 }
             }
+            FromSensor::Looked(looked) => order(Order::Looked(Box::new(looked))),
             FromSensor::Reload => order(Order::Reload),
             FromSensor::Shutdown => order(Order::Shutdown),
             FromSensor::Hello(_) => return Err(LinkError::NoHello),

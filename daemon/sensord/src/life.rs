@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use aa_bpf::holds::Holds;
+use aa_bpf::names::Names;
 use aa_bpf::tables::Tables;
 use aa_bpf::tasks::{ProcessHandle, Tasks};
 use aa_bpf::{Kernel, LoadError};
@@ -18,6 +19,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::link::Link;
 use crate::mounts::MountList;
+use crate::naming::Resolver;
 use crate::notify::Notifier;
 use crate::predecessor::Predecessor;
 use crate::registry::{Registry, boot_id};
@@ -115,13 +117,14 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
     let mut tables = Tables::new(&kernel).map_err(|error| failed(&error))?;
     let tasks = Tasks::new(&kernel).map_err(|error| failed(&error))?;
     let holds = Holds::new(&kernel).map_err(|error| failed(&error))?;
+    let names = Names::new(&kernel).map_err(|error| failed(&error))?;
     let known = mounts.read().map_err(|error| failed(&error))?;
     tables.set_mount_points(&known).map_err(|error| failed(&error))?;
     tables
         .set_record_activity(settings.record_activity)
         .map_err(|error| failed(&error))?;
     steps.done("tables open");
-    let rows = self_test::run(&mut tables, &tasks, &settings.run_dir).map_err(|error| failed(&error))?;
+    let rows = self_test::run(&mut tables, &tasks, &names, &settings.run_dir).map_err(|error| failed(&error))?;
     steps.done("self-test");
     let failures = self_test::failures(&rows);
     if !failures.is_empty() {
@@ -146,6 +149,8 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
         tables,
         tasks,
         holds,
+        names,
+        resolver: Resolver::listen(&settings.run_dir).map_err(|error| failed(&error))?,
         registry,
         boot_id,
         self_test: rows,
@@ -191,6 +196,16 @@ struct Server<'a> {
     ready: bool,
     restart_at: Instant,
     predecessor: Predecessor,
+}
+
+/// What can wake the loop.
+#[derive(Clone, Copy)]
+enum Source {
+    Signals,
+    Mounts,
+    NewResolver,
+    Resolver,
+    Gateway,
 }
 
 enum Woken {
@@ -273,38 +288,63 @@ impl Server<'_> {
     }
 
     fn wait(&mut self, sensor: &mut Sensor) -> Result<Woken, Failure> {
-        let (mut asked, mut signalled, mut mounts_changed) = (false, false, false);
+        let woken_by: Vec<Source>;
         {
+            let mut sources = vec![Source::Signals, Source::Mounts];
             let mut waiting = vec![
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.mounts.file.as_fd(), PollFlags::POLLPRI),
             ];
+            let resolver = sensor.resolver.descriptors();
+            for (source, descriptor) in [Source::NewResolver, Source::Resolver].into_iter().zip(resolver) {
+                sources.push(source);
+                waiting.push(PollFd::new(descriptor, PollFlags::POLLIN));
+            }
             if let Some(link) = &self.link {
+                sources.push(Source::Gateway);
                 waiting.push(PollFd::new(link.as_fd(), PollFlags::POLLIN));
             }
             match poll(&mut waiting, self.patience()) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(failed(&error)),
             }
-            let woken = |at: usize| {
-                waiting
-                    .get(at)
-                    .and_then(PollFd::revents)
-                    .is_some_and(|events| !events.is_empty())
-            };
-            (signalled, mounts_changed, asked) = (woken(0) | signalled, woken(1) | mounts_changed, woken(2) | asked);
+            let woken = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+            woken_by = waiting
+                .iter()
+                .zip(sources)
+                .filter(|(fd, _)| woken(fd))
+                .map(|(_, source)| source)
+                .collect();
         }
-        if mounts_changed {
-            match self.mounts.read().map(|known| sensor.tables.set_mount_points(&known)) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "mount points not written"),
-                Err(error) => tracing::error!(%error, "mount points not read"),
+        let mut woken = Woken::Nothing;
+        for source in woken_by {
+            match source {
+                Source::Signals => woken = self.signal(),
+                Source::Mounts => match self.mounts.read().map(|known| sensor.tables.set_mount_points(&known)) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "mount points not written"),
+                    Err(error) => tracing::error!(%error, "mount points not read"),
+                },
+                Source::NewResolver => sensor.accept_resolver(),
+                Source::Resolver => sensor.hear_resolver(),
+                Source::Gateway => self.answer(sensor),
             }
         }
-        if asked {
-            self.answer(sensor);
+        self.hand_on_lookups(sensor);
+        Ok(woken)
+    }
+
+    /// What became of questions, to the gateway for the record; it waits for one that is up.
+    fn hand_on_lookups(&mut self, sensor: &mut Sensor) {
+        let mut looked = sensor.resolver.take_looked().into_iter();
+        while let Some(link) = self.link.as_mut().filter(|link| link.heard) {
+            let Some(one) = looked.next() else { return };
+            if let Err(error) = link.send(&FromSensor::Looked(one.clone()), &[]) {
+                sensor.resolver.keep_looked([one].into_iter());
+                self.drop_gateway(&error.to_string());
+            }
         }
-        Ok(if signalled { self.signal() } else { Woken::Nothing })
+        sensor.resolver.keep_looked(looked);
     }
 
     /// How long there is nothing to do if nobody asks.
@@ -390,6 +430,9 @@ fn housekeeping(sensor: &mut Sensor) {
     }
     if let Err(error) = sensor.holds.sweep() {
         tracing::error!(%error, "answers nobody took not removed");
+    }
+    if let Err(error) = sensor.names.sweep(|_| true) {
+        tracing::error!(%error, "expired names not removed");
     }
     if sensor.selects_by_place()
         && let Err(error) = sensor.refresh_selectors()

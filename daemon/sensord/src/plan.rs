@@ -6,7 +6,7 @@ use aa_wire::status::{FactState, Protection, ProtectionState};
 use crate::host::HostSupport;
 
 /// What the programs protect, and the hooks (as programs name them) that prove it.
-pub(crate) const PROTECTIONS: [(&str, &[&str]); 6] = [
+pub(crate) const PROTECTIONS: [(&str, &[&str]); 7] = [
     (
         "file",
         &[
@@ -34,6 +34,7 @@ pub(crate) const PROTECTIONS: [(&str, &[&str]); 6] = [
             "unix_may_send",
         ],
     ),
+    ("names", &["connect4", "sendmsg4", "socket_connect"]),
     ("listen", &["socket_bind", "socket_listen"]),
     ("socket", &["socket_create"]),
     (

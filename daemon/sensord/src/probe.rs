@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::net::{UnixDatagram, UnixStream};
@@ -144,8 +144,8 @@ const BY_ADDRESS: [(&str, &str, TryAddress); 6] = [
 /// sendmmsg(2) judges the first address in the LSM hook; the second goes where it should not.
 fn second_datagram(address: &str, ports: [u16; 2]) -> io::Result<()> {
     let descriptor = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    let parse = |address: &str| address.parse::<std::net::Ipv4Addr>().map_err(io::Error::other);
-    let to = |address: std::net::Ipv4Addr| SockaddrIn::from(std::net::SocketAddrV4::new(address, ports[1]));
+    let parse = |address: &str| address.parse::<Ipv4Addr>().map_err(io::Error::other);
+    let to = |address: Ipv4Addr| SockaddrIn::from(std::net::SocketAddrV4::new(address, ports[1]));
     let addresses = [Some(to(parse("127.0.0.1")?)), Some(to(parse(address)?))];
     let mut headers = MultiHeaders::<SockaddrIn>::preallocate(addresses.len(), None);
     let slices = [[io::IoSlice::new(b"x")], [io::IoSlice::new(b"x")]];
@@ -162,6 +162,22 @@ fn second_datagram(address: &str, ports: [u16; 2]) -> io::Result<()> {
         Ok(())
     } else {
         Err(Errno::EPERM.into())
+    }
+}
+
+/// A loopback address that a name was answered with, and one that none was.
+pub(crate) const BOUND: &str = "127.0.0.3";
+const UNBOUND: &str = "127.0.0.4";
+
+/// A connection to a name server must lead to the resolver, for which our own datagram socket stands.
+fn ask_name_server(ports: [u16; 2]) -> io::Result<()> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    // TEST-NET-1 (RFC 5737): nobody is there.
+    socket.connect("192.0.2.53:53")?;
+    if socket.peer_addr()? == SocketAddr::from((Ipv4Addr::LOCALHOST, ports[1])) {
+        Ok(())
+    } else {
+        Err(io::Error::other("it led elsewhere"))
     }
 }
 
@@ -278,6 +294,26 @@ pub(crate) fn try_all(area: &Path, ports: [u16; 2]) -> Vec<Attempt> {
             attempt("127.0.0.2", ports),
         );
     }
+    let connect = |address| TcpStream::connect((address, ports[0])).map(|_| ());
+    let hook = "socket_connect";
+    note(
+        hook,
+        format!("connect to what a name leads to ({BOUND})"),
+        "allowed",
+        connect(BOUND),
+    );
+    note(
+        hook,
+        format!("connect to what none leads to ({UNBOUND})"),
+        "denied",
+        connect(UNBOUND),
+    );
+    note(
+        "connect4",
+        "ask a name server".to_owned(),
+        "allowed",
+        ask_name_server(ports),
+    );
     for (hook, what, allowed, denied) in ALWAYS {
         note(hook, format!("{what}: the harmless kind"), "allowed", allowed(area));
         note(hook, what.to_owned(), "denied", denied(area));

@@ -10,6 +10,8 @@ use aa_bpf::abi;
 use aa_policy::LoweredSelector;
 use serde::{Deserialize, Serialize};
 
+use crate::naming::Hosts;
+
 /// A policy in force.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct SlotEntry {
@@ -21,6 +23,8 @@ pub(crate) struct SlotEntry {
     /// The agent that processes found by its selectors become; 0 if it has none.
     pub(crate) agent: u32,
     pub(crate) selectors: Vec<LoweredSelector>,
+    /// What names decide, if it has rules about names.
+    pub(crate) hosts: Option<Hosts>,
 }
 
 /// An agent: one `aasm run`, or all processes one policy's selectors found.

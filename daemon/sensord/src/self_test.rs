@@ -9,16 +9,19 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use aa_bpf::names::{Class, Names, Place};
 use aa_bpf::tables::Tables;
 use aa_bpf::tasks::{ProcessHandle, Tasks};
-use aa_policy::{Environment, Limits};
+use aa_policy::{Environment, Limits, Lowered};
 use aa_wire::status::SelfTestRow;
 
+use crate::probe::BOUND;
 use crate::registry::{SELF_TEST_AGENT, SELF_TEST_SLOT};
 use crate::{probe, translate};
 
@@ -36,18 +39,25 @@ pub(crate) enum SelfTestError {
     Tables(#[from] aa_bpf::tables::TableError),
     #[error("cannot govern the probe")]
     Tasks(#[from] aa_bpf::tasks::TaskError),
+    #[error("cannot bind the self-test's name")]
+    Names(#[from] aa_bpf::names::NameError),
     #[error("the probe did not report: {0}")]
     NoReport(String),
 }
 
 /// Runs the proof. The rows say what was proven; an error means that nothing can be said.
-pub(crate) fn run(tables: &mut Tables, tasks: &Tasks, run_dir: &Path) -> Result<Vec<SelfTestRow>, SelfTestError> {
+pub(crate) fn run(
+    tables: &mut Tables,
+    tasks: &Tasks,
+    names: &Names,
+    run_dir: &Path,
+) -> Result<Vec<SelfTestRow>, SelfTestError> {
     let area = Area::prepare(run_dir).map_err(SelfTestError::Prepare)?;
-    let names = Environment {
+    let environment = Environment {
         lets: BTreeMap::from([("area".to_owned(), area.path.to_string_lossy().into_owned())]),
         ..Environment::default()
     };
-    let policy = aa_policy::parse_policy(POLICY, "self_test.yaml", &names)
+    let policy = aa_policy::parse_policy(POLICY, "self_test.yaml", &environment)
         .map_err(|diagnostics| SelfTestError::Policy(diagnostics.to_string()))?;
     let lowered = policy
         .lower(&Limits::default())
@@ -55,11 +65,30 @@ pub(crate) fn run(tables: &mut Tables, tasks: &Tasks, run_dir: &Path) -> Result<
     let resident = tables.add_policy(&translate::policy_tables(&lowered), SELF_TEST_SLOT)?;
     tables.set_slot(SELF_TEST_SLOT, resident.index, 0)?;
     tables.set_agent(SELF_TEST_AGENT, SELF_TEST_SLOT, 0)?;
+    stand_in_for_resolver(names, &area, &lowered, resident.generation)?;
     let session = tables.next_session()?;
     let report = probe_process(&area, |process| Ok(tasks.govern(process, SELF_TEST_AGENT, session)?));
     tables.set_slot(SELF_TEST_SLOT, 0, 0)?;
     tables.remove_policy(resident)?;
+    names.set_resolver(Place::default())?;
+    names.sweep(|agent| agent != SELF_TEST_AGENT)?;
     Ok(rows(&report?))
+}
+
+/// Our datagram socket is the resolver, and has answered the name that the policy lists with one address.
+fn stand_in_for_resolver(names: &Names, area: &Area, lowered: &Lowered, generation: u32) -> Result<(), SelfTestError> {
+    let network = fs::metadata("/proc/self/ns/net").map_err(SelfTestError::Prepare)?.ino();
+    names.set_resolver(Place {
+        port4: area.ports[1],
+        port6: 0,
+        network: u32::try_from(network).unwrap_or(0),
+    })?;
+    let missing = || SelfTestError::Policy("it names no host".to_owned());
+    let hosts = lowered.hosts.as_ref().ok_or_else(missing)?;
+    let number = hosts.exact.values().next().ok_or_else(missing)?.0;
+    let address = BOUND.parse().map_err(|_| missing())?;
+    let class = Class { number, generation };
+    Ok(names.bind(SELF_TEST_AGENT, address, class, Duration::from_secs(60))?)
 }
 
 /// Starts the probe, lets `govern` make it governed, and collects its report.
@@ -134,7 +163,7 @@ struct Area {
     path: PathBuf,
     /// TCP port on both loopback addresses, UDP port likewise.
     ports: [u16; 2],
-    _tcp: [TcpListener; 2],
+    _tcp: [TcpListener; 3],
     _udp: [UdpSocket; 2],
     _unix: [UnixListener; 2],
     _datagram: [UnixDatagram; 2],
@@ -165,7 +194,11 @@ impl Area {
         let named = |side: &str, name: &str| path.join(side).join(name);
         Ok(Self {
             ports: [port, udp_port],
-            _tcp: [tcp, TcpListener::bind((ADDRESSES[1], port))?],
+            _tcp: [
+                tcp,
+                TcpListener::bind((ADDRESSES[1], port))?,
+                TcpListener::bind((BOUND, port))?,
+            ],
             _udp: [udp, UdpSocket::bind((ADDRESSES[1], udp_port))?],
             _unix: [
                 UnixListener::bind(named("allowed", "stream"))?,

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use aa_bpf::abi;
 use aa_bpf::holds::{HoldError, Holds};
 use aa_bpf::load::LoadError;
+use aa_bpf::names::Names;
 use aa_bpf::tables::{Resident, TableError, Tables};
 use aa_bpf::tasks::{ProcessHandle, TaskError, Tasks};
 use aa_bpf::{Kernel, pool::Extent};
-use aa_policy::{Automaton, Limits, Lowered, LoweredSelector};
+use aa_policy::{Lowered, Mode};
 use aa_wire::sensor::{
     COMMAND_LIMIT, FromSensor, GovernedProcess, Hello, LossCount, MAPS_TEXT_LIMIT, PROCESS_LIST_LIMIT,
     PROTOCOL_VERSION, PolicyInKernel, Reply, Request, ToSensor,
@@ -22,7 +23,9 @@ use nix::sys::signal::Signal;
 
 use crate::host::HostSupport;
 use crate::link::{Link, LinkError};
+use crate::naming::{Hosts, Resolver};
 use crate::registry::{AgentEntry, Registry, SlotEntry};
+use crate::selecting::check_selectors;
 use crate::{cgroups, plan, process, translate};
 
 /// How long a kill waits for the last process to be gone.
@@ -36,6 +39,8 @@ pub(crate) struct Sensor {
     pub(crate) tables: Tables,
     pub(crate) tasks: Tasks,
     pub(crate) holds: Holds,
+    pub(crate) names: Names,
+    pub(crate) resolver: Resolver,
     pub(crate) registry: Registry,
     pub(crate) boot_id: String,
     pub(crate) self_test: Vec<SelfTestRow>,
@@ -209,6 +214,14 @@ impl Sensor {
         let old = self.registry.slot(slot).cloned();
         let fresh = self.tables.add_policy(&translate::policy_tables(&lowered), slot)?;
         let agent = self.selector_agent(slot, &lowered, old.as_ref())?;
+        let hosts = lowered.hosts.map(|table| Hosts {
+            observes: lowered.mode == Mode::Observe,
+            table,
+        });
+        match &hosts {
+            Some(hosts) if old.is_some() => self.prepare_hosts(slot, fresh.generation, hosts),
+            _ => {}
+        }
         self.tables.set_slot(slot, fresh.index, agent)?;
         if let Some(old) = old {
             self.remove_resident(old.index)?;
@@ -220,8 +233,13 @@ impl Sensor {
             index: fresh.index,
             agent,
             selectors: lowered.selectors,
+            hosts,
         };
+        let told = entry.hosts.is_some() && known.is_some();
         self.registry.set_slot(slot, entry).map_err(RequestError::Registry)?;
+        if !told {
+            self.tell_hosts(slot);
+        }
         self.refresh_selectors()?;
         let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         tracing::info!(slot, generation = fresh.generation, took_us, "policy in force");
@@ -259,6 +277,7 @@ impl Sensor {
             by_selector,
         };
         self.registry.set_agent(agent, entry).map_err(RequestError::Registry)?;
+        self.tell_agent(agent, slot);
         Ok(agent)
     }
 
@@ -294,69 +313,12 @@ impl Sensor {
         }
         self.registry.remove_slot(slot).map_err(RequestError::Registry)?;
         self.refresh_selectors()?;
+        self.tell_hosts(slot);
         if entry.agent != 0 {
-            self.registry
-                .remove_agent(entry.agent)
-                .map_err(RequestError::Registry)?;
+            self.remove_agent(entry.agent)?;
         }
         self.tables.set_slot(slot, 0, 0)?;
         self.remove_resident(entry.index)
-    }
-
-    /// Writes the selectors of all slots into the kernel, and governs what already runs and matches.
-    pub(crate) fn refresh_selectors(&mut self) -> Result<(), RequestError> {
-        let mut globs: Vec<(&str, u32)> = Vec::new();
-        let (mut users, mut groups) = (Vec::new(), Vec::new());
-        let mut highest = 0;
-        for (slot, entry) in self.registry.slots() {
-            let value = slot + 1;
-            for selector in &entry.selectors {
-                match selector {
-                    LoweredSelector::Exec { pattern, .. } => {
-                        highest = highest.max(value);
-                        globs.push((pattern, value));
-                    }
-                    LoweredSelector::User { name, uid } => users.push((uid_of(name, *uid)?, value)),
-                    LoweredSelector::Cgroup { path } => groups.extend(cgroups::id_of(path).map(|id| (id, value))),
-                    LoweredSelector::Unit { name } => {
-                        groups.extend(cgroups::ids_of_unit(name).into_iter().map(|id| (id, value)));
-                    }
-                }
-            }
-        }
-        let automaton = if globs.is_empty() {
-            None
-        } else {
-            let built = Automaton::from_globs(&globs, &Limits::default());
-            Some(built.map_err(|error| RequestError::Selector(error.to_string()))?)
-        };
-        let table = automaton
-            .as_ref()
-            .map(|automaton| translate::selector_table(automaton, highest));
-        self.tables.set_selectors(table.as_ref(), &users, &groups)?;
-        self.adopt_running()
-    }
-
-    /// Governs what runs already: pass after pass until one finds nobody new.
-    pub(crate) fn adopt_running(&self) -> Result<(), RequestError> {
-        for _ in 0..64 {
-            let adopted = self.tasks.adopt()?;
-            if adopted.is_empty() {
-                return Ok(());
-            }
-            tracing::info!(tasks = adopted.len(), "running tasks are governed from now on");
-        }
-        Err(RequestError::Refused(
-            "tasks start faster than they can be found".into(),
-        ))
-    }
-
-    /// Whether any policy selects by something that may come to be later: a unit, a cgroup.
-    pub(crate) fn selects_by_place(&self) -> bool {
-        self.registry
-            .slots()
-            .flat_map(|(_, entry)| &entry.selectors)
-            .any(|selector| matches!(selector, LoweredSelector::Unit { .. } | LoweredSelector::Cgroup { .. }))
     }
 
     fn govern(&mut self, pid: u32, start_ns: Option<u64>, slot: u32, name: &str) -> Result<Reply, RequestError> {
@@ -384,7 +346,7 @@ impl Sensor {
         let agent = self.new_agent(name, slot, false)?;
         let governed = self.place(&handle, agent);
         if governed.is_err() {
-            self.registry.remove_agent(agent).map_err(RequestError::Registry)?;
+            self.remove_agent(agent)?;
             cgroups::leave(agent);
         }
         governed
@@ -454,9 +416,15 @@ impl Sensor {
             .collect();
         for agent in ended {
             cgroups::leave(agent);
-            self.registry.remove_agent(agent).map_err(RequestError::Registry)?;
+            self.remove_agent(agent)?;
         }
         Ok(())
+    }
+
+    /// Its number may be given out again; nothing of it stays behind.
+    fn remove_agent(&mut self, agent: u32) -> Result<(), RequestError> {
+        self.forget_names(agent);
+        self.registry.remove_agent(agent).map_err(RequestError::Registry)
     }
 
     fn processes(&self) -> Result<Vec<GovernedProcess>, RequestError> {
@@ -522,6 +490,7 @@ impl Sensor {
             .map(|row| row.hook.as_str())
             .collect();
         Ok(SensorStatus {
+            resolver: self.resolver.is_ready(),
             host: self.host.facts(),
             protections: plan::coverage(&hooks, &passed),
             self_test: self.self_test.clone(),
@@ -547,27 +516,6 @@ impl Sensor {
                 .collect(),
         })
     }
-}
-
-fn uid_of(name: &str, uid: Option<u32>) -> Result<u32, RequestError> {
-    if let Some(uid) = uid {
-        return Ok(uid);
-    }
-    match nix::unistd::User::from_name(name) {
-        Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => Err(RequestError::Selector(format!("there is no user `{name}`"))),
-        Err(error) => Err(RequestError::Selector(format!("user `{name}`: {error}"))),
-    }
-}
-
-/// Before anything changes: what a policy selects by must be there, or be something that may come later.
-fn check_selectors(selectors: &[LoweredSelector]) -> Result<(), RequestError> {
-    for selector in selectors {
-        if let LoweredSelector::User { name, uid } = selector {
-            uid_of(name, *uid)?;
-        }
-    }
-    Ok(())
 }
 
 /// What to add to the kernel's record times to get nanoseconds since 1970.

@@ -1,8 +1,8 @@
 //! From the policy language's tables to the kernel's: the one place that knows both.
 
 use aa_bpf::abi;
-use aa_bpf::tables::{AddressRow, AutomatonTable, PolicyTables};
-use aa_policy::{Automaton, Lowered, Mode, PathDecision, Verdict};
+use aa_bpf::tables::{AddressRow, AutomatonTable, HostTables, PolicyTables};
+use aa_policy::{Automaton, Lowered, Mode, PathDecision, PortRange, Verdict};
 
 /// The tables of a lowered policy; they borrow its automata.
 pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
@@ -29,14 +29,19 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
             .map(|entry| AddressRow {
                 prefix: entry.prefix,
                 prefix_bits: entry.prefix_len,
-                ranges: entry
-                    .ranges
-                    .iter()
-                    .map(|range| [u32::from(range.from), range.tcp.0, range.udp.0, range.other.0])
-                    .collect(),
+                ranges: rows(&entry.ranges),
             })
             .collect(),
+        hosts: lowered.hosts.as_ref().map(|hosts| HostTables {
+            dns: hosts.dns.0,
+            classes: hosts.classes.iter().map(|class| rows(&class.ranges)).collect(),
+        }),
     }
+}
+
+fn rows(ranges: &[PortRange]) -> Vec<[u32; 4]> {
+    let row = |range: &PortRange| [u32::from(range.from), range.tcp.0, range.udp.0, range.other.0];
+    ranges.iter().map(row).collect()
 }
 
 /// An automaton whose accepted value is itself the decision: selectors, by slot plus one.

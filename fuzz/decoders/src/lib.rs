@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod dns;
 mod policy;
 mod proc;
 mod record;
@@ -17,6 +18,7 @@ mod replay;
 mod wire;
 
 pub use audit::audit_log;
+pub use dns::{dns_answer, dns_question};
 pub use policy::{policy_action, policy_lowered, policy_tables, policy_text};
 pub use proc::{proc_maps, proc_mountinfo, proc_stat};
 pub use record::ring_record;
@@ -26,9 +28,11 @@ pub use wire::{control_lines, link_frames, scalars};
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 12] = [
+pub const ALL: [(&str, Decoder); 14] = [
     ("audit_log", audit_log),
     ("control_lines", control_lines),
+    ("dns_answer", dns_answer),
+    ("dns_question", dns_question),
     ("link_frames", link_frames),
     ("policy_action", policy_action),
     ("policy_lowered", policy_lowered),

@@ -13,6 +13,7 @@ const LIMITS: Limits = Limits {
     max_rules: 200,
     max_address_entries: 1 << 12,
     max_ranges: 64,
+    max_host_classes: 64,
 };
 
 fn environment() -> Environment {

@@ -103,7 +103,7 @@ impl Draft {
             match self
                 .names
                 .pattern(text)
-                .and_then(|pattern| parse_pattern(section, &pattern))
+                .and_then(|pattern| parse_pattern(section, verdict, &pattern))
             {
                 Ok(pattern) => self.rules.push((
                     Rule {

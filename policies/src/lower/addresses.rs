@@ -2,7 +2,7 @@
 
 use super::{Limits, LowerError};
 use crate::action::Protocol;
-use crate::address::{ANY_V4, ANY_V6, NetPattern, Network, is_v4, masked};
+use crate::address::{ANY_V4, ANY_V6, Ends, FAMILIES, NetPattern, Network, masked};
 use crate::policy::Policy;
 use crate::rule::{Pattern, Rule};
 use crate::verdict::Decision;
@@ -24,6 +24,15 @@ pub struct PortRange {
 }
 
 impl PortRange {
+    /// The decision for a protocol.
+    pub fn decision(&self, protocol: Protocol) -> Decision {
+        match protocol {
+            Protocol::Tcp => self.tcp,
+            Protocol::Udp => self.udp,
+            Protocol::Other => self.other,
+        }
+    }
+
     fn same(&self, other: &Self) -> bool {
         (self.tcp, self.udp, self.other) == (other.tcp, other.udp, other.other)
     }
@@ -52,9 +61,8 @@ pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<Vec<AddressEntry
     }
     let lengths: BTreeSet<u8> = rules.keys().map(|network| network.length).collect();
     let mut prefixes: BTreeSet<Network> = rules.keys().copied().collect();
-    prefixes.extend(
-        [(ANY_V4, 96), (ANY_V6, 0), (ANY_V4, 128), (ANY_V6, 128)].map(|(prefix, length)| Network { prefix, length }),
-    );
+    prefixes.extend(FAMILIES);
+    prefixes.extend([ANY_V4, ANY_V6].map(|prefix| Network { prefix, length: 128 }));
     if prefixes.len() > limits.max_address_entries {
         return Err(LowerError {
             message: format!("`{}` names too many addresses", policy.name),
@@ -79,7 +87,7 @@ pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<Vec<AddressEntry
             })
             .flatten()
             .filter(|(_, net)| net.networks.iter().any(|wider| covers(wider, &network)))
-            .copied()
+            .map(|(rule, net)| (*rule, net.ends))
             .collect();
         let ranges = ranges(&covering, none);
         if ranges.len() > limits.max_ranges {
@@ -107,20 +115,20 @@ fn covers(wider: &Network, network: &Network) -> bool {
     if network.length == 128 {
         return wider.covers(&network.prefix);
     }
-    let v4 = |network: &Network| network.length >= 96 && is_v4(&network.prefix);
-    v4(wider) == v4(network) && wider.length <= network.length && masked(&network.prefix, wider.length) == wider.prefix
+    wider.holds(network)
 }
 
-fn ranges(covering: &[(&Rule, &NetPattern)], none: Decision) -> Vec<PortRange> {
+/// What rules that hold for the same addresses or hosts decide, by port; `none` where none of them speaks.
+pub(super) fn ranges(covering: &[(&Rule, Ends)], none: Decision) -> Vec<PortRange> {
     let mut starts = BTreeSet::from([0]);
-    for (_, net) in covering {
-        if let Some((first, last)) = net.ports {
+    for (_, ends) in covering {
+        if let Some((first, last)) = ends.ports {
             starts.insert(first);
             starts.extend(last.checked_add(1));
         }
     }
     let best = |port: u16, protocol: Protocol| {
-        let matching = covering.iter().filter(|(_, net)| net.matches_port(port, protocol));
+        let matching = covering.iter().filter(|(_, ends)| ends.matches(port, protocol));
         matching.max_by_key(|(rule, _)| rule.rank).map_or(none, |(rule, _)| {
             Decision::new(rule.verdict, rule.is_written(), Some(rule.id))
         })

@@ -1,9 +1,10 @@
 //! What the kernel answers, from the tables alone.
 
-use super::Lowered;
+use super::{AddressEntry, Lowered};
 use crate::action::{Action, Protocol};
-use crate::address::masked;
-use crate::judge::{Judgement, Lookup, judge};
+use crate::address::{Network, masked};
+use crate::host::HostName;
+use crate::judge::{Judgement, Lookup, Place, judge};
 use crate::policy::SectionDefaults;
 use crate::rule::{RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId};
@@ -42,12 +43,18 @@ impl Lowered {
             .iter()
             .filter(|entry| masked(address, entry.prefix_len) == entry.prefix)
             .max_by_key(|entry| entry.prefix_len);
+        self.by_port(entry, port, protocol)
+    }
+
+    fn by_port(&self, entry: Option<&AddressEntry>, port: u16, protocol: Protocol) -> Decision {
         let range = entry.and_then(|entry| entry.ranges.iter().rev().find(|range| range.from <= port));
-        range.map_or(self.defaults.net, |range| match protocol {
-            Protocol::Tcp => range.tcp,
-            Protocol::Udp => range.udp,
-            Protocol::Other => range.other,
-        })
+        range.map_or(self.defaults.net, |range| range.decision(protocol))
+    }
+
+    /// The decision on every address of a family, whatever rules say about some of them.
+    fn family(&self, family: &Network, port: u16, protocol: Protocol) -> Decision {
+        let of_family = |entry: &&AddressEntry| entry.prefix == family.prefix && entry.prefix_len == family.length;
+        self.by_port(self.addresses.iter().find(of_family), port, protocol)
     }
 }
 
@@ -62,6 +69,35 @@ impl Lookup for Lowered {
 
     fn address(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> Decision {
         self.address(address, port, protocol)
+    }
+
+    fn dns(&self) -> Option<Decision> {
+        self.hosts.as_ref().map(|hosts| hosts.dns)
+    }
+
+    fn name(&self, host: &HostName) -> Decision {
+        let hosts = self.hosts.as_ref();
+        hosts.map_or(Decision::NONE, |hosts| hosts.find(host).lookup)
+    }
+
+    /// The strongest of what is decided for the address and for the class of each name.
+    fn named(&self, names: &[HostName], place: Place<'_>, port: u16, protocol: Protocol) -> Decision {
+        let by_place = match place {
+            Place::Address(address) => self.address(address, port, protocol),
+            Place::Family(family) => self.family(family, port, protocol),
+        };
+        let classes = self.hosts.iter().flat_map(|hosts| {
+            let class = |name| hosts.classes.get(usize::from(hosts.find(name).class.0));
+            names.iter().filter_map(class)
+        });
+        let decisions = classes
+            .filter_map(|class| class.decide(port, protocol))
+            .chain([by_place]);
+        let rank = |decision: &Decision| {
+            let rule = decision.rule().and_then(|id| self.rules.get(id.index()));
+            rule.map(|rule| rule.rank)
+        };
+        decisions.max_by_key(rank).unwrap_or(self.defaults.net)
     }
 
     fn nameless(&self) -> (Decision, Decision) {

@@ -1,13 +1,17 @@
 //! The tables say what the rules say.
 
-use crate::generate::{random_actions, random_policy};
-use crate::{Decision, Environment, Limits, Lowered, Verdict, parse_policy};
+use crate::generate::{random_actions, random_policy, random_policy_with_hosts};
+use crate::{Action, Decision, Environment, Limits, Lowered, Rule, Verdict, parse_policy};
 use proptest::prelude::*;
 
 fn agree(seed: u64, actions: usize) {
-    let text = random_policy(seed);
+    agree_on(&random_policy(seed), seed, actions);
+    agree_on(&random_policy_with_hosts(seed), seed, actions);
+}
+
+fn agree_on(text: &str, seed: u64, actions: usize) {
     let policy =
-        parse_policy(&text, "random.yaml", &Environment::default()).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
+        parse_policy(text, "random.yaml", &Environment::default()).unwrap_or_else(|errors| panic!("{text}\n{errors}"));
     let lowered = policy
         .lower(&Limits::default())
         .unwrap_or_else(|error| panic!("{text}\n{error}: {}", error.reason));
@@ -56,8 +60,40 @@ fn random_actions_meet_every_verdict_by_rule_and_by_default_and_guarded_director
 }
 
 #[test]
+fn random_actions_meet_hosts_by_name_and_by_address_with_every_verdict() {
+    let mut seen = std::collections::BTreeMap::new();
+    for seed in 0..400 {
+        let policy = parse_policy(&random_policy_with_hosts(seed), "random.yaml", &Environment::default()).unwrap();
+        for action in random_actions(seed, &policy, 100) {
+            let kind = match action {
+                Action::ConnectHost { .. } => "host",
+                Action::ConnectBound { .. } => "bound",
+                Action::Lookup { .. } => "lookup",
+                _ => continue,
+            };
+            let judgement = policy.evaluate(&action);
+            let by_host = judgement
+                .rule
+                .and_then(|id| policy.rule(id))
+                .is_some_and(Rule::needs_resolver);
+            *seen.entry((kind, judgement.verdict, by_host)).or_insert(0) += 1;
+        }
+    }
+    for (kind, verdicts) in [
+        ("host", &[Verdict::Allow, Verdict::Ask, Verdict::Deny][..]),
+        ("bound", &[Verdict::Allow, Verdict::Ask, Verdict::Deny]),
+        ("lookup", &[Verdict::Allow, Verdict::Deny]),
+    ] {
+        for verdict in verdicts {
+            let times = seen.get(&(kind, *verdict, true)).copied().unwrap_or(0);
+            assert!(times >= 5, "{kind} {verdict}: {seen:?}");
+        }
+    }
+}
+
+#[test]
 fn a_wrong_table_is_noticed() {
-    let wrong: [fn(&mut Lowered); 5] = [
+    let wrong: [fn(&mut Lowered); 8] = [
         |lowered| {
             lowered
                 .path_decisions
@@ -74,10 +110,13 @@ fn a_wrong_table_is_noticed() {
         },
         |lowered| lowered.addresses.retain(|entry| entry.prefix_len != 128),
         |lowered| lowered.memfd = Decision::NONE,
+        |lowered| lowered.hosts.iter_mut().for_each(|hosts| hosts.below.clear()),
+        |lowered| lowered.hosts.iter_mut().for_each(|hosts| hosts.exact.clear()),
+        |lowered| lowered.rules.iter_mut().for_each(|rule| rule.rank = 0),
     ];
     for (number, spoil) in wrong.into_iter().enumerate() {
         let noticed = (0..30).any(|seed| {
-            let policy = parse_policy(&random_policy(seed), "random.yaml", &Environment::default()).unwrap();
+            let policy = parse_policy(&random_policy_with_hosts(seed), "random.yaml", &Environment::default()).unwrap();
             let mut lowered = policy.lower(&Limits::default()).unwrap();
             spoil(&mut lowered);
             random_actions(seed, &policy, 200)
@@ -102,6 +141,8 @@ proptest! {
         let printed = policy.to_yaml();
         let again = parse_policy(&printed, "printed.yaml", &Environment::default()).unwrap_or_else(|errors| panic!("{printed}\n{errors}"));
         prop_assert_eq!(again, policy);
+        let policy = parse_policy(&random_policy_with_hosts(seed), "random.yaml", &Environment::default()).unwrap();
+        prop_assert_eq!(parse_policy(&policy.to_yaml(), "printed.yaml", &Environment::default()), Ok(policy));
     }
 
     #[test]

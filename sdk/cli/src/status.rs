@@ -116,6 +116,12 @@ fn facts(status: &Status) -> String {
             "kernel",
             format!("{}, lsm={}", sensor.host.kernel_release, sensor.host.lsm.join(",")),
         ));
+        let names = if sensor.resolver {
+            "looked up"
+        } else {
+            "not looked up: no resolver (systemctl status aa-resolver)"
+        };
+        rows.push(("names", names.to_owned()));
         rows.push(("programs", format!("{} attached", sensor.programs.len())));
         let passed = sensor.self_test.iter().filter(|row| row.passed).count();
         rows.push((
@@ -221,6 +227,7 @@ audit:           12 records in /var/lib/aa-sensord/audit
 kernel records:  3 decisions, 4 activity
 lost:            nothing
 kernel:          6.12.1, lsm=capability,bpf
+names:           not looked up: no resolver (systemctl status aa-resolver)
 programs:        0 attached
 self-test:       0 of 0 probes passed
 ";

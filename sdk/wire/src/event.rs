@@ -3,7 +3,7 @@
 //! JSON, one object. Names of files, programs and sockets are bytes chosen by whoever is governed; they are written
 //! escaped ([`crate::text`]). Absent parts are left out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -218,6 +218,14 @@ pub enum Object {
         port: u16,
         /// `tcp`, `udp`, `sctp`, or the protocol's number.
         protocol: String,
+        /// The names whose lookup led the agent there.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        names: Vec<EscapedBytes>,
+    },
+    /// A host, by its name.
+    Host {
+        /// As it was looked up.
+        name: EscapedBytes,
     },
     /// A unix socket: a path, or an abstract name after `@`.
     Unix {
@@ -348,15 +356,18 @@ impl std::fmt::Display for Object {
         match self {
             Self::Path { path, .. } => path.fmt(f),
             Self::Address {
-                address: IpAddr::V6(address),
-                port,
-                protocol,
-            } => write!(f, "[{address}]:{port}/{protocol}"),
-            Self::Address {
                 address,
                 port,
                 protocol,
-            } => write!(f, "{address}:{port}/{protocol}"),
+                names,
+            } => {
+                write!(f, "{}/{protocol}", SocketAddr::new(*address, *port))?;
+                for (place, name) in names.iter().enumerate() {
+                    write!(f, "{}{name}", if place == 0 { " as " } else { ", " })?;
+                }
+                Ok(())
+            }
+            Self::Host { name } => name.fmt(f),
             Self::Unix { name } if name.is_empty() => f.write_str("unix:(unnamed)"),
             Self::Unix { name } => write!(f, "unix:{name}"),
             Self::Socket {

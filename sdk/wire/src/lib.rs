@@ -1,6 +1,7 @@
 //! What the processes of aa-sensord say to each other and to their users. Pure: no I/O, no async.
 //!
 //! * [`sensor`]: the typed protocol between `aa-sensord` (sensor) and `aa-gateway`, framed by [`frame`].
+//! * [`resolver`]: the typed protocol between the sensor and `aa-resolver`.
 //! * [`status`]: the state of the daemon as `aasm status` shows it.
 //! * [`event`]: the event everybody sees: in the audit log, in `aasm events`, in exports.
 //! * [`api`]: the JSON lines of the control socket.
@@ -12,6 +13,7 @@ pub mod event;
 pub mod frame;
 pub mod ids;
 pub mod problem;
+pub mod resolver;
 pub mod sensor;
 pub mod status;
 pub mod text;

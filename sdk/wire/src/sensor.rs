@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{BODY_LIMIT, Message, POLICY_BODY_LIMIT};
 use crate::ids::{AgentId, CgroupId, Generation, Pid, SessionId, Slot};
 use crate::problem::WireError;
+use crate::resolver::Looked;
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
@@ -175,6 +176,8 @@ impl std::fmt::Debug for Request {
 pub enum FromSensor {
     /// The first frame, with [`HELLO_DESCRIPTORS`] descriptors beside.
     Hello(Hello),
+    /// What became of a question to the resolver, to be recorded.
+    Looked(Looked),
     /// Read the policies again (the sensor got SIGHUP).
     Reload,
     /// End: write what is to be written and exit.
@@ -306,7 +309,7 @@ impl FromSensor {
                 result: Ok(Reply::Mapped),
                 ..
             } => 1,
-            Self::Reload | Self::Shutdown | Self::Response { .. } => 0,
+            Self::Looked(_) | Self::Reload | Self::Shutdown | Self::Response { .. } => 0,
         }
     }
 }

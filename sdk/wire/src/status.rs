@@ -23,6 +23,9 @@ pub struct SensorStatus {
     pub adopted: bool,
     /// How full the tables are.
     pub maps: Vec<MapFill>,
+    /// The resolver is there: names that policies list are looked up.
+    #[serde(default)]
+    pub resolver: bool,
 }
 
 /// Facts of the host.

@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostics, Report, Span};
 use crate::expect;
 use crate::names::Names;
 use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
-use crate::rule::{self, Rule};
+use crate::rule::{self, Rule, Section};
 use crate::syntax::{self, Entry, Node, Value};
 use crate::verdict::RuleId;
 use sha2::{Digest, Sha256};
@@ -162,6 +162,10 @@ impl Draft {
         self.rules.sort_by_key(|(rule, _)| (rule.section, rule.verdict));
         let (mut rules, spans): (Vec<Rule>, Vec<Span>) = self.rules.into_iter().unzip();
         rules.extend(rule::built_in(|section| self.sections.get(section).is_some()));
+        if rules.iter().any(Rule::needs_resolver) {
+            let unlisted = self.sections.decision(Section::Net).verdict();
+            rules.extend(rule::closed_by_names(unlisted));
+        }
         if rules.len() >= RuleId::LIMIT as usize {
             report.error(
                 Code::TooLarge,

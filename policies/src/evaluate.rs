@@ -22,9 +22,7 @@ impl Policy {
             .iter()
             .filter(|rule| matches(rule))
             .max_by_key(|rule| rule.rank);
-        best.map_or(default, |rule| {
-            Decision::new(rule.verdict, rule.is_written(), Some(rule.id))
-        })
+        best.map_or(default, |rule| rule.decision())
     }
 
     fn column(&self, column: Column, path: &[u8]) -> Decision {

@@ -51,6 +51,9 @@ impl Policy {
                 "nothing added: {verdict} is stronger than allow; remove or narrow `{}` in {}.{verdict}",
                 rule.text, rule.section
             )),
+            (_, None) if rule.is_some_and(|rule| rule.kind == RuleKind::Implied) => {
+                Some("nothing added: a policy that names hosts closes it".to_owned())
+            }
             (_, None) if judgement.reason.starts_with("a rule asks") => {
                 Some("nothing added: remove or narrow the rules below that directory".to_owned())
             }

@@ -262,6 +262,9 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
                 }
             }
             Some((section, text, _, RuleKind::BuiltIn)) => format!("`{text}` is built in for {section}"),
+            Some((_, text, _, RuleKind::Implied)) => {
+                format!("`{text}` is closed where a policy names hosts: lookups go through the resolver")
+            }
             None => format!("rule {id}"),
         };
     }

@@ -213,7 +213,7 @@ impl Sections {
         }
     }
 
-    fn decision(&self, section: Section) -> Decision {
+    pub(crate) fn decision(&self, section: Section) -> Decision {
         self.get(section).map_or(Decision::NONE, |present| {
             Decision::new(present.default.or(self.default).unwrap_or(Verdict::Deny), false, None)
         })

@@ -7,7 +7,7 @@ use crate::diagnostic::{Code, Complaint};
 use crate::glob::{PathPattern, is_anchored};
 use crate::host::{HostName, HostPattern, HostRule};
 use crate::syntax::count;
-use crate::verdict::{RuleId, Verdict};
+use crate::verdict::{Decision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::fmt;
@@ -50,8 +50,10 @@ impl fmt::Display for Section {
 pub enum RuleKind {
     /// It stands in the policy.
     Written,
-    /// It is what every program needs; weaker than any written rule, stronger than a default.
+    /// It comes with the language; weaker than any written rule, stronger than a default.
     BuiltIn,
+    /// It follows from rules that name hosts: a way round the resolver is closed. As strong as a written one.
+    Implied,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +151,11 @@ impl Rule {
         self.kind == RuleKind::Written
     }
 
+    /// Its decision on an action.
+    pub(crate) fn decision(&self) -> Decision {
+        Decision::new(self.verdict, self.kind != RuleKind::BuiltIn, Some(self.id))
+    }
+
     /// Longest literal prefix, then longer pattern.
     fn specificity(&self) -> (u32, u32) {
         match &self.pattern {
@@ -179,13 +186,20 @@ impl Rule {
     }
 }
 
-/// Numbers the rules and ranks them: written before built-in, deny > ask > allow, then the more specific, then the earlier.
+/// Numbers the rules and ranks them: written and implied before built-in, deny > ask > allow, then the more specific, then the earlier.
 pub(crate) fn rank(rules: &mut [Rule]) {
     for (number, rule) in rules.iter_mut().enumerate() {
         rule.id = RuleId(count(number));
     }
     let mut order: Vec<&mut Rule> = rules.iter_mut().collect();
-    order.sort_by_cached_key(|rule| (rule.is_written(), rule.verdict, rule.specificity(), Reverse(rule.id)));
+    order.sort_by_cached_key(|rule| {
+        (
+            rule.kind != RuleKind::BuiltIn,
+            rule.verdict,
+            rule.specificity(),
+            Reverse(rule.id),
+        )
+    });
     for (place, rule) in order.into_iter().enumerate() {
         rule.rank = count(place);
     }
@@ -309,6 +323,37 @@ const LIBRARIES: [&str; 7] = [
     "/usr/local/lib/**",
     "/usr/libexec/**",
 ];
+
+/// Sockets of services that look names up for others: nss-resolve, nscd, Avahi.
+const LOOKUP_SERVICES: [&str; 3] = [
+    "unix:/run/systemd/resolve/**",
+    "unix:/run/nscd/socket",
+    "unix:/run/avahi-daemon/socket",
+];
+/// DNS over TLS and QUIC (RFC 7858, RFC 9250).
+const ENCRYPTED_LOOKUPS: [&str; 2] = ["0.0.0.0/0:853", "[::]/0:853"];
+
+/// What a policy that names hosts closes besides: ways to look names up that do not go through the resolver. A name server may still
+/// be listed, by its address or name and port 853. `unlisted` is what becomes of addresses that no rule names.
+pub(crate) fn closed_by_names(unlisted: Verdict) -> Vec<Rule> {
+    let implied = LOOKUP_SERVICES.iter().map(|text| (RuleKind::Implied, text));
+    let built_in = ENCRYPTED_LOOKUPS.iter().map(|text| (RuleKind::BuiltIn, text));
+    let built_in = built_in.filter(|_| unlisted < Verdict::Deny);
+    let rules = implied.chain(built_in).filter_map(|(kind, text)| {
+        let pattern = parse_pattern(Section::Net, Verdict::Deny, text).ok()?;
+        Some(Rule {
+            id: RuleId(0),
+            section: Section::Net,
+            verdict: Verdict::Deny,
+            kind,
+            text: (*text).to_owned(),
+            line: 0,
+            pattern,
+            rank: 0,
+        })
+    });
+    rules.collect()
+}
 
 /// What every program needs, for the sections that are present.
 pub(crate) fn built_in(present: impl Fn(Section) -> bool) -> Vec<Rule> {

@@ -129,9 +129,9 @@ pub(super) fn ranges(covering: &[(&Rule, Ends)], none: Decision) -> Vec<PortRang
     }
     let best = |port: u16, protocol: Protocol| {
         let matching = covering.iter().filter(|(_, ends)| ends.matches(port, protocol));
-        matching.max_by_key(|(rule, _)| rule.rank).map_or(none, |(rule, _)| {
-            Decision::new(rule.verdict, rule.is_written(), Some(rule.id))
-        })
+        matching
+            .max_by_key(|(rule, _)| rule.rank)
+            .map_or(none, |(rule, _)| rule.decision())
     };
     let mut ranges: Vec<PortRange> = starts
         .into_iter()

@@ -8,7 +8,7 @@ use crate::glob::{ByteSet, PathPattern, Piece, is_anchored};
 use crate::policy::Policy;
 use crate::rule::Column;
 use crate::syntax::count;
-use crate::verdict::{Decision, PathDecision, RuleId};
+use crate::verdict::{PathDecision, RuleId};
 use std::collections::HashMap;
 
 /// Makes the automaton and what its accept values mean.
@@ -48,9 +48,7 @@ fn decide(policy: &Policy, tags: &[u32]) -> PathDecision {
         matching
             .filter(|rule| rule.column(column).is_some())
             .max_by_key(|rule| rule.rank)
-            .map_or(defaults.column(column), |rule| {
-                Decision::new(rule.verdict, rule.is_written(), Some(rule.id))
-            })
+            .map_or(defaults.column(column), |rule| rule.decision())
     };
     PathDecision {
         read: best(Column::Read),

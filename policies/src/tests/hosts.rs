@@ -191,6 +191,34 @@ fn a_connection_to_a_host_is_explained_with_what_would_allow_it() {
 }
 
 #[test]
+fn ways_round_the_resolver_are_closed_where_hosts_are_named() {
+    let verdict = |net: &str, action: &str| {
+        let policy = policy(net);
+        let action = crate::parse_action(action, &policy, &Environment::default()).unwrap();
+        let judgement = policy.evaluate(&action);
+        assert_eq!(
+            policy.lower(&Limits::default()).unwrap().evaluate(&action),
+            judgement,
+            "{action}"
+        );
+        judgement.verdict
+    };
+    let resolve = "unix /run/systemd/resolve/io.systemd.Resolve";
+    assert_eq!(verdict("{allow: [\"unix:/run/**\"]}", resolve), Verdict::Allow);
+    let named = "{allow: [a.example, \"unix:/run/**\"]}";
+    assert_eq!(verdict(named, resolve), Verdict::Deny);
+    assert_eq!(verdict(named, "unix /run/nscd/socket"), Verdict::Deny);
+    assert_eq!(verdict(named, "unix /run/other"), Verdict::Allow);
+    let open = "{default: allow, allow: [\"dns.example:853\", \"192.0.2.1:853\"], deny: [b.example]}";
+    assert_eq!(verdict(open, "connect 9.9.9.9:853"), Verdict::Deny);
+    assert_eq!(verdict(open, "connect [2620:fe::fe]:853"), Verdict::Deny);
+    assert_eq!(verdict(open, "connect 9.9.9.9:443"), Verdict::Allow);
+    assert_eq!(verdict(open, "connect 192.0.2.1:853"), Verdict::Allow);
+    assert_eq!(verdict(open, "connect 9.9.9.9:853 as dns.example"), Verdict::Allow);
+    assert_eq!(verdict(open, "connect 9.9.9.9:853 as c.example"), Verdict::Deny);
+}
+
+#[test]
 fn dns_without_a_host_and_a_host_that_others_decide_are_warned_about() {
     let dead = |net: &str| -> Vec<String> {
         let policy = policy(net);

@@ -22,7 +22,7 @@ impl Policy {
             .iter()
             .filter(|rule| matches(rule))
             .max_by_key(|rule| rule.rank);
-        best.map_or(default, |rule| rule.decision())
+        best.map_or(default, Rule::decision)
     }
 
     fn column(&self, column: Column, path: &[u8]) -> Decision {

@@ -243,6 +243,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Whether it names hosts or `dns`: then lookups go through the resolver.
+    pub fn names_hosts(&self) -> bool {
+        self.rules.iter().any(Rule::needs_resolver)
+    }
+
     /// The name records cite, with the version.
     pub fn name(&self) -> &str {
         &self.name

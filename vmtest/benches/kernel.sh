@@ -12,7 +12,7 @@ echo $$ >/sys/fs/cgroup/aa-bench/cgroup.procs
 config=/etc/aa-sensord/config.toml
 
 say() { while read -r line; do echo "figure $1 $line"; done; }
-pids() { pidof aa-sensord aa-gateway; }
+pids() { pidof aa-sensord aa-gateway aa-resolver; }
 
 # Each configuration opens files nobody has opened before.
 fresh() { sync; $measure prepare "$1"; }
@@ -49,7 +49,8 @@ ran() { cat /proc/"$(pidof "$1")"/task/*/schedstat | awk '{sum += $1} END {print
 start() { AA_START=1 start_daemon; [ "$AA_DAEMON" = running ] || { cat "$DAEMON_LOG" >&2; exit 1; }; }
 
 stop() {
-    kill "$(pidof aa-sensord)"
+    # shellcheck disable=SC2046 # two of them
+    kill $(pidof aa-sensord aa-resolver)
     while pids >/dev/null; do sleep 0.1; done
 }
 
@@ -138,11 +139,12 @@ rm -r $pins
 start
 started
 sleep 2
-before=$(ran aa-sensord) before_gateway=$(ran aa-gateway)
+processes="aa-sensord aa-gateway aa-resolver"
+declare -A before
+for process in $processes; do before[$process]=$(ran $process); done
 sleep 20
-echo "figure idle sensord $((($(ran aa-sensord) - before) / 20)) 0"
-echo "figure idle gateway $((($(ran aa-gateway) - before_gateway) / 20)) 0"
-for process in aa-sensord aa-gateway; do
+for process in $processes; do
+    echo "figure idle $process $((($(ran $process) - before[$process]) / 20)) 0"
     awk -v name=$process '/^Rss:/ {rss = $2} /^Pss:/ {pss = $2} END {print "figure memory", name, rss, pss}' /proc/"$(pidof $process)"/smaps_rollup
 done
 

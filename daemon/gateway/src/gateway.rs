@@ -10,6 +10,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use aa_audit::{AuditError, AuditLog, Durability};
@@ -50,7 +51,7 @@ pub(crate) struct Gateway {
     pub(crate) agents: RefCell<BTreeMap<AgentId, SavedAgent>>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) approvals: RefCell<Approvals>,
-    pub(crate) lookups: RefCell<Lookups>,
+    pub(crate) lookups: Rc<RefCell<Lookups>>,
     /// Something new is asked.
     pub(crate) asked: Notify,
     pub(crate) stacks: Stacks,
@@ -76,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) backlog: Backlog,
     pub(crate) stacks: Stacks,
     pub(crate) saved: BTreeMap<u32, SavedAgent>,
+    pub(crate) lookups: Rc<RefCell<Lookups>>,
     pub(crate) rings_in_log: RingsInLog,
 }
 
@@ -102,7 +104,7 @@ impl Gateway {
             ),
             sessions: RefCell::default(),
             approvals: RefCell::default(),
-            lookups: RefCell::default(),
+            lookups: parts.lookups,
             asked: Notify::new(),
             stacks: parts.stacks,
             followers: broadcast::channel(FOLLOWER_LAG).0,

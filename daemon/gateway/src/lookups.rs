@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use aa_bpf::abi;
+use aa_bpf::record::Record;
 use aa_policy::{Action, HostName, RuleId};
 use aa_wire::event::{AgentRef, Effect, Kind, Object, Reason, Verdict};
 use aa_wire::resolver::Looked;
-use aa_wire::{AgentId, EscapedBytes, Event, SessionId, Timestamp};
+use aa_wire::sensor::Request;
+use aa_wire::{AgentId, EscapedBytes, Event, Generation, SessionId, Timestamp};
 
 use crate::describe::{name_or_number, policy_ref, rule_ref};
 use crate::gateway::Gateway;
@@ -24,14 +26,14 @@ pub(crate) struct Lookups {
 }
 
 impl Lookups {
-    fn note(&mut self, looked: &Looked) {
-        if self.names.len() + looked.addresses.len() > ADDRESSES {
+    pub(crate) fn note(&mut self, agent: AgentId, name: &EscapedBytes, addresses: &[IpAddr]) {
+        if self.names.len() + addresses.len() > ADDRESSES {
             self.names.clear();
         }
-        for address in &looked.addresses {
-            let names = self.names.entry((looked.agent, *address)).or_default();
-            names.retain(|name| *name != looked.name);
-            names.push(looked.name.clone());
+        for address in addresses {
+            let names = self.names.entry((agent, *address)).or_default();
+            names.retain(|other| other != name);
+            names.push(name.clone());
             if names.len() > NAMES {
                 names.remove(0);
             }
@@ -49,9 +51,29 @@ impl Lookups {
 }
 
 impl Gateway {
-    /// Records a lookup and remembers where it led.
+    /// The names that led to a record's address. `heard`: the sensor was asked already, and so all is known that it said
+    /// before the record was made.
+    pub(crate) async fn names_of(&self, record: &Record, heard: &mut bool) -> Vec<EscapedBytes> {
+        let known = || self.lookups.borrow().names(AgentId(record.agent), record.address);
+        let goes_out = [abi::AA_ACTION_CONNECT, abi::AA_ACTION_SEND].contains(&record.action.into());
+        let by_names = || {
+            let book = self.book.borrow();
+            let load = book.load(Generation(record.generation));
+            load.is_some_and(|load| load.policy.names_hosts())
+        };
+        let names = known();
+        if *heard || !names.is_empty() || !goes_out || !by_names() {
+            return names;
+        }
+        *heard = true;
+        if let Err(problem) = self.sensor.request(Request::Losses).await {
+            tracing::debug!(%problem, "a connection is told without the name it was made by");
+        }
+        known()
+    }
+
+    /// Records what became of a question.
     pub(crate) fn record_lookup(&self, looked: &Looked) {
-        self.lookups.borrow_mut().note(looked);
         let answered = !looked.addresses.is_empty();
         let (effect, verdict) = match (&looked.refused, answered) {
             (None, _) => (Effect::Allowed, Verdict::Allow),
@@ -95,27 +117,21 @@ impl Gateway {
 
 #[cfg(test)]
 mod tests {
-    use aa_wire::Generation;
-
     use super::*;
 
     #[test]
     fn an_address_is_known_by_the_latest_names_of_the_agent_alone() {
         let mut lookups = Lookups::default();
-        let looked = |agent, name: &str| Looked {
-            agent: AgentId(agent),
-            generation: Generation(1),
-            name: EscapedBytes::from_bytes(name.as_bytes()),
-            rule: None,
-            addresses: vec!["192.0.2.1".parse().unwrap()],
-            refused: None,
+        let mut note = |agent, name: &str| {
+            let addresses = ["192.0.2.1".parse().unwrap()];
+            lookups.note(AgentId(agent), &EscapedBytes::from_bytes(name.as_bytes()), &addresses);
         };
         for number in 0..NAMES {
-            lookups.note(&looked(1, &format!("{number}.example")));
+            note(1, &format!("{number}.example"));
         }
-        lookups.note(&looked(1, "0.example"));
-        lookups.note(&looked(1, "new.example"));
-        lookups.note(&looked(2, "other.example"));
+        note(1, "0.example");
+        note(1, "new.example");
+        note(2, "other.example");
         let names = lookups.names(AgentId(1), "192.0.2.1".parse().unwrap());
         let names: Vec<&str> = names.iter().map(EscapedBytes::as_str).collect();
         assert_eq!(names.len(), NAMES);

@@ -29,6 +29,7 @@ mod stacks;
 mod state;
 mod status;
 
+use std::cell::RefCell;
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -47,6 +48,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::gateway::{Gateway, Parts};
 use crate::holes::Holes;
+use crate::lookups::Lookups;
 use crate::sensor_link::{Greeted, Order};
 use crate::settings::{Flags, Settings};
 use crate::state::{RingsInLog, StateFile};
@@ -104,9 +106,13 @@ fn live(flags: Flags) -> Result<()> {
     LocalSet::new().block_on(&runtime, async move {
         let (sensor, reader) = sensor_link::connect(socket, inbox)?;
         let (orders, order) = mpsc::unbounded_channel();
-        let link = spawn_local(reader.run(move |order| {
+        let lookups = Rc::new(RefCell::new(Lookups::default()));
+        let named = Rc::clone(&lookups);
+        let link = spawn_local(reader.run(move |order| match order {
+            // At once: whoever hears an answer of the sensor knows what it said before.
+            Order::Named(told) => named.borrow_mut().note(told.agent, &told.name, &told.addresses),
             // The receiver lives as long as the gateway runs.
-            let _ = orders.send(order);
+            order => drop(orders.send(order)),
         }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
@@ -123,6 +129,7 @@ fn live(flags: Flags) -> Result<()> {
             backlog,
             stacks,
             saved: agents,
+            lookups,
             rings_in_log,
         };
         let (gateway, recorded) = Gateway::new(parts);
@@ -191,6 +198,8 @@ async fn run(
             Some(order) = order.recv() => match order {
                 Order::Reload => gateway.reload().await,
                 Order::Looked(looked) => gateway.record_lookup(&looked),
+                // Taken when it came.
+                Order::Named(_) => {}
                 Order::Shutdown => break ("the sensor says shutdown", Ok(())),
             },
             _ = terminate.recv() => break ("SIGTERM", Ok(())),

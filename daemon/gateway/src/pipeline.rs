@@ -85,6 +85,7 @@ impl Gateway {
     async fn record_all(self: &Rc<Self>, records: Vec<Record>, holes: &mut Holes) -> Result<(), RecvError> {
         let (mut synced, mut written, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         let now = Instant::now();
+        let mut heard = false;
         for record in records {
             if !holes.note(ring(record.ring), record.cpu, record.sequence, now) {
                 continue;
@@ -95,7 +96,7 @@ impl Gateway {
             } else {
                 &mut written
             };
-            let names = self.lookups.borrow().names(AgentId(record.agent), record.address);
+            let names = self.names_of(&record, &mut heard).await;
             notes.extend(Note::of(&record, &names));
             events.push(self.describe(&record, names));
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use aa_wire::WireError;
 use aa_wire::frame::{Decoder, FrameError, encode};
-use aa_wire::resolver::Looked;
+use aa_wire::resolver::{Looked, Named};
 use aa_wire::sensor::{FromSensor, HELLO_DESCRIPTORS, Hello, PROTOCOL_VERSION, Reply, Request, ToSensor};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use tokio::io::Interest;
@@ -160,6 +160,7 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     Looked(Box<Looked>),
+    Named(Box<Named>),
     Reload,
     Shutdown,
 }
@@ -284,6 +285,7 @@ impl Reader {
                 }
             }
             FromSensor::Looked(looked) => order(Order::Looked(Box::new(looked))),
+            FromSensor::Named(named) => order(Order::Named(Box::new(named))),
             FromSensor::Reload => order(Order::Reload),
             FromSensor::Shutdown => order(Order::Shutdown),
             FromSensor::Hello(_) => return Err(LinkError::NoHello),

@@ -330,21 +330,22 @@ impl Server<'_> {
                 Source::Gateway => self.answer(sensor),
             }
         }
-        self.hand_on_lookups(sensor);
+        self.hand_on_news(sensor);
         Ok(woken)
     }
 
-    /// What became of questions, to the gateway for the record; it waits for one that is up.
-    fn hand_on_lookups(&mut self, sensor: &mut Sensor) {
-        let mut looked = sensor.resolver.take_looked().into_iter();
+    /// What the gateway is to hear of names; it waits for one that is up. Then the resolver has its answers.
+    fn hand_on_news(&mut self, sensor: &mut Sensor) {
+        let mut news = sensor.resolver.take_news().into_iter();
         while let Some(link) = self.link.as_mut().filter(|link| link.heard) {
-            let Some(one) = looked.next() else { return };
-            if let Err(error) = link.send(&FromSensor::Looked(one.clone()), &[]) {
-                sensor.resolver.keep_looked([one].into_iter());
+            let Some(one) = news.next() else { break };
+            if let Err(error) = link.send(&one, &[]) {
+                sensor.resolver.keep_news([one].into_iter());
                 self.drop_gateway(&error.to_string());
             }
         }
-        sensor.resolver.keep_looked(looked);
+        sensor.resolver.keep_news(news);
+        sensor.answer_resolver();
     }
 
     /// How long there is nothing to do if nobody asks.

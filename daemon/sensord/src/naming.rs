@@ -17,8 +17,9 @@ use aa_bpf::names::{Class, NameError, Place};
 use aa_policy::HostTable;
 use aa_wire::frame::{self, Decoder, FrameError};
 use aa_wire::resolver::{
-    ADDRESS_LIMIT, Bind, FromResolver, Hello, Looked, PROTOCOL_VERSION, SOCKET_NAME, TTL_LIMIT, ToResolver,
+    ADDRESS_LIMIT, Bind, FromResolver, Hello, Named, PROTOCOL_VERSION, SOCKET_NAME, TTL_LIMIT, ToResolver,
 };
+use aa_wire::sensor::FromSensor;
 use aa_wire::{AgentId, Generation, Slot};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -33,8 +34,8 @@ const ACCOUNT: &str = "aa-resolver";
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a policy waits for the resolver to bind again what names led to.
 const TAKING_TIME: Duration = Duration::from_secs(1);
-/// What became of questions waits for a gateway, this many at most.
-const LOOKED_LIMIT: usize = 4096;
+/// What the gateway is to hear waits for one, this much at most.
+const NEWS_LIMIT: usize = 4096;
 
 /// What a policy in force says of hosts.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -86,9 +87,12 @@ pub(crate) struct Resolver {
     ready: bool,
     /// A policy about to take force: its slot, generation and number of classes. The resolver may bind under it already.
     coming: Option<(u32, u32, usize)>,
-    looked: VecDeque<Looked>,
-    /// What became of questions and was not handed on for want of room.
+    /// For the gateway.
+    news: VecDeque<FromSensor>,
+    /// What of it was not handed on for want of room.
     pub(crate) untold: u64,
+    /// What the resolver is told once the gateway was.
+    bound: Vec<ToResolver>,
 }
 
 impl Resolver {
@@ -115,8 +119,9 @@ impl Resolver {
             link: None,
             ready: false,
             coming: None,
-            looked: VecDeque::new(),
+            news: VecDeque::new(),
             untold: 0,
+            bound: Vec::new(),
         })
     }
 
@@ -132,16 +137,16 @@ impl Resolver {
         self.ready
     }
 
-    /// What became of questions since the last call.
-    pub(crate) fn take_looked(&mut self) -> VecDeque<Looked> {
-        std::mem::take(&mut self.looked)
+    /// What the gateway is to be told since the last call.
+    pub(crate) fn take_news(&mut self) -> VecDeque<FromSensor> {
+        std::mem::take(&mut self.news)
     }
 
     /// Puts back what could not be handed on.
-    pub(crate) fn keep_looked(&mut self, looked: impl Iterator<Item = Looked>) {
-        for one in looked {
-            if self.looked.len() < LOOKED_LIMIT {
-                self.looked.push_back(one);
+    pub(crate) fn keep_news(&mut self, news: impl Iterator<Item = FromSensor>) {
+        for one in news {
+            if self.news.len() < NEWS_LIMIT {
+                self.news.push_back(one);
             } else {
                 self.untold += 1;
             }
@@ -262,6 +267,7 @@ impl Sensor {
             return;
         }
         self.resolver.ready = false;
+        self.resolver.bound.clear();
         tracing::warn!(why, "the resolver is gone; lookups are refused until one is back");
         if let Err(error) = self.names.set_resolver(Place::default()) {
             tracing::error!(%error, "lookups are still sent to where the resolver was");
@@ -334,22 +340,40 @@ impl Sensor {
         for message in messages {
             match message {
                 FromResolver::Ready { port4, port6, network } => self.use_resolver(Place { port4, port6, network }),
-                FromResolver::Bind(bind) => {
-                    let bound = self.bind_names(&bind);
-                    if let Err(error) = &bound {
-                        tracing::warn!(agent = %bind.agent, %error, "an answer is withheld");
-                    }
-                    self.tell_resolver(&ToResolver::Bound {
-                        id: bind.id,
-                        bound: bound.is_ok(),
-                    });
-                }
-                FromResolver::Looked(looked) => self.resolver.keep_looked([looked].into_iter()),
+                FromResolver::Bind(bind) => self.answer_bind(bind),
+                FromResolver::Looked(looked) => self.resolver.keep_news([FromSensor::Looked(looked)].into_iter()),
                 FromResolver::PolicyTaken { slot, generation } => {
                     let coming = |(one, other, _): &(u32, u32, usize)| (*one, *other) == (slot.0, generation.0);
                     self.resolver.coming.take_if(|policy| coming(policy));
                 }
             }
+        }
+    }
+
+    /// Binds now; the resolver hears of it after the gateway has heard what was bound.
+    fn answer_bind(&mut self, bind: Bind) {
+        let done = self.bind_names(&bind);
+        if let Err(error) = &done {
+            tracing::warn!(agent = %bind.agent, %error, "an answer is withheld");
+        }
+        self.resolver.bound.push(ToResolver::Bound {
+            id: bind.id,
+            bound: done.is_ok(),
+        });
+        if done.is_ok() {
+            let named = Named {
+                agent: bind.agent,
+                name: bind.name,
+                addresses: bind.addresses,
+            };
+            self.resolver.keep_news([FromSensor::Named(named)].into_iter());
+        }
+    }
+
+    /// Answers what was bound. Call when the gateway was told.
+    pub(crate) fn answer_resolver(&mut self) {
+        for message in std::mem::take(&mut self.resolver.bound) {
+            self.tell_resolver(&message);
         }
     }
 

@@ -6,7 +6,7 @@ use super::nfa::{Nfa, Step};
 use super::{Limits, LowerError};
 use crate::glob::{ByteSet, PathPattern, Piece, is_anchored};
 use crate::policy::Policy;
-use crate::rule::Column;
+use crate::rule::{Column, Rule};
 use crate::syntax::count;
 use crate::verdict::{PathDecision, RuleId};
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ fn decide(policy: &Policy, tags: &[u32]) -> PathDecision {
         matching
             .filter(|rule| rule.column(column).is_some())
             .max_by_key(|rule| rule.rank)
-            .map_or(defaults.column(column), |rule| rule.decision())
+            .map_or(defaults.column(column), Rule::decision)
     };
     PathDecision {
         read: best(Column::Read),

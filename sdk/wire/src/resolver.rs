@@ -127,10 +127,23 @@ pub struct Bind {
     pub generation: Generation,
     /// `aa_policy::HostClassId`.
     pub class: u16,
+    /// The name that leads there, for records.
+    pub name: EscapedBytes,
     /// In canonical form: IPv4 as such. At most [`ADDRESS_LIMIT`].
     pub addresses: Vec<IpAddr>,
     /// For how long, at most [`TTL_LIMIT`].
     pub ttl_s: u32,
+}
+
+/// A name that leads an agent to addresses, from now on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Whom.
+    pub agent: AgentId,
+    /// What it looked up.
+    pub name: EscapedBytes,
+    /// Where it leads.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// What became of a question.

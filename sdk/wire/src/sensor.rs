@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{BODY_LIMIT, Message, POLICY_BODY_LIMIT};
 use crate::ids::{AgentId, CgroupId, Generation, Pid, SessionId, Slot};
 use crate::problem::WireError;
-use crate::resolver::Looked;
+use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
@@ -178,6 +178,9 @@ pub enum FromSensor {
     Hello(Hello),
     /// What became of a question to the resolver, to be recorded.
     Looked(Looked),
+    /// A name leads somewhere, said before the agent learns it: whoever has an answer to a request of after the agent's
+    /// connection has heard of this before.
+    Named(Named),
     /// Read the policies again (the sensor got SIGHUP).
     Reload,
     /// End: write what is to be written and exit.
@@ -309,7 +312,7 @@ impl FromSensor {
                 result: Ok(Reply::Mapped),
                 ..
             } => 1,
-            Self::Looked(_) | Self::Reload | Self::Shutdown | Self::Response { .. } => 0,
+            Self::Looked(_) | Self::Named(_) | Self::Reload | Self::Shutdown | Self::Response { .. } => 0,
         }
     }
 }

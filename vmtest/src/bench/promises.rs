@@ -175,10 +175,11 @@ fn holding(counted: &Figures, timed: &Figures) -> Vec<Line> {
 
 /// F1.
 fn footprint(counted: &Figures, timed: &Figures) -> Vec<Line> {
-    let memory = ["aa-sensord", "aa-gateway"].map(|process| counted.median("memory", process));
+    const PROCESSES: [&str; 3] = ["aa-sensord", "aa-gateway", "aa-resolver"];
+    let memory = PROCESSES.map(|process| counted.median("memory", process));
     let resident = memory.iter().copied().sum::<Option<f64>>().map(|kib| kib / 1024.0);
-    let mut lines = vec![line("F1", "resident, both processes", Some(80.0), resident, "MiB")];
-    for process in ["sensord", "gateway"] {
+    let mut lines = vec![line("F1", "resident, all processes", Some(80.0), resident, "MiB")];
+    for process in PROCESSES {
         let share = counted.median("idle", process).map(|ns| ns / 1e9 * 100.0);
         let what = format!("idle {process}, at 1 instruction/ns");
         lines.push(line("F1", what, Some(0.1), share, "% of a core"));

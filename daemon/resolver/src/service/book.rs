@@ -272,6 +272,7 @@ impl Book {
             agent,
             generation: asker.generation,
             class: asker.hosts.find(&live.name).class.0,
+            name: EscapedBytes::from(live.name.as_str()),
             addresses: live.addresses.clone(),
             ttl_s: u32::try_from(seconds).unwrap_or(TTL_LIMIT).min(TTL_LIMIT),
         };

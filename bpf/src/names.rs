@@ -105,26 +105,7 @@ impl Names {
         let expires_ns = now.saturating_add(u64::try_from(lasts.as_nanos()).unwrap_or(u64::MAX));
         let key = key(agent, address);
         let mut binding = self.binding(key.as_bytes())?;
-        let same =
-            |bound: &&mut abi::aa_bound| bound.generation == class.generation && bound.class == u32::from(class.number);
-        let free = |bound: &&mut abi::aa_bound| bound.generation == 0 || bound.expires_ns <= now;
-        if let Some(bound) = binding.bound.iter_mut().find(same) {
-            // A shorter answer does not end what a longer one gave.
-            bound.expires_ns = bound.expires_ns.max(expires_ns);
-        } else {
-            let older = |bound: &&mut abi::aa_bound| bound.generation < class.generation;
-            let found = binding.bound.iter_mut().find(free);
-            let found = match found {
-                Some(bound) => Some(bound),
-                // What was bound under a policy before this one does not count any more.
-                None => binding.bound.iter_mut().find(older),
-            };
-            *found.ok_or(NameError::ManyNames)? = abi::aa_bound {
-                class: class.number.into(),
-                generation: class.generation,
-                expires_ns,
-            };
-        }
+        add(&mut binding.bound, class, expires_ns, now)?;
         let written = self.bindings.update(key.as_bytes(), binding.as_bytes(), MapFlags::ANY);
         written.map_err(failed("name_bindings"))
     }
@@ -158,6 +139,26 @@ impl Names {
     }
 }
 
+/// Writes a class into its own place, a free one, or that of the oldest generation before its own: the one just before may be in
+/// force still.
+fn add(bound: &mut [abi::aa_bound], class: Class, expires_ns: u64, now: u64) -> Result<(), NameError> {
+    let same = |one: &&mut abi::aa_bound| one.generation == class.generation && one.class == u32::from(class.number);
+    if let Some(one) = bound.iter_mut().find(same) {
+        // A shorter answer does not end what a longer one gave.
+        one.expires_ns = one.expires_ns.max(expires_ns);
+        return Ok(());
+    }
+    let rank = |one: &abi::aa_bound| if one.expires_ns <= now { 0 } else { one.generation };
+    let oldest = bound.iter_mut().min_by_key(|one| rank(one));
+    let place = oldest.filter(|one| rank(one) < class.generation);
+    *place.ok_or(NameError::ManyNames)? = abi::aa_bound {
+        class: class.number.into(),
+        generation: class.generation,
+        expires_ns,
+    };
+    Ok(())
+}
+
 fn key(agent: u32, address: IpAddr) -> abi::aa_binding_key {
     let octets = match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
@@ -175,6 +176,38 @@ fn key(agent: u32, address: IpAddr) -> abi::aa_binding_key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_there_is_no_room_the_oldest_generation_goes_and_never_one_of_now() {
+        let mut bound = [abi::aa_bound::new_zeroed(); 3];
+        let mut add = |number, generation| {
+            let added = super::add(&mut bound, Class { number, generation }, 100, 10);
+            (added.is_ok(), bound.map(|one| one.generation))
+        };
+        for generation in 1..=3 {
+            add(1, generation);
+        }
+        assert_eq!(add(1, 4), (true, [4, 2, 3]));
+        assert_eq!(add(1, 5), (true, [4, 5, 3]));
+        assert_eq!(add(1, 6), (true, [4, 5, 6]));
+        assert_eq!(add(2, 6), (true, [6, 5, 6]));
+        assert_eq!(add(3, 6), (true, [6, 6, 6]));
+        assert_eq!(add(4, 6), (false, [6, 6, 6]));
+        assert_eq!(add(3, 6), (true, [6, 6, 6]), "it is there already");
+    }
+
+    #[test]
+    fn what_expired_makes_room_and_a_shorter_answer_shortens_nothing() {
+        let class = |number| Class { number, generation: 7 };
+        let mut bound = [abi::aa_bound::new_zeroed(); 2];
+        add(&mut bound, class(1), 50, 10).unwrap();
+        add(&mut bound, class(2), 90, 10).unwrap();
+        add(&mut bound, class(2), 60, 10).unwrap();
+        assert_eq!(bound[1].expires_ns, 90);
+        assert!(add(&mut bound, class(3), 90, 49).is_err());
+        add(&mut bound, class(3), 90, 50).unwrap();
+        assert_eq!((bound[0].class, bound[1].class), (3, 2));
+    }
 
     #[test]
     fn an_address_is_keyed_as_the_kernel_writes_it() {

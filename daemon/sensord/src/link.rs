@@ -76,21 +76,7 @@ impl Link {
     /// Sends a message, the descriptors with its first bytes.
     pub(crate) fn send(&mut self, message: &FromSensor, descriptors: &[BorrowedFd<'_>]) -> Result<(), LinkError> {
         let bytes = frame::encode(message)?;
-        let mut rest = bytes.as_slice();
-        if !descriptors.is_empty() {
-            let raw: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-            let sent = sendmsg::<()>(
-                self.socket.as_raw_fd(),
-                &[IoSlice::new(rest)],
-                &[ControlMessage::ScmRights(&raw)],
-                MsgFlags::MSG_NOSIGNAL,
-                None,
-            )
-            .map_err(io::Error::from)?;
-            rest = rest.get(sent..).unwrap_or_default();
-        }
-        self.socket.write_all(rest)?;
-        Ok(())
+        Ok(send_all(&mut self.socket, &bytes, descriptors)?)
     }
 
     /// Reads what has come; call when the socket is readable.
@@ -140,6 +126,23 @@ impl Link {
             tracing::warn!(%error, "the gateway could not be killed");
         }
     }
+}
+
+/// Writes a frame, the descriptors with its first bytes.
+pub(crate) fn send_all(socket: &mut UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut rest = bytes;
+    if !descriptors.is_empty() {
+        let raw: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        let sent = sendmsg::<()>(
+            socket.as_raw_fd(),
+            &[IoSlice::new(rest)],
+            &[ControlMessage::ScmRights(&raw)],
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        )?;
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    socket.write_all(rest)
 }
 
 impl AsFd for Link {

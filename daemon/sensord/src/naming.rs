@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, Permissions};
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -22,10 +22,10 @@ use aa_wire::resolver::{
 use aa_wire::sensor::FromSensor;
 use aa_wire::{AgentId, Generation, Slot};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 
+use crate::link::send_all;
 use crate::sensor::Sensor;
 
 /// The resolver's account; nobody else may be it.
@@ -177,21 +177,7 @@ impl Resolver {
     fn send(&mut self, message: &ToResolver, descriptors: &[BorrowedFd<'_>]) -> Result<(), LinkError> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let bytes = frame::encode(message)?;
-        let mut rest = bytes.as_slice();
-        if !descriptors.is_empty() {
-            let raw: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-            let sent = sendmsg::<()>(
-                link.socket.as_raw_fd(),
-                &[IoSlice::new(rest)],
-                &[ControlMessage::ScmRights(&raw)],
-                MsgFlags::MSG_NOSIGNAL,
-                None,
-            )
-            .map_err(io::Error::from)?;
-            rest = rest.get(sent..).unwrap_or_default();
-        }
-        link.socket.write_all(rest)?;
-        Ok(())
+        Ok(send_all(&mut link.socket, &bytes, descriptors)?)
     }
 
     /// Waits so long for it to say something.

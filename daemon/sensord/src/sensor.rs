@@ -474,6 +474,10 @@ impl Sensor {
                 cause: (*name).to_owned(),
                 count,
             })
+            .chain([LossCount {
+                cause: "lookups-untold".to_owned(),
+                count: self.resolver.untold,
+            }])
             .collect())
     }
 

@@ -59,6 +59,8 @@ pub(crate) enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Hide secrets and personal data in what is piped through; needs no daemon
+    Redact(crate::redact::RedactArgs),
     /// Become governed, then the program; `run` starts this
     #[command(name = "__exec", hide = true)]
     Exec(ExecArgs),

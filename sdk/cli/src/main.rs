@@ -8,6 +8,7 @@ mod execute;
 mod exit;
 mod manage;
 mod policy;
+mod redact;
 mod run;
 mod status;
 mod table;
@@ -56,6 +57,7 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Doctor(output) => doctor::doctor(socket, output.json),
         Command::Events(arguments) => events::events(client()?, &arguments),
         Command::Why { id, output } => why::why(&mut client()?, id, output.json),
+        Command::Redact(arguments) => redact::redact(&arguments),
         Command::Agents(output) => manage::agents(&mut client()?, output.json),
         Command::Kill { target } => manage::kill(&mut client()?, &target),
         Command::Policy(PolicyCommand::Check { file, output }) => policy::check(&file, output.json),

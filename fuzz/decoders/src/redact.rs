@@ -1,0 +1,101 @@
+//! What agents send and receive, through the redactor.
+
+use std::sync::{Arc, OnceLock};
+
+use aa_redact::{BodyLimits, BodyRedactor, Engine, EventRedactor, Finding, KnownSecrets, Options, Redactor, detectors};
+
+/// Everything there is to look for; `None` if the table is not sound, which the crate's own tests would say.
+fn engine() -> Option<&'static Arc<Engine>> {
+    static ENGINE: OnceLock<Option<Arc<Engine>>> = OnceLock::new();
+    let make = || {
+        let mut known = KnownSecrets::new([3; 32]);
+        known.add(b"a known secret").ok()?;
+        let options = Options {
+            detectors: detectors().copied().collect(),
+            known,
+            ..Options::default()
+        };
+        Engine::new(&options).ok().map(Arc::new)
+    };
+    ENGINE.get_or_init(make).as_ref()
+}
+
+/// The first byte says how the rest is cut; the output is the same for any way, and findings stay in order and within the input.
+pub fn redact_stream(bytes: &[u8]) -> bool {
+    let (Some((cut, text)), Some(engine)) = (bytes.split_first(), engine()) else {
+        return false;
+    };
+    let whole = run(engine, &[text]);
+    let size = usize::from(*cut) + 1;
+    let pieces: Vec<&[u8]> = text.chunks(size).collect();
+    assert_eq!(run(engine, &pieces), whole, "cut in pieces of {size}");
+    let (_, findings) = &whole;
+    assert!(
+        findings
+            .iter()
+            .all(|finding| finding.start < finding.end && finding.end <= text.len() as u64)
+    );
+    assert!(
+        findings
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if a.end <= b.start))
+    );
+    !findings.is_empty()
+}
+
+fn run(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
+    let mut stream = Redactor::new(engine);
+    let mut output = Vec::new();
+    for piece in pieces {
+        output.extend_from_slice(stream.push(piece));
+    }
+    output.extend_from_slice(stream.finish());
+    (output, stream.take_findings())
+}
+
+/// The same of server-sent events, of which every line that was JSON is JSON after.
+pub fn redact_events(bytes: &[u8]) -> bool {
+    let (Some((cut, text)), Some(engine)) = (bytes.split_first(), engine()) else {
+        return false;
+    };
+    let whole = run_events(engine, &[text]);
+    let pieces: Vec<&[u8]> = text.chunks(usize::from(*cut) + 1).collect();
+    let cut = run_events(engine, &pieces);
+    assert_eq!(cut, whole);
+    !whole.1.is_empty()
+}
+
+fn run_events(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
+    let mut stream = EventRedactor::new(engine);
+    let mut output = Vec::new();
+    for piece in pieces {
+        output.extend_from_slice(stream.push(piece));
+    }
+    output.extend_from_slice(stream.finish());
+    (output, stream.take_findings())
+}
+
+/// The first byte chooses the encoding of the rest; what comes of it is bounded.
+pub fn redact_body(bytes: &[u8]) -> bool {
+    let (Some((encoding, body)), Some(engine)) = (bytes.split_first(), engine()) else {
+        return false;
+    };
+    let names = ["gzip", "deflate", "br", "zstd", "gzip, br", ""];
+    let name = names
+        .get(usize::from(*encoding) % names.len())
+        .copied()
+        .unwrap_or_default();
+    let limits = BodyLimits {
+        bytes: 1 << 20,
+        ratio: 100,
+    };
+    let mut stream = BodyRedactor::new(engine, name, limits);
+    let mut length = 0;
+    for piece in body.chunks(100) {
+        length += stream.push(piece).len();
+    }
+    length += stream.finish().len();
+    // A label is longer than what it stands for by a bounded factor.
+    assert!(length <= 16 << 20);
+    stream.take_findings().iter().all(|finding| finding.reason.is_none())
+}

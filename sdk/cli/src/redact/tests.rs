@@ -1,0 +1,105 @@
+use aa_redact::{Options, Seed, detectors};
+
+use super::*;
+
+fn run(options: &Options, findings: bool, chunk: Option<u32>, text: &str) -> (bool, String) {
+    let engine = Arc::new(Engine::new(options).unwrap());
+    let arguments = RedactArgs {
+        findings,
+        chunk,
+        policy: None,
+        files: Vec::new(),
+    };
+    let mut output = Vec::new();
+    let found = pass(
+        &engine,
+        &arguments,
+        "x.log",
+        &mut text.as_bytes(),
+        &mut output,
+        &mut |_| {},
+    )
+    .unwrap();
+    (found, String::from_utf8(output).unwrap())
+}
+
+fn token() -> String {
+    let row = detectors().find(|row| row.name() == "github-token").unwrap();
+    row.sample(&mut Seed::new(1))
+}
+
+#[test]
+fn a_pipe_is_redacted_and_the_chunk_makes_no_difference() {
+    let text = format!("{{\"token\": \"{}\", \"a\": 1}}\nno more\n", token());
+    let expected = "{\"token\": \"[REDACTED:github-token]\", \"a\": 1}\nno more\n";
+    for chunk in [None, Some(1), Some(7)] {
+        assert_eq!(
+            run(&Options::default(), false, chunk, &text),
+            (true, expected.to_owned())
+        );
+    }
+    assert_eq!(run(&Options::default(), false, None, ""), (false, String::new()));
+}
+
+#[test]
+fn findings_tell_where_and_what_and_not_the_value() {
+    let value = token();
+    let (found, lines) = run(&Options::default(), true, None, &format!("a {value} b"));
+    let end = 2 + value.len();
+    assert!(found);
+    assert_eq!(
+        lines,
+        format!(
+            "{{\"file\":\"x.log\",\"start\":2,\"end\":{end},\"kind\":\"github-token\",\"class\":\"secret\",\"confidence\":\"high\"}}\n"
+        )
+    );
+}
+
+#[test]
+fn a_value_spread_over_events_is_found() {
+    let value = token();
+    let (head, tail) = value.split_at(9);
+    let event =
+        |text: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+    let (found, output) = run(
+        &Options::default(),
+        false,
+        None,
+        &[event(head), event(tail), event(" x")].concat(),
+    );
+    assert!(found);
+    assert_eq!(
+        output,
+        [event("[REDACTED:github-token]"), event(""), event(" x")].concat()
+    );
+}
+
+#[test]
+fn a_policy_chooses_what_is_looked_for_and_what_is_written() {
+    let text = format!("{} a@b.example.org", token());
+    let options = settings::parse("[redaction]\ndetect = ['pii.email']\nreplace = 'mask'\n[other]\n", "p").unwrap();
+    assert_eq!(
+        run(&options, false, None, &text).1,
+        format!("{} ***************", token())
+    );
+    let options = settings::parse("redaction.replace = 'pseudonym'\n", "p").unwrap();
+    let (_, output) = run(&options, false, None, &format!("{text} {text}"));
+    let names: Vec<&str> = output.split(' ').collect();
+    assert!(
+        names[0].starts_with("[github-token:") && names[0] == names[2],
+        "{output}"
+    );
+}
+
+#[test]
+fn a_policy_that_cannot_be_used_is_refused_with_a_hint() {
+    for (text, part) in [
+        ("version = 1\n", "no section"),
+        ("redaction.detect = ['nonsense']\n", "`nonsense`"),
+        ("redaction.detects = ['secret']\n", "cannot be read"),
+    ] {
+        let problem = settings::parse(text, "p").unwrap_err();
+        assert!(problem.to_string().contains(part), "{problem}");
+        assert_eq!(crate::exit::code(&problem), crate::exit::BAD_POLICY);
+    }
+}

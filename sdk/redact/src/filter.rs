@@ -1,0 +1,283 @@
+//! One pass over the text for all literals at once.
+//!
+//! Every second byte, the four bytes there are hashed into a bitmap that lies in the second-level cache (128 KB). Each literal has put two of its
+//! windows there, one for each way the steps can fall on it, and of its windows those that are rarest in agent traffic. So the work per
+//! byte does not depend on how many literals there are, until the bitmap fills.
+
+mod pass;
+mod windows;
+
+use crate::charset::Charset;
+
+/// Bytes between two probes.
+pub(crate) const STRIDE: usize = 2;
+/// Bytes looked at in a probe.
+const GRAM: usize = 4;
+/// Turns capitals into small letters, and does no harm to what else literals are made of: the window is only a hint.
+const FOLD: u64 = 0x2020_2020_2020_2020;
+const BITS: u32 = 20;
+const SLOTS: usize = 1 << BITS;
+/// So many slots, as a power of two, share a list of entries.
+const SHARED: u32 = 6;
+/// The longest literal; the longest way from a probe back to the start of its literal.
+pub(crate) const LITERAL_MAX: usize = 40;
+
+/// A literal to look for.
+pub(crate) struct Literal {
+    pub(crate) bytes: Vec<u8>,
+    /// In any case; `bytes` are in lower case then.
+    pub(crate) fold: bool,
+    /// What must follow, character by character.
+    pub(crate) then: Vec<&'static Charset>,
+    /// What must stand before it.
+    pub(crate) before: Option<&'static Charset>,
+    /// What the engine does at a hit.
+    pub(crate) owner: u32,
+}
+
+/// A window of a literal, and enough of the literal to refuse most of what is not it without a look elsewhere.
+#[derive(Clone, Copy)]
+struct Entry {
+    /// The first eight bytes of the literal, folded, and which of them it has.
+    head: u64,
+    mask: u64,
+    gram: u32,
+    literal: u32,
+    /// From the literal's start to the window.
+    offset: i8,
+    length: u8,
+    /// Which set the byte behind the literal must be of; 0 for any.
+    next: u8,
+}
+
+/// The compiled set.
+pub(crate) struct Filter {
+    bitmap: Box<[u64; SLOTS / 64]>,
+    /// The same windows under another hash, asked where the first says yes.
+    second: Box<[u64; SLOTS / 64]>,
+    /// Where the entries of some slots begin.
+    starts: Vec<u32>,
+    entries: Vec<Entry>,
+    /// What [`Entry::next`] counts.
+    sets: Vec<&'static Charset>,
+    literals: Vec<Literal>,
+}
+
+/// What the pass came upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// A probe that some literal may own, at this position.
+    Probe(usize),
+    /// Nothing up to this position; the next probe is there.
+    End(usize),
+}
+
+/// Probes that the bitmap says yes to and that have not been looked at yet.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    /// Where their block begins.
+    at: usize,
+    /// One bit for each probe of the block.
+    bits: u32,
+    /// Where the next block begins.
+    next: usize,
+}
+
+impl Marks {
+    /// None yet; the next probe is there.
+    pub(crate) fn from(probe: usize) -> Self {
+        Self {
+            at: probe,
+            bits: 0,
+            next: probe,
+        }
+    }
+
+    /// A probe in the last bytes, where there are no blocks, was looked at.
+    pub(crate) fn pass(&mut self, probe: usize) {
+        self.next = self.next.max(probe);
+    }
+}
+
+impl Filter {
+    #[allow(clippy::large_stack_arrays, reason = "128 KB, on its way to the heap, once")]
+    pub(crate) fn new(literals: Vec<Literal>) -> Self {
+        let (mut entries, sets) = windows::entries(&literals);
+        entries.sort_by_key(|entry| (hash(entry.gram), entry.gram, entry.literal, entry.offset));
+        entries.dedup_by_key(|entry| (entry.gram, entry.literal, entry.offset));
+        let mut bitmap = Box::new([0; SLOTS / 64]);
+        let mut second = bitmap.clone();
+        let mut starts = vec![0; (SLOTS >> SHARED) + 1];
+        for entry in &entries {
+            let slot = hash(entry.gram) as usize;
+            let other = other_hash(entry.gram) as usize;
+            if let Some(word) = second.get_mut(other / 64) {
+                *word |= 1_u64 << (other % 64);
+            }
+            if let Some(word) = bitmap.get_mut(slot / 64) {
+                *word |= 1_u64 << (slot % 64);
+            }
+            if let Some(count) = starts.get_mut((slot >> SHARED) + 1) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        Self {
+            bitmap,
+            second,
+            starts,
+            entries,
+            sets,
+            literals,
+        }
+    }
+
+    #[inline]
+    fn may(&self, gram: u32) -> bool {
+        has(&self.bitmap, hash(gram))
+    }
+
+    /// The second opinion.
+    #[inline]
+    fn might(&self, gram: u32) -> bool {
+        has(&self.second, other_hash(gram))
+    }
+
+    /// Goes on from a probe; at the end of the stream also looks at windows that reach beyond it.
+    #[inline]
+    pub(crate) fn next(&self, text: &[u8], marks: &mut Marks, last: bool) -> Next {
+        loop {
+            while marks.bits != 0 {
+                let place = marks.bits.trailing_zeros() as usize;
+                marks.bits &= marks.bits - 1;
+                let at = marks.at + place * STRIDE;
+                if self.might(gram_at(text, at)) {
+                    return Next::Probe(at);
+                }
+            }
+            *marks = pass::next_marked(&self.bitmap, text, marks.next);
+            if marks.bits == 0 {
+                return self.tail(text, marks.at, last);
+            }
+        }
+    }
+
+    /// The last bytes, of which there is no whole block.
+    fn tail(&self, text: &[u8], from: usize, last: bool) -> Next {
+        let mut at = from;
+        while at < text.len() && (last || at + GRAM <= text.len()) {
+            let gram = gram_at(text, at);
+            if self.may(gram) && self.might(gram) {
+                return Next::Probe(at);
+            }
+            at += STRIDE;
+        }
+        Next::End(at)
+    }
+
+    /// The literals that may lie around a probe, and how far before the probe each begins (negative: behind it).
+    #[inline]
+    pub(crate) fn at<'a>(&'a self, text: &'a [u8], probe: usize) -> impl Iterator<Item = (&'a Literal, i32)> + use<'a> {
+        let gram = gram_at(text, probe);
+        let slot = hash(gram) as usize >> SHARED;
+        let bound = |at: usize| self.starts.get(at).copied().unwrap_or(0) as usize;
+        let entries = self.entries.get(bound(slot)..bound(slot + 1)).unwrap_or_default();
+        entries
+            .iter()
+            .filter(move |entry| entry.gram == gram && self.begins(text, probe, entry))
+            .filter_map(|entry| Some((self.literals.get(entry.literal as usize)?, i32::from(entry.offset))))
+    }
+
+    /// Whether the text may have the entry's literal; true where it is too short to tell.
+    #[inline]
+    fn begins(&self, text: &[u8], probe: usize, entry: &Entry) -> bool {
+        let start = probe.wrapping_add_signed(-isize::from(entry.offset));
+        let here = text.get(start..).unwrap_or_default();
+        let head = here
+            .first_chunk::<8>()
+            .is_none_or(|bytes| (u64::from_le_bytes(*bytes) | FOLD) & entry.mask == entry.head);
+        head && here
+            .get(usize::from(entry.length))
+            .is_none_or(|byte| self.sets.get(usize::from(entry.next)).is_none_or(|set| set.has(*byte)))
+    }
+}
+
+impl Literal {
+    /// Whether it stands at a position; `None` if the text ends before that can be told.
+    #[inline]
+    pub(crate) fn stands(&self, text: &[u8], at: usize) -> Option<bool> {
+        let here = text.get(at..).unwrap_or_default();
+        let given = here.get(..self.bytes.len()).unwrap_or(here);
+        let same = if self.fold {
+            given.iter().zip(&self.bytes).all(|(a, b)| a.to_ascii_lowercase() == *b)
+        } else {
+            self.bytes.starts_with(given)
+        };
+        if !same {
+            return Some(false);
+        }
+        if given.len() < self.bytes.len() {
+            return None;
+        }
+        if let Some(set) = self.before
+            && at
+                .checked_sub(1)
+                .and_then(|before| text.get(before))
+                .is_some_and(|byte| !set.has(*byte))
+        {
+            return Some(false);
+        }
+        let follow = here.get(self.bytes.len()..).unwrap_or_default();
+        if follow.iter().zip(&self.then).any(|(byte, set)| !set.has(*byte)) {
+            return Some(false);
+        }
+        (follow.len() >= self.then.len()).then_some(true)
+    }
+}
+
+#[inline]
+fn folded(gram: [u8; GRAM]) -> u32 {
+    u32::from_le_bytes(gram) | 0x2020_2020
+}
+
+/// The folded window at a position; zeros stand for what is beyond the end.
+#[inline]
+fn gram_at(text: &[u8], at: usize) -> u32 {
+    let here = text.get(at..).unwrap_or_default();
+    if let Some(gram) = here.first_chunk::<GRAM>() {
+        return folded(*gram);
+    }
+    let mut gram = [0; GRAM];
+    for (to, byte) in gram.iter_mut().zip(here) {
+        *to = *byte;
+    }
+    folded(gram)
+}
+
+#[inline]
+fn has(bitmap: &[u64; SLOTS / 64], slot: u32) -> bool {
+    shifted(bitmap, slot) & 1 != 0
+}
+
+/// A slot in the lowest bit.
+#[inline]
+fn shifted(bitmap: &[u64; SLOTS / 64], slot: u32) -> u64 {
+    bitmap.get(slot as usize / 64).copied().unwrap_or(0) >> (slot % 64)
+}
+
+#[inline]
+fn hash(gram: u32) -> u32 {
+    gram.wrapping_mul(0x9E37_79B1) >> (32 - BITS)
+}
+
+#[inline]
+fn other_hash(gram: u32) -> u32 {
+    gram.wrapping_mul(0x85EB_CA6B) >> (32 - BITS)
+}
+
+#[cfg(test)]
+mod tests;

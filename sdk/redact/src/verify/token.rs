@@ -1,0 +1,49 @@
+//! Tokens that begin with what their issuer chose for finding them.
+
+use super::VALUE_MAX;
+use super::checksum::base62_crc32_holds;
+use super::gates::is_varied;
+use crate::charset::Charset;
+use crate::detector::{Checksum, Confidence, Found, Hit, Verdict};
+use crate::text::Text;
+
+pub(crate) fn verify(text: &Text<'_>, hit: Hit, body: &'static Charset, min: usize, checksum: Checksum) -> Verdict {
+    let literal = text.slice(hit.start, hit.end);
+    if !is_telling(literal) && !text.starts(hit.start) {
+        return Verdict::Clean;
+    }
+    let run = text.run(hit.end, body, VALUE_MAX);
+    if run.open {
+        return Verdict::More;
+    }
+    let end = untrailed(text, hit.end, run.end);
+    let value = text.slice(hit.end, end);
+    if run.count < min || !is_varied(value) {
+        return Verdict::Clean;
+    }
+    let confidence = match checksum {
+        Checksum::None => Confidence::High,
+        Checksum::Base62Crc32 if base62_crc32_holds(value) => Confidence::High,
+        Checksum::Base62Crc32 => Confidence::Medium,
+    };
+    Verdict::Hide(Found {
+        rest: run.capped.then_some(body),
+        ..Found::new(hit.start, end, confidence)
+    })
+}
+
+/// Long enough and with a separator, so that it does not come up by chance within a longer run.
+fn is_telling(literal: &[u8]) -> bool {
+    literal.len() >= 6 && literal.iter().any(|byte| !byte.is_ascii_alphanumeric())
+}
+
+/// Without the dots that end a sentence.
+pub(crate) fn untrailed(text: &Text<'_>, from: usize, end: usize) -> usize {
+    let dots = text
+        .slice(from, end)
+        .iter()
+        .rev()
+        .take_while(|byte| **byte == b'.')
+        .count();
+    end - dots
+}

@@ -163,6 +163,19 @@ const ASSIGNED: &[(&str, &str)] = &[
         "the password is aB3dE5fG7hJ9kL2m.",
         "the password is [REDACTED:said-password].",
     ),
+    (
+        "the password is lEaVGYrfoDFvbxn5.",
+        "the password is [REDACTED:said-password].",
+    ),
+    ("the password is passwordNotSet2.", "the password is passwordNotSet2."),
+    (
+        "the password is getJWTFromHTTPRequest2.",
+        "the password is getJWTFromHTTPRequest2.",
+    ),
+    (
+        "the passphrase is documented in AES256.",
+        "the passphrase is documented in AES256.",
+    ),
     ("the password is by\\nrequest_id=4", "the password is by\\nrequest_id=4"),
     (
         "define( 'DB_PASSWORD', 'q8Zk2mPw' );",

@@ -160,7 +160,8 @@ pub(crate) fn is_words(value: &[u8]) -> bool {
         .all(|part| is_word(part) || (part.len() <= 4 && part.iter().all(u8::is_ascii_digit)))
 }
 
-/// Letters of one case, or an initial capital, or camelCase: with few changes of case for its length. A number of two digits may follow.
+/// Letters of one case, or an initial capital, or camelCase: with few changes of case for its length, and each of its words one that can be
+/// spoken. A number of two digits may follow.
 fn is_word(part: &[u8]) -> bool {
     let letters = part.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let (word, number) = part.split_at_checked(letters).unwrap_or((part, &[]));
@@ -168,18 +169,41 @@ fn is_word(part: &[u8]) -> bool {
         .windows(2)
         .filter(|pair| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
         .count();
-    let vowels = word.iter().filter(|byte| b"aeiouyAEIOUY".contains(byte)).count();
+    let vowels = word.iter().filter(|byte| is_vowel(byte)).count();
     letters <= 24
         && changes * 5 <= letters
         && vowels * 6 >= letters
         && number.len() <= 2
         && number.iter().all(u8::is_ascii_digit)
+        && word
+            .chunk_by(|a, b| !(a.is_ascii_lowercase() && b.is_ascii_uppercase()))
+            .all(is_spoken)
+}
+
+fn is_vowel(byte: &u8) -> bool {
+    b"aeiouyAEIOUY".contains(byte)
+}
+
+/// A part of camelCase: `Value`, `npm`, `HTTPRequest`, `IDs`, `URL`; not `VGrfb`.
+fn is_spoken(part: &[u8]) -> bool {
+    let capitals = part.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
+    let rest = part.get(capitals..).unwrap_or_default();
+    match capitals {
+        0 | 1 => part.len() < 4 || part.iter().any(|byte| is_vowel(byte)),
+        _ => matches!(rest, b"" | b"s") || rest.iter().any(|byte| is_vowel(byte)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sample::{Seed, mixed};
+
+    #[test]
+    fn letters_that_are_no_words_are_random_even_if_few_change_case() {
+        assert!(is_random(b"lEaVGYrfoDFvbxn5"));
+        assert!(is_random(b"qWrTzzBnmkLpsd7"));
+    }
 
     #[test]
     fn random_values_pass_and_words_paths_and_placeholders_do_not() {
@@ -192,6 +216,9 @@ mod tests {
             "accessTokenValue",
             "/etc/ssl/private/key.pem",
             "https://example.org/a1b2c3d4e5",
+            "getJWTFromHTTPRequest",
+            "npmPackageNames2",
+            "xxlUserIDs",
         ] {
             assert!(!is_random(benign.as_bytes()), "{benign}");
         }

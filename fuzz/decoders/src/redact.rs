@@ -62,7 +62,18 @@ pub fn redact_events(bytes: &[u8]) -> bool {
     let pieces: Vec<&[u8]> = text.chunks(usize::from(*cut) + 1).collect();
     let cut = run_events(engine, &pieces);
     assert_eq!(cut, whole);
+    if lines_of_json(text).all(|is_json| is_json) {
+        assert!(lines_of_json(&whole.0).all(|is_json| is_json));
+    }
     !whole.1.is_empty()
+}
+
+/// Of each line behind `data:`, whether it is JSON.
+fn lines_of_json(text: &[u8]) -> impl Iterator<Item = bool> {
+    let lines = text.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(|line| line.strip_prefix(b"data:"))
+        .map(|json| serde_json::from_slice::<serde::de::IgnoredAny>(json).is_ok())
 }
 
 fn run_events(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {

@@ -139,12 +139,19 @@ pub(crate) fn glyphs(text: &Text<'_>, start: usize, end: usize) -> Vec<u8> {
     plain
 }
 
-/// Whether the value is a number of JSON: digits behind the colon of a quoted name.
+/// How far back an array may begin of which the value is an element, in bytes.
+const ARRAY_REACH: usize = 256;
+
+/// Whether the value is a number of JSON: digits behind the colon of a quoted name, or in an array of numbers.
 fn is_number(hidden: &Hidden<'_>) -> bool {
     let raw = hidden.text.slice(hidden.start, hidden.end);
-    let before = hidden.text.slice(hidden.start.saturating_sub(16), hidden.start);
-    let mut before = before.iter().rev().skip_while(|byte| **byte == b' ');
-    let value = before.next() == Some(&b':') && before.find(|byte| **byte != b' ') == Some(&b'"');
+    let head = hidden
+        .text
+        .slice(hidden.start.saturating_sub(ARRAY_REACH), hidden.start);
+    let before = |passed: &[u8]| head.iter().rev().find(|byte| !passed.contains(byte));
+    let mut member = head.iter().rev().filter(|byte| !byte.is_ascii_whitespace());
+    let value = (member.next() == Some(&b':') && member.next() == Some(&b'"'))
+        || (matches!(before(b" \n\r\t"), Some(b'[' | b',')) && before(b" \n\r\t0123456789.,+-eE") == Some(&b'['));
     let next = hidden.text.glyph(hidden.end).map_or(b' ', |next| next.byte);
     value
         && !raw.is_empty()

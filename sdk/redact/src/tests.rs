@@ -125,7 +125,21 @@ const ASSIGNED: &[(&str, &str)] = &[
     ("DB_PASSWORD=s3cr3tPa55\nX=1", "DB_PASSWORD=[REDACTED:password]\nX=1"),
     (
         "Server=db;Database=x;User Id=sa;Password=Tr0ub4dor&3;",
-        "Server=db;Database=x;User Id=sa;Password=[REDACTED:password]&3;",
+        "Server=db;Database=x;User Id=sa;Password=[REDACTED:password];",
+    ),
+    (
+        "sh -c 'PASSWORD=q8Zk2mPw& x'",
+        "sh -c 'PASSWORD=[REDACTED:password]& x'",
+    ),
+    ("?password=letters&verbose", "?password=letters&verbose"),
+    (
+        r#"["mysql","--password","q8Zk2mPw","-h"]"#,
+        r#"["mysql","--password","[REDACTED:password]","-h"]"#,
+    ),
+    (r#"["x","--password","--stdin9"]"#, r#"["x","--password","--stdin9"]"#),
+    (
+        r#"{"a":"machine h login me password q8Zk2mPw"}"#,
+        r#"{"a":"machine h login me password [REDACTED:netrc-password]"}"#,
     ),
     (
         "jdbc:mysql://h/db?user=x&password=q8Zk2mPw&ssl=true",

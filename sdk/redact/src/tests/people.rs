@@ -25,6 +25,7 @@ fn people_s_numbers_are_hidden_as_they_write_them() {
             "\"number\":\"[REDACTED:payment-card]\"",
         ),
         ("{\"number\": 4000056655665556}", "{\"number\": 1000000000000000}"),
+        ("[1.5, 4000056655665556]", "[1.5, 1000000000000000]"),
         ("visa 4000-0566-5566-5557", "visa [REDACTED:payment-card]"),
         ("call +49 (30) 1234-5678 today", "call [REDACTED:phone] today"),
         ("(415) 555-2671", "[REDACTED:phone]"),

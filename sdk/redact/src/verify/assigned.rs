@@ -218,6 +218,9 @@ impl Reader<'_, '_> {
         if SETTERS.iter().any(|setter| self.is_said_before(name, setter)) {
             return Some(Operator::Assign { quoted_name: true });
         }
+        if self.text.slice(name, name + 2) == b"--" {
+            return self.argument();
+        }
         if !self.take_if(|byte| byte == b'"')? {
             return Some(Operator::None);
         }
@@ -230,6 +233,17 @@ impl Reader<'_, '_> {
         }
         self.spaces(true)?;
         Some(Operator::Assign { quoted_name: true })
+    }
+
+    /// The argument behind `"--password",`, unless it is an option itself.
+    fn argument(&self) -> Option<Operator> {
+        let quote = self.peek()?;
+        let is_option = self.text.glyph(self.at + quote.len)?.byte == b'-';
+        Some(if is_option {
+            Operator::None
+        } else {
+            Operator::Assign { quoted_name: true }
+        })
     }
 
     fn value(&mut self, kind: Assigned, quoted_name: bool) -> Verdict {
@@ -289,7 +303,13 @@ impl Reader<'_, '_> {
                 }
                 return Verdict::More;
             };
-            if BARE_END.has(glyph.byte) {
+            let within = glyph.byte == b'&' && kind == Assigned::Password && is_password(&plain);
+            let goes_on = match within.then(|| self.is_within(self.at + glyph.len)) {
+                None => false,
+                Some(Some(goes_on)) => goes_on,
+                Some(None) => return Verdict::More,
+            };
+            if BARE_END.has(glyph.byte) && !goes_on {
                 stop = glyph.byte;
                 break;
             }
@@ -304,6 +324,21 @@ impl Reader<'_, '_> {
             }
             && !is_placeholder(&plain);
         self.verdict(good, from, plain.len() >= VALUE_MAX)
+    }
+
+    /// Whether what follows an ampersand is more of a password: not another name with its value, nor the end. `None` if the text ends before
+    /// that is known.
+    fn is_within(&self, from: usize) -> Option<bool> {
+        static NAME: Charset = Charset::of("A-Za-z0-9_.[]-");
+        let name = self.text.run(from, &NAME, NAME_MAX);
+        if name.open {
+            return None;
+        }
+        let behind = match self.text.glyph(name.end) {
+            None if !self.text.last => return None,
+            next => next.map_or(b'\n', |next| next.byte),
+        };
+        Some(behind != b'=' && (name.count > 0 || !BARE_END.has(behind)))
     }
 
     fn verdict(&self, good: bool, from: usize, capped: bool) -> Verdict {

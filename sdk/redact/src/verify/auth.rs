@@ -60,7 +60,8 @@ pub(crate) fn cookie(text: &Text<'_>, hit: Hit) -> Verdict {
 
 /// The password behind the login of a `.netrc` line (ftp(1)); the table asks for `machine` before it.
 pub(crate) fn netrc(text: &Text<'_>, hit: Hit) -> Verdict {
-    static VALUE: Charset = Charset::of("!-~");
+    // Without what quotes the file where it stands in a text.
+    static VALUE: Charset = Charset::of("!#-&(-;=?-_a-~");
     let mut at = hit.end;
     // The login, `password`, and its value, with a space or a line's end between them.
     for part in 0..3 {

@@ -169,7 +169,7 @@ fn is_word(part: &[u8]) -> bool {
         .windows(2)
         .filter(|pair| matches!(pair, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
         .count();
-    let vowels = word.iter().filter(|byte| is_vowel(byte)).count();
+    let vowels = word.iter().filter(|byte| is_vowel(**byte)).count();
     letters <= 24
         && changes * 5 <= letters
         && vowels * 6 >= letters
@@ -180,8 +180,8 @@ fn is_word(part: &[u8]) -> bool {
             .all(is_spoken)
 }
 
-fn is_vowel(byte: &u8) -> bool {
-    b"aeiouyAEIOUY".contains(byte)
+fn is_vowel(byte: u8) -> bool {
+    b"aeiouyAEIOUY".contains(&byte)
 }
 
 /// A part of camelCase: `Value`, `npm`, `HTTPRequest`, `IDs`, `URL`; not `VGrfb`.
@@ -189,8 +189,8 @@ fn is_spoken(part: &[u8]) -> bool {
     let capitals = part.iter().take_while(|byte| byte.is_ascii_uppercase()).count();
     let rest = part.get(capitals..).unwrap_or_default();
     match capitals {
-        0 | 1 => part.len() < 4 || part.iter().any(|byte| is_vowel(byte)),
-        _ => matches!(rest, b"" | b"s") || rest.iter().any(|byte| is_vowel(byte)),
+        0 | 1 => part.len() < 4 || part.iter().any(|byte| is_vowel(*byte)),
+        _ => matches!(rest, b"" | b"s") || rest.iter().any(|byte| is_vowel(*byte)),
     }
 }
 

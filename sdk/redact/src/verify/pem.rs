@@ -94,9 +94,6 @@ pub(crate) fn sample(seed: &mut Seed) -> String {
     ];
     let kind = seed.pick(&kinds).copied().unwrap_or_default();
     let lines: Vec<String> = (0..6).map(|_| seed.text(&crate::charset::ALNUM, 64)).collect();
-    let lines = lines.join(
-        "
-",
-    );
+    let lines = lines.join("\n");
     format!("-----BEGIN {kind}-----\n{lines}\n-----END {kind}-----")
 }

@@ -4,6 +4,7 @@ mod build;
 mod judge;
 mod known;
 mod options;
+mod packed;
 mod personal;
 mod state;
 
@@ -35,6 +36,8 @@ enum Target {
         lead: u8,
         skip: u8,
     },
+    /// The base64 of gzip's head: what it holds is unpacked and looked at.
+    Packed,
     /// A letter is escaped: the field is read and looked at anew.
     Escape,
 }
@@ -72,6 +75,7 @@ impl Engine {
         }
         if options.encodings && !detectors.is_empty() {
             builder.escapes();
+            builder.packed();
         }
         Ok(Self {
             personal: personal::Rows::of(&detectors),

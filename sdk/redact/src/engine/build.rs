@@ -151,6 +151,11 @@ impl Builder {
         }
     }
 
+    /// Gzip (RFC 1952: 1f 8b, method 8) in base64.
+    pub(super) fn packed(&mut self) {
+        self.add(b"H4sI".to_vec(), false, vec![&BASE64_TEXT; 2], Target::Packed);
+    }
+
     /// Letters as `\u00..`, `%..` and `&#..;`, of the last two several in a row: nobody escapes these but to hide them.
     pub(super) fn escapes(&mut self) {
         static LETTER: Charset = Charset::of("1-9a-fA-F");

@@ -17,7 +17,7 @@ use crate::verify::verify;
 use crate::view;
 
 /// Views within views.
-const DEPTH_MAX: u8 = 3;
+pub(super) const DEPTH_MAX: u8 = 3;
 /// Characters that verifiers may look at for each byte of the stream, and at its start.
 const WORK_PER_BYTE: u64 = 64;
 const WORK_AT_START: u64 = 1 << 20;
@@ -61,6 +61,7 @@ impl Engine {
                 lead,
                 skip,
             } => self.image(text, work, hit, detector, layer, usize::from(lead), usize::from(skip)),
+            Target::Packed => self.packed(text, base, hit, work, depth),
             Target::Escape => self.escape(text, base, hit, state, depth),
         })
     }

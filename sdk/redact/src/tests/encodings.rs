@@ -192,3 +192,53 @@ fn unbase64(text: &[u8]) -> Vec<u8> {
     let view = view::decode(&text::Text::new(text, true), 0, image::Layer::Base64, usize::MAX);
     view.bytes
 }
+
+#[test]
+fn gzip_in_base64_is_unpacked_and_hidden_whole_if_it_holds_something() {
+    let mut seed = Seed::new(23);
+    let value = token("github-token", &mut seed);
+    let packed = |text: &str, last, pad| String::from_utf8(base64(&bodies::gzip(text.as_bytes()), last, pad)).unwrap();
+    let noise = seed.text(&Charset::of("A-Za-z0-9 "), 20_000);
+    for (last, pad) in [(*b"+/", true), (*b"-_", false)] {
+        for text in [
+            format!("a {value} b"),
+            format!("{{\"to\":\"anna@example.org\",\"password\":\"q8Zk2mPw\"}} {value}"),
+            format!("{value} {noise}"),
+        ] {
+            let packed = packed(&text, last, pad);
+            let before = r#"{"data":""#.len() as u64;
+            let text = format!("{{\"data\":\"{packed}\",\"a\":1}}");
+            let (output, findings) = whole(&text);
+            assert_eq!(findings.len(), 1);
+            assert_eq!(
+                (findings[0].start, findings[0].end),
+                (before, before + packed.len() as u64)
+            );
+            let output = String::from_utf8(output).unwrap();
+            assert!(
+                output.starts_with("{\"data\":\"") && output.ends_with("\",\"a\":1}"),
+                "{output}"
+            );
+            assert!(!output.contains("H4sI"), "{output}");
+            let single: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+            assert_eq!(cut(&engine(), &single), (output.into_bytes(), findings));
+        }
+    }
+    let clean = format!("{{\"data\":\"{}\"}}", packed(&noise, *b"+/", true));
+    assert_eq!(shown(&clean), clean);
+    let wrapped = packed(&format!("a {value} b"), *b"+/", true)
+        .as_bytes()
+        .chunks(64)
+        .collect::<Vec<_>>()
+        .join(&b'\n');
+    assert_eq!(whole(&wrapped).1.len(), 1);
+}
+
+#[test]
+fn a_bomb_of_gzip_in_base64_is_withheld() {
+    let bomb = base64(&bodies::gzip(&vec![b' '; 1 << 20]), *b"+/", true);
+    let (output, findings) = whole(&bomb);
+    assert_eq!(findings[0].reason, Some(Reason::DecodeLimit));
+    assert_eq!(findings[0].end, bomb.len() as u64);
+    assert!(!output.starts_with(b"H4sI"));
+}

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use aa_redact::{BodyLimits, BodyRedactor, Engine, EventRedactor, Finding, KnownSecrets, Options, Redactor, detectors};
+use aa_redact::{
+    BodyLimits, BodyRedactor, Engine, EventRedactor, Finding, KnownSecrets, MessageRedactor, Options, Redactor,
+    detectors,
+};
 
 /// Everything there is to look for; `None` if the table is not sound, which the crate's own tests would say.
 fn engine() -> Option<&'static Arc<Engine>> {
@@ -53,7 +56,7 @@ fn run(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
     (output, stream.take_findings())
 }
 
-/// The same of server-sent events, of which every line that was JSON is JSON after.
+/// The same of server-sent events, of which every line is JSON after if all were; and their lines as messages, of which as many come out.
 pub fn redact_events(bytes: &[u8]) -> bool {
     let (Some((cut, text)), Some(engine)) = (bytes.split_first(), engine()) else {
         return false;
@@ -65,6 +68,10 @@ pub fn redact_events(bytes: &[u8]) -> bool {
     if lines_of_json(text).all(|is_json| is_json) {
         assert!(lines_of_json(&whole.0).all(|is_json| is_json));
     }
+    let mut messages = MessageRedactor::new(engine);
+    let lines = || text.split(|byte| *byte == b'\n');
+    let count = lines().map(|line| messages.push(line).len()).sum::<usize>() + messages.finish().len();
+    assert_eq!(count, lines().count());
     !whole.1.is_empty()
 }
 

@@ -1,7 +1,7 @@
 //! Finds secrets and personal data in streaming agent traffic and hides them.
 //!
-//! [`Engine`] is the compiled table of formats, shared; [`Redactor`] is one stream through it; [`EventRedactor`] one of server-sent events, in
-//! which a value may come in pieces.
+//! [`Engine`] is the compiled table of formats, shared; [`Redactor`] is one stream through it; [`EventRedactor`] one of server-sent events and
+//! [`MessageRedactor`] one of messages, in which a value may come in pieces.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -52,7 +52,7 @@ pub use body::{BodyLimits, BodyRedactor};
 pub use charset::Charset;
 pub use detector::{Class, Confidence, Detector, Risk};
 pub use engine::{Engine, EngineError, Options};
-pub use events::EventRedactor;
+pub use events::{EventRedactor, MessageRedactor};
 pub use finding::{Finding, Reason};
 pub use known::{KnownSecretError, KnownSecrets};
 pub use redactor::Redactor;

@@ -128,3 +128,75 @@ fn what_is_not_a_piece_of_text_is_redacted_as_everywhere() {
     );
     assert_eq!(findings[1].start, 4 + 40 + 1 + 15);
 }
+
+fn place(position: u64) -> usize {
+    usize::try_from(position).unwrap()
+}
+
+#[test]
+fn a_value_spread_over_messages_is_hidden_in_place() {
+    let mut seed = Seed::new(34);
+    for provider in 0..5 {
+        for name in ["github-token", "password", "private-key"] {
+            let value = token(name, &mut seed);
+            let text = format!("here it is: {value} and that was it");
+            let parts = text.as_bytes().chunks(5).map(|part| std::str::from_utf8(part).unwrap());
+            let events: Vec<String> = parts.map(|part| event(provider, part)).collect();
+            let messages: Vec<&str> = events
+                .iter()
+                .map(|event| event.trim_end().rsplit("data: ").next().unwrap())
+                .collect();
+            let mut stream = MessageRedactor::new(&engine());
+            let mut output = Vec::new();
+            for message in &messages {
+                output.extend(stream.push(message.as_bytes()));
+            }
+            output.extend(stream.finish());
+            assert_eq!(output.len(), messages.len());
+            let lines: Vec<String> = output
+                .into_iter()
+                .map(|message| format!("data: {}\n\n", String::from_utf8(message).unwrap()))
+                .collect();
+            let lines = lines.concat();
+            assert_eq!(joined(provider, &lines), shown(&text), "{provider} {name}");
+            let whole = messages.concat();
+            let found = stream.take_findings();
+            assert!(found.windows(2).all(|pair| pair[0].end <= pair[1].start));
+            let hidden: String = found
+                .iter()
+                .map(|finding| whole.get(place(finding.start)..place(finding.end)).unwrap())
+                .collect();
+            let hidden = hidden.replace("\\n", "\n").replace("\\\"", "\"");
+            assert!(value.contains(&hidden) && hidden.len() >= 16, "{provider} {name}");
+        }
+    }
+}
+
+#[test]
+fn messages_keep_their_ends_and_what_is_in_one_alone_is_hidden_there() {
+    let mut seed = Seed::new(35);
+    let value = token("github-token", &mut seed);
+    let mut stream = MessageRedactor::new(&engine());
+    let messages = [
+        format!("{{\"meta\":\"{value}\"}}"),
+        String::new(),
+        format!("no JSON: {value}"),
+        "{\"password\":".to_owned(),
+        "\"q8Zk2mPw\"}".to_owned(),
+    ];
+    let output: Vec<Vec<u8>> = messages
+        .iter()
+        .flat_map(|message| stream.push(message.as_bytes()))
+        .collect();
+    let expected = [
+        "{\"meta\":\"[REDACTED:github-token]\"}",
+        "",
+        "no JSON: [REDACTED:github-token]",
+        "{\"password\":",
+        "\"q8Zk2mPw\"}",
+    ];
+    assert_eq!(output, expected.map(|message| message.as_bytes().to_vec()));
+    assert!(stream.finish().is_empty());
+    let found = stream.take_findings();
+    assert_eq!(place(found[1].start), messages[0].len() + "no JSON: ".len());
+}

@@ -69,7 +69,8 @@ impl Reader<'_> {
                     self.at += 1;
                 }
                 self.number(start, self.at);
-                Some(())
+                // A bracket that closes something else: no document.
+                (self.at > start).then_some(())
             }
         }
     }
@@ -149,5 +150,12 @@ mod tests {
         assert_eq!(list, [("delta.text", br#"a\"b"#.as_slice()), ("choices.*.y", b"z")]);
         assert_eq!(found.stream, "/1/0");
         assert!(leaves(b"{\"a\":\"b", 0).strings.is_empty());
+    }
+
+    #[test]
+    fn brackets_that_cross_end_the_document() {
+        for text in [&b"[}]"[..], b"{\"a\":]}", b"{\"a\":[1,}]}", b"{\"a\":,}"] {
+            assert!(leaves(text, 0).strings.is_empty());
+        }
     }
 }

@@ -31,8 +31,9 @@ enum aa_effect {
 	AA_EFFECT_ALLOWED = 1,
 	AA_EFFECT_DENIED = 2,
 	AA_EFFECT_WOULD_DENY = 3, /* observe mode */
-	AA_EFFECT_KILLED = 4,
+	AA_EFFECT_KILLED = 4, /* the process; all of the agent where the verdict is AA_KILL */
 	AA_EFFECT_HELD = 5, /* the process is stopped until somebody answers */
+	AA_EFFECT_SUSPENDED = 6,
 };
 
 struct aa_event_head {

@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 4,
+	AA_ABI_VERSION = 5,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
 	AA_MAX_POLICIES = 512,	 /* policy generations resident: in force plus being built */
@@ -32,6 +32,8 @@ enum aa_verdict {
 	AA_ALLOW = 1,
 	AA_ASK = 2,
 	AA_DENY = 3,
+	AA_SUSPEND = 4, /* deny, and the agent stands still */
+	AA_KILL = 5,	/* deny, and the agent ends */
 };
 
 /*
@@ -48,8 +50,10 @@ enum aa_policy_flags {
 	AA_POLICY_OBSERVE = 1, /* record verdicts, let pass */
 };
 
+/* Set by the sensor, or by a hook whose rule says so. While one is set every hook denies. */
 enum aa_agent_flags {
-	AA_AGENT_KILLED = 1, /* the kill switch: every hook denies */
+	AA_AGENT_KILLED = 1,
+	AA_AGENT_SUSPENDED = 2,
 };
 
 /*
@@ -82,6 +86,25 @@ enum aa_path_column {
 	AA_COLUMNS = 5,
 };
 
+/* What may only be done so often; see lib/rate.bpf.h. */
+enum aa_rate_class {
+	AA_RATE_CONNECT = 0,
+	AA_RATE_EXEC = 1,
+	AA_RATE_FORK = 2,
+	AA_RATE_CREATE = 3,
+	AA_RATE_RENAME = 4,
+	AA_RATE_UNLINK = 5,
+	AA_RATES = 6,
+};
+
+/* A bucket of `burst_ns / interval_ns + 1` that gets one more every `interval_ns`. */
+struct aa_rate {
+	u64 interval_ns; /* 0: not limited */
+	u64 burst_ns;
+	u32 decision; /* on what is more */
+	u32 pad;
+};
+
 struct aa_policy {
 	u32 generation; /* unique for every load, never 0; the key of everything else of this policy */
 	u32 flags;
@@ -97,8 +120,9 @@ struct aa_policy {
 	u32 otherwise; /* AA_ALLOW or AA_DENY: what an ask comes to when nobody can answer */
 	u32 hosts;     /* place of the classes of hosts: two words each, place and count of its port ranges */
 	u32 host_count;
-	u32 dns; /* the decision on what is sent to port 53, which then goes to the resolver; 0: it is an address as any */
-	u32 pad;
+	u32 dns;   /* the decision on what is sent to port 53, which then goes to the resolver; 0: it is an address as any */
+	u32 hours; /* the decision while it is closed, see `openings`; 0: it never is */
+	struct aa_rate rates[AA_RATES];
 };
 
 /* An agent: which policy slot governs it. One 8-byte word, so that a change is one write. */
@@ -296,7 +320,8 @@ struct aa_mount {
 };
 
 _Static_assert(sizeof(struct aa_automaton) == 16, "aa_automaton");
-_Static_assert(sizeof(struct aa_policy) == 104, "aa_policy");
+_Static_assert(sizeof(struct aa_rate) == 24, "aa_rate");
+_Static_assert(sizeof(struct aa_policy) == 104 + 24 * AA_RATES, "aa_policy");
 _Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
 _Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
 _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");

@@ -70,7 +70,10 @@
 	X(CANNOT_WAIT, 21, "cannot-wait", "a rule asks, but this action cannot wait for an answer") \
 	X(NOBODY_ANSWERS, 22, "nobody-answers", "a rule asks, but nobody was there to take the answer") \
 	X(NO_RESOLVER, 23, "no-resolver", "lookups go through the resolver, which cannot be reached from here") \
-	X(NOT_LOOKED_UP, 24, "not-looked-up", "the resolver does not look this name up, or not all it leads to")
+	X(NOT_LOOKED_UP, 24, "not-looked-up", "the resolver does not look this name up, or not all it leads to") \
+	X(SUSPENDED, 25, "suspended", "the agent is suspended until somebody resumes it") \
+	X(HOURS, 26, "hours", "the policy is closed at this time") \
+	X(RATE, 27, "rate", "the policy allows fewer of these in a time")
 
 /* X(NAME, number, "name in metrics", "what was lost") */
 #define AA_LOSSES(X) \

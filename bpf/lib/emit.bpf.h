@@ -113,6 +113,11 @@ __noinline int send_event(struct aa_scratch *s, u32 ring)
 	return 0;
 }
 
+static __always_inline int refuses(u32 effect)
+{
+	return effect == AA_EFFECT_DENIED || effect == AA_EFFECT_SUSPENDED || effect == AA_EFFECT_KILLED;
+}
+
 static __always_inline void fill_event(struct aa_scratch *s, const struct subject *subject, u32 action, u32 decision,
 				       u32 reason, u32 effect)
 {
@@ -124,7 +129,7 @@ static __always_inline void fill_event(struct aa_scratch *s, const struct subjec
 	event->action = action;
 	event->reason = reason;
 	event->effect = effect;
-	event->errno_returned = effect == AA_EFFECT_DENIED ? AA_EPERM : 0;
+	event->errno_returned = refuses(effect) ? AA_EPERM : 0;
 }
 
 static __always_inline void reset_text(struct aa_text *text)

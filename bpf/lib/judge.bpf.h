@@ -2,10 +2,12 @@
 /*
  * From a decision to a hook's return value, the same way everywhere:
  *
- *   killed agent           deny, in observe mode too
+ *   killed or suspended    deny, in observe mode too
+ *   policy closed by hours deny; in observe mode record and pass
  *   no policy in force     deny
  *   cannot read the object deny
  *   verdict deny           deny and record; in observe mode record and pass
+ *   verdict suspend, kill  the same, and from then on the agent is suspended or killed
  *   verdict ask            as answered, else hold (hold.bpf.h); in observe mode record and pass
  *   verdict allow          pass; recorded in the activity ring when that is on
  */
@@ -18,11 +20,6 @@
 
 /* A decision nothing in the policy made: a failed read, a missing policy. */
 #define DECISION_CLOSED AA_DENY
-
-static __always_inline int observes(const struct subject *subject)
-{
-	return !subject->killed && subject->policy && (subject->policy->flags & AA_POLICY_OBSERVE);
-}
 
 /* Sends the record, unless a test wants to see what happens when that fails. */
 static __always_inline int send_for(const struct subject *subject, struct aa_scratch *s, u32 ring)
@@ -41,18 +38,48 @@ static __always_inline void add_stack(void *ctx, struct aa_scratch *s)
 	s->event.stack_frames = bytes > 0 ? bytes / sizeof(u64) : 0;
 }
 
-/* Records a denial (or what would be one) and gives the hook's return value. */
-static __always_inline int refuse(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
-				  struct judgement j, int with_stack)
+/* Nothing passes while something bars all. */
+static __always_inline void judge_barred(const struct subject *subject, struct judgement *j)
 {
-	int observe = observes(subject);
+	if (!subject->barred)
+		return;
+	j->reason = subject->barred;
+	j->decision = DECISION_CLOSED;
+	if (subject->barred == AA_REASON_HOURS && subject->policy)
+		j->decision = subject->policy->hours;
+}
 
-	fill_event(s, subject, action, j.decision, j.reason, observe ? AA_EFFECT_WOULD_DENY : AA_EFFECT_DENIED);
+/*
+ * What a denial does besides, and which effect its record tells: the agent's switch is thrown in the very hook, so that
+ * what any of its threads does from here on is denied. The gateway reads the record and has the processes frozen or
+ * killed. A global function for the verifier's sake, as standing_of().
+ */
+__noinline u32 carry_out(u32 agent_index, u32 verdict, u32 observes)
+{
+	struct aa_agent *agent = bpf_map_lookup_elem(&agents, &agent_index);
+
+	if (observes)
+		return AA_EFFECT_WOULD_DENY;
+	if (verdict < AA_SUSPEND || !agent)
+		return AA_EFFECT_DENIED;
+	__sync_fetch_and_or(&agent->flags, verdict == AA_KILL ? AA_AGENT_KILLED : AA_AGENT_SUSPENDED);
+	return verdict == AA_KILL ? AA_EFFECT_KILLED : AA_EFFECT_SUSPENDED;
+}
+
+/* Records a denial (or what would be one) and gives the hook's return value. In LSM programs: `lsm`. */
+static __always_inline int refuse(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
+				  struct judgement j, int lsm)
+{
+	u32 effect = carry_out(subject->agent, verdict_of(j.decision), subject->observes);
+
+	fill_event(s, subject, action, j.decision, j.reason, effect);
 	s->event.object_flags = s->object.flags;
-	if (with_stack)
+	if (lsm)
 		add_stack(ctx, s);
 	send_for(subject, s, AA_RING_DECISIONS);
-	return observe ? 0 : eperm();
+	if (lsm && effect == AA_EFFECT_KILLED)
+		bpf_send_signal(AA_SIGKILL);
+	return subject->observes ? 0 : eperm();
 }
 
 static __always_inline void record_allowed(struct aa_scratch *s, const struct subject *subject, u32 action, u32 decision)
@@ -65,7 +92,7 @@ static __always_inline void record_allowed(struct aa_scratch *s, const struct su
 /* Whether a person decides. */
 static __always_inline int asks(const struct subject *subject, u32 decision)
 {
-	return verdict_of(decision) == AA_ASK && !subject->killed && subject->identity && subject->policy && !observes(subject);
+	return verdict_of(decision) == AA_ASK && !subject->barred && subject->identity && subject->policy && !subject->observes;
 }
 
 /*
@@ -105,10 +132,7 @@ static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struc
 {
 	int ret = 0;
 
-	if (subject->killed) {
-		j.decision = DECISION_CLOSED;
-		j.reason = AA_REASON_KILLED;
-	}
+	judge_barred(subject, &j);
 	if (asks(subject, j.decision))
 		ret = ask(ctx, s, subject, action, j);
 	else if (!passes(j.decision))
@@ -119,15 +143,14 @@ static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struc
 	return ret;
 }
 
-/* Refuses what needs no object: containment, a missing policy, the kill switch. */
-static __always_inline int refuse_outright(void *ctx, const struct subject *subject, u32 action, u32 reason, u32 other_pid,
-					   u32 family, u32 type, u32 protocol)
+/* Refuses what has no object but these numbers. */
+static __always_inline int refuse_judged(void *ctx, const struct subject *subject, u32 action, struct judgement j,
+					 u32 other_pid, u32 family, u32 type, u32 protocol)
 {
 	struct aa_scratch *s = claim_scratch(subject);
-	struct judgement j = { .decision = DECISION_CLOSED, .reason = reason };
 
 	if (!s)
-		return observes(subject) ? 0 : eperm();
+		return subject->observes ? 0 : eperm();
 	reset_event(s);
 	s->event.other_pid = other_pid;
 	s->event.family = family;
@@ -138,6 +161,16 @@ static __always_inline int refuse_outright(void *ctx, const struct subject *subj
 
 	release_scratch(s);
 	return ret;
+}
+
+/* The same where no rule says so: containment, a missing policy. */
+static __always_inline int refuse_outright(void *ctx, const struct subject *subject, u32 action, u32 reason, u32 other_pid,
+					   u32 family, u32 type, u32 protocol)
+{
+	struct judgement j = { .decision = DECISION_CLOSED, .reason = reason };
+
+	judge_barred(subject, &j);
+	return refuse_judged(ctx, subject, action, j, other_pid, family, type, protocol);
 }
 
 /* The decisions of all columns for what the path automaton said of a whole name. */

@@ -91,6 +91,22 @@ struct {
 	__type(value, struct aa_policy);
 } policies SEC(".maps");
 
+/* Index: slot. Until when its policy is open, if that has hours: boot time. Written by the sensor; nobody else opens. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_MAX_SLOTS);
+	__type(key, u32);
+	__type(value, u64);
+} openings SEC(".maps");
+
+/* Index: agent times AA_RATES plus class. When the bucket would be full again: boot time. Written by lib/rate.bpf.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_MAX_AGENTS * AA_RATES);
+	__type(key, u32);
+	__type(value, u64);
+} buckets SEC(".maps");
+
 /* Canonical addresses of all resident policies, the generation first in the key. Sensor writes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -10,7 +10,8 @@ struct subject {
 	struct aa_policy *policy; /* null: governed, but nothing in force, which denies */
 	u64 session;
 	u32 agent;
-	u32 killed;
+	u32 barred;  /* enum aa_reason why nothing of it passes now; else 0 */
+	u32 observes; /* what is denied is only recorded */
 	u32 fault;   /* enum aa_fault: what the tests want to fail for this agent */
 	u32 records; /* allowed actions are recorded too */
 };
@@ -53,13 +54,39 @@ static __always_inline u64 place_of(struct aa_identity *identity, const struct v
 	return address_of(identity, mount) + (namespace << 20 | namespace >> 44);
 }
 
+enum aa_standing {
+	AA_STANDING_BARRED = 0xffff, /* see subject.barred */
+	AA_STANDING_OBSERVES = 0x10000,
+};
+
+/*
+ * What bars an agent with these flags, and whether its policy only observes. No person's mode of a policy makes a switch
+ * harmless; that the policy is closed is a verdict of it as any. A global function, since the verifier knows nothing of
+ * its result: it would follow each of four constants through all that comes after.
+ */
+__noinline u32 standing_of(u32 agent_flags, u32 policy_flags, u32 hours, u32 slot)
+{
+	u32 observes = policy_flags & AA_POLICY_OBSERVE ? AA_STANDING_OBSERVES : 0;
+
+	if (agent_flags)
+		return agent_flags & AA_AGENT_KILLED ? AA_REASON_KILLED : AA_REASON_SUSPENDED;
+	if (hours) {
+		u64 *until = bpf_map_lookup_elem(&openings, &slot);
+
+		if (!until || bpf_ktime_get_boot_ns() >= *until)
+			return AA_REASON_HOURS | observes;
+	}
+	return observes;
+}
+
 static __always_inline void subject_of_agent(struct subject *subject, u32 agent_index, u64 session)
 {
 	subject->identity = 0;
 	subject->policy = 0;
 	subject->agent = agent_index;
 	subject->session = session;
-	subject->killed = 0;
+	subject->barred = 0;
+	subject->observes = 0;
 	subject->fault = AA_FAULT_NONE;
 	subject->records = 0;
 
@@ -72,19 +99,26 @@ static __always_inline void subject_of_agent(struct subject *subject, u32 agent_
 	subject->records = set->record_activity;
 	if (set->fault_agent == agent_index)
 		subject->fault = set->fault;
-	subject->killed = agent->flags & AA_AGENT_KILLED;
 
-	u32 slot_index = agent->slot;
+	u32 slot_index = agent->slot, flags = 0, hours = 0;
 	struct aa_slot *slot = bpf_map_lookup_elem(&policy_slots, &slot_index);
 
-	if (!slot || subject->fault == AA_FAULT_POLICY)
+	if (!slot)
 		return;
 
 	u32 policy_index = slot->policy;
 	struct aa_policy *policy = bpf_map_lookup_elem(&policies, &policy_index);
 
-	if (policy && policy->generation)
+	if (policy && policy->generation && subject->fault != AA_FAULT_POLICY) {
 		subject->policy = policy;
+		flags = policy->flags;
+		hours = policy->hours;
+	}
+
+	u32 standing = standing_of(agent->flags, flags, hours, slot_index);
+
+	subject->barred = standing & AA_STANDING_BARRED;
+	subject->observes = standing & AA_STANDING_OBSERVES;
 }
 
 /* Working memory for a judgement of this subject; null where all is taken, which denies. */

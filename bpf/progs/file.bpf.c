@@ -7,7 +7,7 @@
  * open descriptor's later reads and writes, stores through a shared mapping (decided when the file was opened), stat,
  * readlink and access.
  */
-#include "../lib/judge.bpf.h"
+#include "../lib/rate.bpf.h"
 
 AA_LICENSE;
 
@@ -74,7 +74,7 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 	u64 place = place_of(subject->identity, file->f_path.mnt);
 	u64 tag = cacheable(inode, file->f_path.dentry) ? current_tag(policy->generation) : 0;
 
-	if (tag && !subject->killed) {
+	if (tag && !subject->barred) {
 		s64 cached = cached_decision(inode, tag, place, first, other);
 
 		if (cached >= 0 && passes(cached))
@@ -84,7 +84,7 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 	struct aa_scratch *s = claim_scratch(subject);
 
 	if (!s)
-		return observes(subject) ? 0 : eperm();
+		return subject->observes ? 0 : eperm();
 	reset_event(s);
 
 	struct judgement j;
@@ -125,10 +125,10 @@ int BPF_PROG(judge_open, struct file *file)
 
 	if (!current_subject(&subject))
 		return 0;
-	if ((file->f_flags & AA_FMODE_EXEC) && !subject.killed)
+	if ((file->f_flags & AA_FMODE_EXEC) && !subject.barred)
 		return 0;
 	/* Pipes, sockets, memfds opened again through /proc: the process's own, without a name to judge. */
-	if (nameless(file->f_inode) && !subject.killed)
+	if (nameless(file->f_inode) && !subject.barred)
 		return 0;
 
 	u32 mode = file->f_mode;
@@ -157,18 +157,18 @@ static __always_inline int judge_load(void *ctx, struct file *file)
 	struct inode *inode = file->f_inode;
 
 	/* The program that bprm_check_security has just judged, arguments and all. */
-	if (identity->program == (u64)inode && !subject.killed)
+	if (identity->program == (u64)inode && !subject.barred)
 		return 0;
 	if (nameless(inode) && subject.policy) {
 		struct aa_scratch *s;
 		struct judgement j = { .decision = stricter_if_written(AA_UNGOVERNED, subject.policy->memfd) };
 
 		/* Just-in-time compilers and libffi map memfds as code: only a written rule against memfd says no. */
-		if (passes(j.decision) && !subject.killed)
+		if (passes(j.decision) && !subject.barred)
 			return 0;
 		s = claim_scratch(&subject);
 		if (!s)
-			return observes(&subject) ? 0 : eperm();
+			return subject.observes ? 0 : eperm();
 		reset_event(s);
 		j.reason = reason_of(j.decision);
 		s->object.flags = AA_OBJECT_MEMFD;
@@ -200,8 +200,11 @@ int BPF_PROG(judge_code_protection, struct vm_area_struct *vma, unsigned long re
 	return judge_load(ctx, file);
 }
 
-/* Names made, changed and removed: the write column of the name, by (directory's mount, dentry). */
-static __always_inline int judge_name(void *ctx, const struct path *directory, struct dentry *dentry, u32 action)
+/*
+ * Names made, changed and removed: the write column of the name, by (directory's mount, dentry). `rate`: which of the
+ * policy's rates counts them; AA_RATES: none.
+ */
+static __always_inline int judge_name(void *ctx, const struct path *directory, struct dentry *dentry, u32 action, u32 rate)
 {
 	struct subject subject;
 
@@ -213,7 +216,7 @@ static __always_inline int judge_name(void *ctx, const struct path *directory, s
 	struct aa_scratch *s = claim_scratch(&subject);
 
 	if (!s)
-		return observes(&subject) ? 0 : eperm();
+		return subject.observes ? 0 : eperm();
 	reset_event(s);
 
 	struct judgement j;
@@ -222,6 +225,8 @@ static __always_inline int judge_name(void *ctx, const struct path *directory, s
 	j.decision = reason ? DECISION_CLOSED : s->object.columns[AA_COLUMN_WRITE];
 	j.reason = reason ?: reason_of(j.decision);
 	identify(s, dentry->d_inode);
+	if (rate < AA_RATES)
+		limit(&subject, rate, &j);
 	if (action == AA_ACTION_CREATE && opens_what_it_creates())
 		s->carry_gives = AA_CARRY_OPEN | AA_CARRY_BACKING;
 	if (action == AA_ACTION_TRUNCATE)
@@ -235,37 +240,38 @@ int BPF_PROG(judge_create, const struct path *dir, struct dentry *dentry, u32 mo
 {
 	u32 type = mode & AA_S_IFMT;
 
-	return judge_name(ctx, dir, dentry, type == 0 || type == AA_S_IFREG ? AA_ACTION_CREATE : AA_ACTION_MKNOD);
+	return judge_name(ctx, dir, dentry, type == 0 || type == AA_S_IFREG ? AA_ACTION_CREATE : AA_ACTION_MKNOD,
+			  AA_RATE_CREATE);
 }
 
 SEC("lsm/path_mkdir")
 int BPF_PROG(judge_mkdir, const struct path *dir, struct dentry *dentry)
 {
-	return judge_name(ctx, dir, dentry, AA_ACTION_MKDIR);
+	return judge_name(ctx, dir, dentry, AA_ACTION_MKDIR, AA_RATE_CREATE);
 }
 
 SEC("lsm/path_rmdir")
 int BPF_PROG(judge_rmdir, const struct path *dir, struct dentry *dentry)
 {
-	return judge_name(ctx, dir, dentry, AA_ACTION_RMDIR);
+	return judge_name(ctx, dir, dentry, AA_ACTION_RMDIR, AA_RATE_UNLINK);
 }
 
 SEC("lsm/path_unlink")
 int BPF_PROG(judge_unlink, const struct path *dir, struct dentry *dentry)
 {
-	return judge_name(ctx, dir, dentry, AA_ACTION_UNLINK);
+	return judge_name(ctx, dir, dentry, AA_ACTION_UNLINK, AA_RATE_UNLINK);
 }
 
 SEC("lsm/path_symlink")
 int BPF_PROG(judge_symlink, const struct path *dir, struct dentry *dentry)
 {
-	return judge_name(ctx, dir, dentry, AA_ACTION_SYMLINK);
+	return judge_name(ctx, dir, dentry, AA_ACTION_SYMLINK, AA_RATE_CREATE);
 }
 
 SEC("lsm/path_truncate")
 int BPF_PROG(judge_truncate, const struct path *path)
 {
-	return judge_name(ctx, path, path->dentry, AA_ACTION_TRUNCATE);
+	return judge_name(ctx, path, path->dentry, AA_ACTION_TRUNCATE, AA_RATES);
 }
 
 /* ftruncate from 6.2 on (before, it came through path_truncate). */
@@ -274,19 +280,19 @@ int BPF_PROG(judge_ftruncate, struct file *file)
 {
 	if (nameless(file->f_inode))
 		return 0;
-	return judge_name(ctx, &file->f_path, file->f_path.dentry, AA_ACTION_TRUNCATE);
+	return judge_name(ctx, &file->f_path, file->f_path.dentry, AA_ACTION_TRUNCATE, AA_RATES);
 }
 
 SEC("lsm/path_chmod")
 int BPF_PROG(judge_chmod, const struct path *path)
 {
-	return judge_name(ctx, path, path->dentry, AA_ACTION_CHMOD);
+	return judge_name(ctx, path, path->dentry, AA_ACTION_CHMOD, AA_RATES);
 }
 
 SEC("lsm/path_chown")
 int BPF_PROG(judge_chown, const struct path *path)
 {
-	return judge_name(ctx, path, path->dentry, AA_ACTION_CHOWN);
+	return judge_name(ctx, path, path->dentry, AA_ACTION_CHOWN, AA_RATES);
 }
 
 /*
@@ -316,7 +322,7 @@ static __always_inline int judge_two_names(void *ctx, struct vfsmount *old_mount
 	struct aa_scratch *s = claim_scratch(&subject);
 
 	if (!s)
-		return observes(&subject) ? 0 : eperm();
+		return subject.observes ? 0 : eperm();
 	reset_event(s);
 
 	struct judgement j;
@@ -342,8 +348,9 @@ static __always_inline int judge_two_names(void *ctx, struct vfsmount *old_mount
 		j.reason = reason_of(j.decision);
 		guarded |= moves_guarded(new, &s->second);
 	}
+	limit(&subject, action == AA_ACTION_RENAME ? AA_RATE_RENAME : AA_RATE_CREATE, &j);
 	/* Not to be had by asking either: the answer would be for one name, and all below it would move. */
-	if (guarded && verdict_of(j.decision) != AA_DENY) {
+	if (guarded && verdict_of(j.decision) < AA_DENY) {
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_GUARDED_TREE;
 	}

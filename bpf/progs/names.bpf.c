@@ -24,7 +24,7 @@ static __always_inline int send_question(struct bpf_sock_addr *ctx, struct aa_de
 	subject_of_agent(&subject, owner->agent, owner->session);
 	to->port = AA_DNS_PORT;
 	to->protocol = ctx->protocol;
-	if (!is_question(&subject, to) || redirect(ctx, owner, to, family) || observes(&subject))
+	if (!is_question(&subject, to) || redirect(ctx, owner, to, family) || subject.observes)
 		return 1;
 
 	struct judgement j = { .decision = DECISION_CLOSED, .reason = AA_REASON_NO_RESOLVER };

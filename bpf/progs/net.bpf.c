@@ -10,6 +10,7 @@
 #include "../lib/address.bpf.h"
 #include "../lib/judge.bpf.h"
 #include "../lib/names.bpf.h"
+#include "../lib/rate.bpf.h"
 
 AA_LICENSE;
 
@@ -55,6 +56,17 @@ static __always_inline void end_grant(const struct subject *subject, struct sock
 		owner->granted_tid = 0;
 }
 
+/*
+ * Whether this counts as a connection: of datagrams the first to go where the thread's last one did not. Programs that
+ * know no thread come after one that does.
+ */
+static __always_inline int begins(const struct subject *subject, u32 action, const struct aa_destination *to)
+{
+	if (action == AA_ACTION_CONNECT)
+		return 1;
+	return action == AA_ACTION_SEND && subject->identity && !same_destination(&subject->identity->last, to);
+}
+
 /* Whether the address is somebody else's. */
 static __always_inline int goes_out(u32 action)
 {
@@ -69,6 +81,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 					 u32 action, u16 family, u16 type, int with_stack, void *sk, int goes_on)
 {
 	struct aa_socket_owner *owner = 0;
+	int counts = !goes_on && begins(subject, action, to);
 	struct judgement j;
 
 	if (!subject->policy) {
@@ -76,7 +89,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		j.reason = AA_REASON_NO_POLICY;
 	} else if (classified == AA_ADDRESS_UNREADABLE || (subject->fault == AA_FAULT_ADDRESS)) {
 		count_loss(AA_LOSS_ADDRESS);
-		if (verdict_of(subject->policy->default_net) == AA_UNGOVERNED && !subject->killed)
+		if (verdict_of(subject->policy->default_net) == AA_UNGOVERNED && !subject->barred)
 			return 0;
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_UNREADABLE_ADDRESS;
@@ -86,7 +99,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		if (passes(j.decision)) {
 			owner = sk && with_stack ? bpf_sk_storage_get(&socket_owners, sk, 0, 0) : 0;
 			/* The cgroup programs send it to the resolver. */
-			if (owner && owner->agent == subject->agent && resolver_port(owner, 1) && !subject->killed)
+			if (owner && owner->agent == subject->agent && resolver_port(owner, 1) && !subject->barred)
 				return 0;
 			owner = 0;
 			j.decision = DECISION_CLOSED;
@@ -98,15 +111,14 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 			j.decision = decide_names(subject->policy, subject->agent, to, j.decision);
 		j.reason = reason_of(j.decision);
 	}
-	if (subject->killed) {
-		j.decision = DECISION_CLOSED;
-		j.reason = AA_REASON_KILLED;
-	}
+	judge_barred(subject, &j);
+	if (counts)
+		limit(subject, AA_RATE_CONNECT, &j);
 	if (passes(j.decision)) {
 		if (verdict_of(j.decision) == AA_UNGOVERNED || !subject->records || seen(subject, to))
 			return 0;
 	}
-	if (sk && verdict_of(j.decision) == AA_ASK && !observes(subject)) {
+	if (sk && verdict_of(j.decision) == AA_ASK && !subject->observes) {
 		owner = bpf_sk_storage_get(&socket_owners, sk, 0, with_stack ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 		if (owner && granted_to_us(owner) && same_destination(&owner->granted, to)) {
 			/* A datagram of the call that judge_send let pass, or a connect that goes on after a signal. */
@@ -120,7 +132,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 	int ret = 0;
 
 	if (!s)
-		return passes(j.decision) || observes(subject) ? 0 : eperm();
+		return passes(j.decision) || subject->observes ? 0 : eperm();
 	reset_event(s);
 	describe(s, to, family, type);
 	if (passes(j.decision)) {
@@ -191,12 +203,12 @@ int BPF_PROG(judge_connect, struct socket *sock, struct sockaddr *address, int a
 		return refuse_outright(ctx, &subject, AA_ACTION_CONNECT, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
 	u16 family = sk->__sk_common.skc_family;
 
-	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.killed)
+	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.barred)
 		return 0;
 
 	int classified = read_address(&to, address, addrlen, family, 0);
 
-	if (classified == AA_ADDRESS_NONE && !subject.killed)
+	if (classified == AA_ADDRESS_NONE && !subject.barred)
 		return 0;
 	to.protocol = rule_protocol(sk);
 	canonicalise(to.address, 1);
@@ -221,19 +233,19 @@ int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
 	if (!sk)
 		return refuse_outright(ctx, &subject, AA_ACTION_SEND, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
 	end_grant(&subject, sk);
-	if ((!name || !length) && !subject.killed) {
+	if ((!name || !length) && !subject.barred) {
 		note_connected_asker(&subject, sk);
 		return 0;
 	}
 	u16 family = sk->__sk_common.skc_family;
 
-	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.killed)
+	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.barred)
 		return 0;
 	own_socket(sk, &subject, 0);
 
 	int classified = read_address(&to, name, length, family, 1);
 
-	if (classified == AA_ADDRESS_NONE && !subject.killed)
+	if (classified == AA_ADDRESS_NONE && !subject.barred)
 		return 0;
 	to.protocol = rule_protocol(sk);
 	canonicalise(to.address, 1);
@@ -312,7 +324,7 @@ int BPF_PROG(judge_bind, struct socket *sock, struct sockaddr *address, int addr
 	u16 family = sk->__sk_common.skc_family;
 
 	/* A named unix socket is a file made: path_mknod. An abstract one is the agent's own. */
-	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.killed)
+	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.barred)
 		return 0;
 
 	/* bind(AF_UNSPEC) on an IPv4 socket means INADDR_ANY: as in sending. */
@@ -321,7 +333,7 @@ int BPF_PROG(judge_bind, struct socket *sock, struct sockaddr *address, int addr
 	at.protocol = rule_protocol(sk);
 	canonicalise(at.address, 0);
 	/* An unspecified address with no port is what every client does before it connects. */
-	if (classified == AA_ADDRESS_JUDGE && at.port == 0 && is_unspecified(at.address) && !subject.killed)
+	if (classified == AA_ADDRESS_JUDGE && at.port == 0 && is_unspecified(at.address) && !subject.barred)
 		return 0;
 	return judge_address(ctx, &subject, &at, classified == AA_ADDRESS_NONE ? AA_ADDRESS_UNREADABLE : classified,
 			     AA_ACTION_BIND, family, sock->type, 1, 0, 0);
@@ -343,7 +355,7 @@ int BPF_PROG(judge_listen, struct socket *sock)
 		return refuse_outright(ctx, &subject, AA_ACTION_LISTEN, AA_REASON_UNREADABLE_ADDRESS, 0, 0, 0, 0);
 	u16 family = sk->__sk_common.skc_family;
 
-	if (family == AA_AF_UNIX && !subject.killed)
+	if (family == AA_AF_UNIX && !subject.barred)
 		return 0;
 	if (family == AA_AF_INET6) {
 		if (bpf_probe_read_kernel(at.address, sizeof(at.address), &sk->__sk_common.skc_v6_rcv_saddr))
@@ -377,14 +389,13 @@ static __always_inline int socket_allowed(u32 family, u32 type, u32 protocol)
 
 static __always_inline int judge_socket_kind(void *ctx, const struct subject *subject, u32 family, u32 type, u32 protocol)
 {
-	if (subject->policy && !subject->killed) {
+	if (subject->policy && !subject->barred) {
 		if (verdict_of(subject->policy->default_net) == AA_UNGOVERNED || socket_allowed(family, type, protocol))
 			return 0;
 	}
 
-	u32 reason = subject->killed ? AA_REASON_KILLED : subject->policy ? AA_REASON_FAMILY : AA_REASON_NO_POLICY;
-
-	return refuse_outright(ctx, subject, AA_ACTION_SOCKET, reason, 0, family, type & 0xf, protocol);
+	return refuse_outright(ctx, subject, AA_ACTION_SOCKET, subject->policy ? AA_REASON_FAMILY : AA_REASON_NO_POLICY, 0,
+			       family, type & 0xf, protocol);
 }
 
 /* Raw, packet, vsock, AF_ALG, SCTP, ...: AF_PACKET in particular passes every other network hook. */
@@ -448,17 +459,17 @@ static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
 		return 0;
 	if (!subject.policy)
 		return refuse_outright(ctx, &subject, action, AA_REASON_NO_POLICY, 0, AA_AF_UNIX, 0, 0);
-	if (verdict_of(subject.policy->default_net) == AA_UNGOVERNED && !subject.killed)
+	if (verdict_of(subject.policy->default_net) == AA_UNGOVERNED && !subject.barred)
 		return 0;
 	/* The agent's own sockets: socketpair, multiprocessing. */
 	owner = bpf_sk_storage_get(&socket_owners, other, 0, 0);
-	if (owner && owner->agent == subject.agent && !subject.killed)
+	if (owner && owner->agent == subject.agent && !subject.barred)
 		return 0;
 
 	struct aa_scratch *s = claim_scratch(&subject);
 
 	if (!s)
-		return observes(&subject) ? 0 : eperm();
+		return subject.observes ? 0 : eperm();
 	reset_event(s);
 	s->event.family = AA_AF_UNIX;
 
@@ -507,7 +518,7 @@ int BPF_PROG(judge_received_socket, struct file *file)
 		return 0;
 	sk = sock->sk;
 	owner = bpf_sk_storage_get(&socket_owners, sk, 0, 0);
-	if (owner && owner->agent == subject.agent && !subject.killed)
+	if (owner && owner->agent == subject.agent && !subject.barred)
 		return 0;
 
 	u16 family = sk->__sk_common.skc_family;
@@ -523,7 +534,7 @@ int BPF_PROG(judge_received_socket, struct file *file)
 	to.port = bpf_ntohs(sk->__sk_common.skc_dport);
 	to.protocol = rule_protocol(sk);
 	/* Not connected: where it goes is judged when it goes. */
-	if (to.port == 0 && is_unspecified(to.address) && !subject.killed)
+	if (to.port == 0 && is_unspecified(to.address) && !subject.barred)
 		return judge_socket_kind(ctx, &subject, family, sock->type, sk->sk_protocol);
 	canonicalise(to.address, 1);
 	return judge_address(ctx, &subject, &to, AA_ADDRESS_JUDGE, AA_ACTION_RECEIVE_FD, family, sock->type, 1, 0, 0);

@@ -6,6 +6,7 @@
  * before, or by the sensor for `aasm run`; copied in task_alloc before the child can run. It is never removed.
  */
 #include "../lib/argv.bpf.h"
+#include "../lib/rate.bpf.h"
 
 AA_LICENSE;
 
@@ -55,14 +56,21 @@ int BPF_PROG(inherit_identity, struct task_struct *task, unsigned long clone_fla
 		return 0;
 
 	struct subject subject;
+	struct judgement j = { .decision = AA_ALLOW };
 	struct aa_identity child = *parent;
 
 	child.carried_for = 0;
 	child.held = 0;
 	child.let_go = 0;
 	subject_of_agent(&subject, parent->agent, parent->session);
-	if (subject.killed)
-		return refuse_outright(ctx, &subject, AA_ACTION_FORK, AA_REASON_KILLED, 0, 0, 0, 0);
+	judge_barred(&subject, &j);
+	limit(&subject, AA_RATE_FORK, &j);
+	if (!passes(j.decision)) {
+		int ret = refuse_judged(ctx, &subject, AA_ACTION_FORK, j, 0, 0, 0, 0);
+
+		if (ret)
+			return ret;
+	}
 	if (!bpf_task_storage_get(&identities, task, &child, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		count_loss(AA_LOSS_IDENTITY);
 		refuse_outright(ctx, &subject, AA_ACTION_FORK, AA_REASON_NO_IDENTITY, 0, 0, 0, 0);
@@ -187,7 +195,7 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 	struct aa_scratch *s = claim_scratch(&subject);
 
 	if (!s)
-		return observes(&subject) ? 0 : eperm();
+		return subject.observes ? 0 : eperm();
 	reset_event(s);
 
 	u32 action = AA_ACTION_EXEC;
@@ -233,6 +241,8 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 			action = AA_ACTION_ARGV;
 	}
 	j.reason = reason_of(j.decision);
+	if (bprm->interp == bprm->filename)
+		limit(&subject, AA_RATE_EXEC, &j);
 	if (asks(&subject, j.decision)) {
 		if (read_what_is_asked(s, bprm, identity)) {
 			j.decision = DECISION_CLOSED;
@@ -347,11 +357,11 @@ static __always_inline void check_arguments(void *ctx, struct aa_identity *ident
 	struct subject subject;
 
 	subject_of_agent(&subject, identity->agent, identity->session);
-	if (!observes(&subject))
+	if (!subject.observes)
 		bpf_send_signal(AA_SIGKILL);
 	if (s) {
 		fill_event(s, &subject, AA_ACTION_ARGV, DECISION_CLOSED, AA_REASON_ARGV_CHANGED,
-			   observes(&subject) ? AA_EFFECT_WOULD_DENY : AA_EFFECT_KILLED);
+			   subject.observes ? AA_EFFECT_WOULD_DENY : AA_EFFECT_KILLED);
 		send_event(s, AA_RING_DECISIONS);
 	}
 out:
@@ -422,8 +432,7 @@ static __always_inline int contain(void *ctx, u32 action, u32 other_pid)
 
 	if (!current_subject(&subject))
 		return 0;
-	return refuse_outright(ctx, &subject, action, subject.killed ? AA_REASON_KILLED : AA_REASON_CONTAINMENT, other_pid, 0, 0,
-			       0);
+	return refuse_outright(ctx, &subject, action, AA_REASON_CONTAINMENT, other_pid, 0, 0, 0);
 }
 
 /* ptrace, process_vm_writev, pidfd_getfd and /proc/PID/mem of anybody but the agent's own processes. */
@@ -434,7 +443,7 @@ int BPF_PROG(contain_ptrace, struct task_struct *child, unsigned int mode)
 
 	if (!(mode & AA_PTRACE_MODE_ATTACH) || !current_subject(&subject))
 		return 0;
-	if (same_agent(&subject, child) && !subject.killed)
+	if (same_agent(&subject, child) && !subject.barred)
 		return 0;
 	return contain(ctx, AA_ACTION_PTRACE, child->tgid);
 }

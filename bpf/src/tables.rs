@@ -62,6 +62,10 @@ pub struct PolicyTables<'a> {
     pub memfd: u32,
     /// Decision for running a deleted file.
     pub deleted: u32,
+    /// The decision while the policy is closed, see [`Tables::set_opening`]; 0 if it never is.
+    pub hours: u32,
+    /// What may only be done so often, by [`abi::aa_rate_class`].
+    pub rates: [abi::aa_rate; abi::AA_RATES as usize],
     /// What an ask comes to when nobody can be asked: allow, else deny.
     pub otherwise_allow: bool,
     /// Address rules.
@@ -142,6 +146,8 @@ pub struct Tables {
     addresses: MapHandle,
     users: MapHandle,
     cgroups: MapHandle,
+    openings: MapHandle,
+    buckets: MapHandle,
     mounts: MapHandle,
     settings: MapHandle,
     losses: MapHandle,
@@ -195,6 +201,8 @@ impl Tables {
             addresses: handle(kernel, "address_rules")?,
             users: handle(kernel, "user_selectors")?,
             cgroups: handle(kernel, "cgroup_selectors")?,
+            openings: handle(kernel, "openings")?,
+            buckets: handle(kernel, "buckets")?,
             mounts: handle(kernel, "mount_points")?,
             settings: handle(kernel, "settings")?,
             losses: handle(kernel, "losses")?,
@@ -288,7 +296,8 @@ impl Tables {
             hosts: layout.hosts.0,
             host_count: layout.hosts.1,
             dns: tables.hosts.as_ref().map_or(0, |hosts| hosts.dns),
-            pad: 0,
+            hours: tables.hours,
+            rates: tables.rates,
         };
         let resident = Resident {
             index,
@@ -407,6 +416,29 @@ impl Tables {
     /// An agent's slot and flags.
     pub fn agent(&self, agent: u32) -> Result<abi::aa_agent, TableError> {
         Ok(read(&self.agents, "agents", &index_key(agent))?.unwrap_or_default())
+    }
+
+    /// A new agent: nothing of an earlier one of this number stays.
+    pub fn begin_agent(&self, agent: u32, slot: u32) -> Result<(), TableError> {
+        for class in 0..abi::AA_RATES {
+            write(
+                &self.buckets,
+                "buckets",
+                &index_key(agent * abi::AA_RATES + class),
+                &0_u64,
+            )?;
+        }
+        self.set_agent(agent, slot, 0)
+    }
+
+    /// Until when the policy in this slot is open, if it has hours: boot time, nanoseconds.
+    pub fn opening(&self, slot: u32) -> Result<u64, TableError> {
+        Ok(read(&self.openings, "openings", &index_key(slot))?.unwrap_or_default())
+    }
+
+    /// Sets that. What has passed closes it: every action of its agents is denied.
+    pub fn set_opening(&self, slot: u32, until_ns: u64) -> Result<(), TableError> {
+        write(&self.openings, "openings", &index_key(slot), &until_ns)
     }
 
     /// Replaces the selectors: by path (an automaton of one column), by uid, by cgroup id; values are slots plus one.

@@ -2,6 +2,7 @@
 
 mod asking;
 mod header;
+mod limits;
 mod sections;
 
 use crate::action::Action;
@@ -16,19 +17,17 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const KEYS: [&str; 14] = [
-    "policy", "version", "about", "scope", "governs", "mode", "on_gap", "let", "net", "file", "exec", "ask", "default",
-    "expect",
+const KEYS: [&str; 16] = [
+    "policy", "version", "about", "scope", "governs", "mode", "on_gap", "let", "net", "file", "exec", "rate", "hours",
+    "ask", "default", "expect",
 ];
 
 /// Keys of the language that this version does not know, and what to write instead.
-const NOT_YET: [(&str, &str); 7] = [
+const NOT_YET: [(&str, &str); 5] = [
     ("tool", "deny the programs behind the tools in `exec`"),
     ("model", "allow the addresses of the models in `net`"),
     ("data", "deny reading the files in `file.read`"),
     ("spend", "leave it out"),
-    ("rate", "write `ask` for what should not happen often"),
-    ("hours", "load and unload the policy at these hours"),
     ("when", "rules without conditions only; write the stricter verdict"),
 ];
 
@@ -132,6 +131,8 @@ impl Draft {
             "net" => self.net(&entry.node, report),
             "file" => self.file(&entry.node, report),
             "exec" => self.exec(&entry.node, report),
+            "rate" => self.rates(&entry.node, report),
+            "hours" => self.hours(&entry.node, report),
             "ask" => self.asking = asking::read(&entry.node, report),
             "default" => self.sections.default = sections::default_verdict(&entry.node, false, report),
             "expect" => self.expect(&entry.node, report),

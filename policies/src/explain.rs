@@ -3,6 +3,7 @@
 use crate::action::{Action, ProgramKind, Protocol};
 use crate::glob::escape;
 use crate::policy::{Mode, Policy};
+use crate::rate::RateClass;
 use crate::rule::{RuleKind, Section};
 use crate::verdict::{RuleId, Verdict};
 use serde::Serialize;
@@ -29,6 +30,8 @@ pub struct Explanation {
     pub enforced: String,
     /// What would allow it, where it is not allowed.
     pub allow: Option<String>,
+    /// How often and when it is so, where the policy limits that.
+    pub limits: Vec<String>,
 }
 
 impl Policy {
@@ -69,7 +72,22 @@ impl Policy {
             reason: judgement.reason,
             enforced,
             allow,
+            limits: self.limits(action, judgement.verdict),
         }
+    }
+
+    /// What `rate` and `hours` add to a verdict that lets pass or asks.
+    fn limits(&self, action: &Action, verdict: Verdict) -> Vec<String> {
+        if verdict >= Verdict::Deny {
+            return Vec::new();
+        }
+        let counted = |class| verdict < Verdict::Ask && RateClass::of(action) == Some(class);
+        let rates = self.rates().filter(|(limit, _)| counted(limit.class));
+        let rates = rates.map(|(_, rule)| format!("{}: {} (line {})", rule.text, rule.verdict, rule.line));
+        let hours = self
+            .hours()
+            .map(|(_, rule)| format!("{}: deny (line {})", rule.text, rule.line));
+        rates.chain(hours).collect()
     }
 
     /// The rules to add so that an action that only a default denies is allowed.
@@ -164,6 +182,9 @@ impl fmt::Display for Explanation {
         writeln!(f, "{} -> {}", self.action, self.verdict)?;
         writeln!(f, "  because: {}", self.reason)?;
         write!(f, "  enforced: {}", self.enforced)?;
+        for limit in &self.limits {
+            write!(f, "\n  but {limit}")?;
+        }
         if let Some(allow) = &self.allow {
             write!(f, "\n  to allow it: {allow}")?;
         }

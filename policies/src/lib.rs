@@ -17,12 +17,14 @@ mod explain;
 pub mod generate;
 mod glob;
 mod host;
+mod hours;
 mod judge;
 mod lower;
 mod names;
 mod packs;
 mod policy;
 mod print;
+mod rate;
 mod rule;
 mod special;
 mod syntax;
@@ -38,15 +40,17 @@ pub use check::{parse_action, parse_policy};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Span};
 pub use explain::Explanation;
 pub use host::{HostName, HostNameError};
+pub use hours::Hours;
 pub use judge::{Judgement, combine_exec};
 pub use lower::{
-    AddressEntry, Automaton, HostClass, HostClassId, HostTable, Limits, Listing, LowerError, Lowered, LoweredRule,
-    LoweredSelector, PortRange, State,
+    AddressEntry, Automaton, HostClass, HostClassId, HostTable, Limits, Listing, LowerError, Lowered, LoweredRate,
+    LoweredRule, LoweredSelector, PortRange, State,
 };
 pub use packs::{pack, packs};
 pub use policy::{
     Approver, Asking, Environment, ExecSelector, Mode, OnGap, Policy, Scope, ScopeLevel, SectionDefaults, Selector,
 };
+pub use rate::{RateClass, RateLimit};
 pub use rule::{Rule, RuleKind, Section};
 pub use special::special_purpose;
 pub use verdict::{Decision, PathDecision, RuleId, Verdict};

@@ -19,7 +19,8 @@ pub use hosts::{HostClass, HostClassId, HostTable, Listing};
 
 use crate::judge::Lookup;
 use crate::policy::{Mode, OnGap, Policy, Scope, SectionDefaults, Selector};
-use crate::rule::{RuleKind, Section};
+use crate::rate::{RateClass, RateLimit};
+use crate::rule::{Rule, RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,19 @@ pub struct LoweredRule {
     pub rank: u32,
 }
 
+/// What may only be done so often: a bucket of `burst_ns / interval_ns + 1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoweredRate {
+    /// What is counted.
+    pub class: RateClass,
+    /// After which the bucket gets one more, nanoseconds; never 0.
+    pub interval_ns: u64,
+    /// How far ahead of its time a full bucket lets one be, nanoseconds.
+    pub burst_ns: u64,
+    /// On what is more.
+    pub decision: Decision,
+}
+
 /// A policy as tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lowered {
@@ -148,6 +162,10 @@ pub struct Lowered {
     pub deleted: Decision,
     /// The longest prefix of an address decides, in it the last range from the port down.
     pub addresses: Vec<AddressEntry>,
+    /// At most one of each class.
+    pub rates: Vec<LoweredRate>,
+    /// The decision while the hours of the policy are closed; absent where it has none.
+    pub hours: Option<Decision>,
     /// What names decide; absent where no rule names a host or `dns`.
     pub hosts: Option<HostTable>,
 }
@@ -187,6 +205,8 @@ impl Policy {
             memfd,
             deleted,
             addresses: addresses::lower(self, limits)?,
+            rates: self.rates().map(lower_rate).collect(),
+            hours: self.hours().map(|(_, rule)| rule.decision()),
             hosts: hosts::lower(self, limits)?,
         })
     }
@@ -207,7 +227,16 @@ fn lower_selector(selector: &Selector) -> LoweredSelector {
     }
 }
 
-fn lower_rule(rule: &crate::rule::Rule) -> LoweredRule {
+fn lower_rate((limit, rule): (RateLimit, &Rule)) -> LoweredRate {
+    LoweredRate {
+        class: limit.class,
+        interval_ns: limit.interval_ns(),
+        burst_ns: limit.burst_ns(),
+        decision: rule.decision(),
+    }
+}
+
+fn lower_rule(rule: &Rule) -> LoweredRule {
     LoweredRule {
         id: rule.id,
         section: rule.section,

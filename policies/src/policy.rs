@@ -3,8 +3,10 @@
 use crate::diagnostic::{Diagnostic, Span};
 use crate::expect::Expect;
 use crate::glob::PathPattern;
+use crate::hours::Hours;
 use crate::lower::{Limits, Lowered};
-use crate::rule::{Column, Rule, Section};
+use crate::rate::RateLimit;
+use crate::rule::{Column, Pattern, Rule, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -173,6 +175,7 @@ impl SectionDefaults {
             Section::Exec => self.exec,
             Section::Load => self.load,
             Section::Net => self.net,
+            Section::Rate | Section::Hours => Decision::NONE,
         }
     }
 
@@ -210,6 +213,7 @@ impl Sections {
             Section::Write => self.write,
             Section::Exec | Section::Load => self.exec,
             Section::Net => self.net,
+            Section::Rate | Section::Hours => None,
         }
     }
 
@@ -286,6 +290,22 @@ impl Policy {
     /// What happens to what its rules ask about.
     pub fn asking(&self) -> &Asking {
         &self.asking
+    }
+
+    /// What may only be done so often, and the rule that says so.
+    pub fn rates(&self) -> impl Iterator<Item = (RateLimit, &Rule)> {
+        self.rules.iter().filter_map(|rule| match rule.pattern {
+            Pattern::Rate(limit) => Some((limit, rule)),
+            _ => None,
+        })
+    }
+
+    /// When it lets nothing happen, and the rule that says so; `None`: it is always open.
+    pub fn hours(&self) -> Option<(&Hours, &Rule)> {
+        self.rules.iter().find_map(|rule| match &rule.pattern {
+            Pattern::Hours(hours) => Some((hours, rule)),
+            _ => None,
+        })
     }
 
     /// SHA-256 of the text.

@@ -78,6 +78,7 @@ impl Policy {
             out.push_str(&self.section_text(Section::Write, "write", "  "));
         }
         out.push_str(&self.section_text(Section::Exec, "exec", ""));
+        out.push_str(&self.limits_text());
         if !self.expects.is_empty() {
             out.push_str("expect:\n");
             self.expects.iter().for_each(|expect| {
@@ -87,12 +88,32 @@ impl Policy {
         out
     }
 
+    fn limits_text(&self) -> String {
+        let mut lines: Vec<String> = self
+            .rates()
+            .map(|(limit, rule)| {
+                let class = limit.class.word();
+                format!("  {class}: {{over: \"{limit}\", then: {}}}\n", rule.verdict)
+            })
+            .collect();
+        if !lines.is_empty() {
+            lines.insert(0, "rate:\n".to_owned());
+        }
+        if let Some((hours, _)) = self.hours() {
+            let windows: Vec<String> = hours.windows.iter().map(|window| quote(&window.to_string())).collect();
+            let word = if hours.opens { "allow" } else { "deny" };
+            let days = hours.day_names().join(", ");
+            lines.push(format!("hours: {{{word}: [{}], days: [{days}]}}\n", windows.join(", ")));
+        }
+        lines.concat()
+    }
+
     fn section_text(&self, section: Section, name: &str, indent: &str) -> String {
         let Some(present) = self.sections.get(section) else {
             return String::new();
         };
         let mut lines = Vec::new();
-        for verdict in [Verdict::Allow, Verdict::Ask, Verdict::Deny] {
+        for verdict in Verdict::ALL {
             let of_list =
                 |rule: &&crate::rule::Rule| rule.section == section && rule.verdict == verdict && rule.is_written();
             let items: Vec<String> = self

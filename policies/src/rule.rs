@@ -6,6 +6,8 @@ use crate::argv::{ArgvPattern, names_of};
 use crate::diagnostic::{Code, Complaint};
 use crate::glob::{PathPattern, is_anchored};
 use crate::host::{HostName, HostPattern, HostRule};
+use crate::hours::Hours;
+use crate::rate::RateLimit;
 use crate::syntax::count;
 use crate::verdict::{Decision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,12 @@ pub enum Section {
     /// Addresses and unix sockets.
     #[serde(rename = "net")]
     Net,
+    /// What may only be done so often.
+    #[serde(rename = "rate")]
+    Rate,
+    /// When nothing may be done.
+    #[serde(rename = "hours")]
+    Hours,
 }
 
 impl fmt::Display for Section {
@@ -40,6 +48,8 @@ impl fmt::Display for Section {
             Self::Exec => "exec",
             Self::Load => "load",
             Self::Net => "net",
+            Self::Rate => "rate",
+            Self::Hours => "hours",
         })
     }
 }
@@ -73,6 +83,8 @@ pub(crate) enum Pattern {
     /// Looking names up.
     Dns,
     Unix(PathPattern),
+    Rate(RateLimit),
+    Hours(Hours),
 }
 
 /// The columns of the path automaton.
@@ -168,7 +180,7 @@ impl Rule {
             ),
             Pattern::Net(net) => net.specificity(),
             Pattern::Host(host) => host.specificity(),
-            Pattern::Memfd | Pattern::Deleted | Pattern::Dns => (0, 0),
+            Pattern::Memfd | Pattern::Deleted | Pattern::Dns | Pattern::Rate(_) | Pattern::Hours(_) => (0, 0),
         }
     }
 
@@ -217,6 +229,8 @@ pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> R
             None => parse_net(verdict, text),
         },
         Section::Exec => parse_exec(text),
+        // Their rules are no patterns of anything: see check/limits.rs.
+        Section::Rate | Section::Hours => Err(Complaint::new(Code::Value, format!("`{section}` has no patterns"))),
     }
 }
 
@@ -228,6 +242,12 @@ fn parse_net(verdict: Verdict, text: &str) -> Result<Pattern, Complaint> {
     };
     let any_host = matches!(&pattern, Pattern::Host(host) if host.host == HostPattern::Any);
     match verdict {
+        Verdict::Suspend | Verdict::Kill if matches!(pattern, Pattern::Host(_) | Pattern::Dns) => Err(Complaint::new(
+            Code::Net,
+            format!("`{text}`: a name cannot {verdict} an agent"),
+        )
+        .cause("what is not allowed or asked about is not looked up, so nothing ever connects to it")
+        .hint("write it under `deny`, or name addresses here")),
         Verdict::Ask if pattern == Pattern::Dns => Err(Complaint::new(Code::Net, "a lookup cannot wait for a person")
             .cause("programs give up on a name after some seconds")
             .hint("write the hosts to be asked about here; they are looked up, and connecting to them asks")),

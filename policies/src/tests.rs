@@ -7,4 +7,5 @@ mod hosts;
 mod limits;
 mod packs;
 mod programs;
+mod rates;
 mod speed;

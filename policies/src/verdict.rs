@@ -17,9 +17,23 @@ pub enum Verdict {
     Ask = 2,
     /// The action fails.
     Deny = 3,
+    /// The action fails and all processes of the agent stand still until a person resumes it.
+    Suspend = 4,
+    /// The action fails and all processes of the agent are killed.
+    Kill = 5,
 }
 
 impl Verdict {
+    /// All of them, from the mildest on.
+    pub const ALL: [Self; 6] = [
+        Self::Ungoverned,
+        Self::Allow,
+        Self::Ask,
+        Self::Deny,
+        Self::Suspend,
+        Self::Kill,
+    ];
+
     /// The word used for it in policies, records and documents.
     pub fn word(self) -> &'static str {
         match self {
@@ -27,14 +41,14 @@ impl Verdict {
             Self::Allow => "allow",
             Self::Ask => "ask",
             Self::Deny => "deny",
+            Self::Suspend => "suspend",
+            Self::Kill => "kill",
         }
     }
 
     /// Reads the word; `None` for anything else.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Ungoverned, Self::Allow, Self::Ask, Self::Deny]
-            .into_iter()
-            .find(|verdict| verdict.word() == word)
+        Self::ALL.into_iter().find(|verdict| verdict.word() == word)
     }
 }
 
@@ -83,12 +97,8 @@ impl Decision {
 
     /// The verdict; a word no one packed reads as `Deny`.
     pub fn verdict(self) -> Verdict {
-        match self.0 & 7 {
-            0 => Verdict::Ungoverned,
-            1 => Verdict::Allow,
-            2 => Verdict::Ask,
-            _ => Verdict::Deny,
-        }
+        let packed = Verdict::ALL.get(self.0 as usize & 7);
+        packed.copied().unwrap_or(Verdict::Deny)
     }
 
     /// Whether a written rule decided.
@@ -111,7 +121,7 @@ impl Decision {
         }
     }
 
-    /// The decision if it is an explicit ask or deny, else [`Decision::NONE`].
+    /// The decision if it is explicit and does not allow, else [`Decision::NONE`].
     #[must_use]
     pub fn restriction(self) -> Self {
         if self.explicit() && self.verdict() >= Verdict::Ask {
@@ -138,7 +148,7 @@ pub struct PathDecision {
 }
 
 impl PathDecision {
-    /// What a second name of the same object adds to its first name: explicit asks and denials only.
+    /// What a second name of the same object adds to its first name: what is explicit and does not allow.
     #[must_use]
     pub fn explicit(&self) -> Self {
         Self {

@@ -85,7 +85,9 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
     }
     [lowered.memfd, lowered.deleted].into_iter().for_each(&mut cite);
     let written = policy.rules().iter().filter(|rule| rule.is_written());
-    for (rule, span) in written.zip(&policy.spans).filter(|(rule, _)| !cited.contains(&rule.id)) {
+    let of_objects = |rule: &Rule| !matches!(rule.pattern, Pattern::Rate(_) | Pattern::Hours(_));
+    let uncited = |(rule, _): &(&Rule, &Span)| of_objects(rule) && !cited.contains(&rule.id);
+    for (rule, span) in written.zip(&policy.spans).filter(uncited) {
         let winner = policy
             .evaluate(&witness::action(rule, &mut |_| 0))
             .rule

@@ -88,7 +88,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
         Pattern::Path(pattern) => {
             let path = path(pattern, choose);
             match rule.section {
-                Section::Read | Section::Net => Action::Read { path },
+                Section::Read | Section::Net | Section::Rate | Section::Hours => Action::Read { path },
                 Section::Write => Action::Write { path },
                 Section::Load => Action::Load { path },
                 Section::Exec => exec(path, Vec::new(), ProgramKind::File),
@@ -112,6 +112,8 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             port: host.ends.ports.map_or(443, |(first, _)| first),
             protocol: host.ends.protocol.unwrap_or(Protocol::Tcp),
         },
+        // They are about whatever is done.
+        Pattern::Rate(_) | Pattern::Hours(_) => Action::Read { path: b"/".to_vec() },
         Pattern::Dns => Action::Connect {
             address: SocketAddr::from(([192, 0, 2, 53], RESOLVER_PORT)),
             protocol: Protocol::Udp,

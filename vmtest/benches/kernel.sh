@@ -81,6 +81,22 @@ asks() {
     kill $approver
 }
 
+# From the call until the last of 200 processes that are at work opened a file, and until the answer: all have ended.
+kills() {
+    local round swarm=$run/swarm
+    printf 'policy: swarm\nversion: 1\nfile: {read: {allow: [/**]}}\n' >$run/swarm.yaml
+    for round in 1 2 3 4 5 6 7; do
+        rm -f $swarm
+        aasm run --policy $run/swarm.yaml --name swarm$round --work $data -- $measure swarm 200 $swarm 2>/dev/null &
+        until [ "$(aasm agents 2>/dev/null | grep -c ' measure$')" -ge 201 ]; do sleep 0.5; done
+        sleep 1
+        $here/killer swarm$round $swarm
+        wait
+    done >$run/kills
+    awk '{print $1}' $run/kills | sort -n | awk '{at[NR] = $1} END {print "last-effect", at[4], at[1]}' | say kill
+    awk '{print $3}' $run/kills | sort -n | awk '{at[NR] = $1} END {print "ended", at[4], at[1]}' | say kill
+}
+
 started() { sed -n 's/.*in force and proven.* took_ms=\([0-9]*\).*/\1000000/p' "$DAEMON_LOG" | tail -n 1 | sed 's/.*/figure start proven & 0/'; }
 
 if [ "$1" = timed ]; then
@@ -88,6 +104,7 @@ if [ "$1" = timed ]; then
     started
     launches
     asks
+    kills
     load
     exit
 fi
@@ -152,6 +169,7 @@ ungoverned ungoverned hooks
 ungoverned ungoverned-work workload
 launches
 asks
+kills
 frozen recorded-10 $here/rules-10.yaml hooks
 frozen recorded-1000 $here/rules-1000.yaml hooks
 frozen recorded-work coding-agent workload

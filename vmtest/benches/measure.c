@@ -8,6 +8,8 @@
  *   measure workload PROGRAM             the same beginning; whole small workloads
  *   measure launch COUNT PROGRAM ARG...  starting a program until it has ended
  *   measure asks COUNT FILE              opening a file that somebody has to say yes to
+ *   measure swarm COUNT FILE             so many processes that open a file fifty times a second until they are killed,
+ *                                        and write into FILE when each did last, monotonic ns
  *
  * Output: `operation median least`, a line each.
  */
@@ -24,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -422,6 +425,34 @@ static void workload(char *program)
 	tell("spawns");
 }
 
+static void swarm(int count, const char *file)
+{
+	int fd = must(open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), file);
+
+	must(ftruncate(fd, count * sizeof(uint64_t)), file);
+
+	volatile uint64_t *last = mmap(0, count * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (last == MAP_FAILED)
+		fail("mmap");
+	for (int i = 0; i < count; i++) {
+		if (must(fork(), "fork"))
+			continue;
+		for (;;) {
+			struct timespec at, pause = { .tv_nsec = 20000000 };
+			int opened = open("/etc/hostname", O_RDONLY | O_CLOEXEC);
+
+			if (opened >= 0) {
+				close(opened);
+				clock_gettime(CLOCK_MONOTONIC, &at);
+				last[i] = at.tv_sec * 1000000000ULL + at.tv_nsec;
+			}
+			nanosleep(&pause, 0);
+		}
+	}
+	pause();
+}
+
 /* A process that is started to measure is laid out the same way each time: page tables cost instructions. */
 static void without_randomness(char **argv)
 {
@@ -458,6 +489,10 @@ int main(int argc, char **argv)
 			close(fd);
 		}
 		tell("open");
+		return 0;
+	}
+	if (strcmp(what, "swarm") == 0 && argc > 3) {
+		swarm(atoi(argv[2]), argv[3]);
 		return 0;
 	}
 	without_randomness(argv);

@@ -32,7 +32,7 @@ pub(crate) fn processes_of(program: &str) -> Vec<i32> {
     found.collect()
 }
 
-fn kill(programs: &[&str], checks: &mut Checks) {
+pub(crate) fn kill(programs: &[&str], checks: &mut Checks) {
     for program in programs {
         let pids = processes_of(program);
         checks.that(!pids.is_empty(), || format!("{program} does not run"));

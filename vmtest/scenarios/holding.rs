@@ -59,7 +59,7 @@ pub(crate) fn answer(row: &ApprovalRow, how: &str) {
 }
 
 /// The state letter of `/proc/PID/stat`.
-fn state(pid: u32) -> char {
+pub(crate) fn state(pid: u32) -> char {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ")
         .next()

@@ -27,6 +27,7 @@ mod guest;
 mod harness;
 mod holding;
 mod inheritance;
+mod limits;
 mod listeners;
 mod names;
 mod network;
@@ -75,6 +76,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             telling::TESTS,
             refusals::POLICY_TESTS,
             holding::TESTS,
+            limits::TESTS,
             names::TESTS,
             faults::TESTS,
             privileges::TESTS,
@@ -82,6 +84,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             differential::TESTS,
             records::TESTS,
             if unit::is_systemd() { unit::TESTS } else { &[] },
+            limits::LAST,
             privileges::LAST,
         ]),
         Expect::NoLsm | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),

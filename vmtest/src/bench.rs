@@ -90,11 +90,13 @@ pub(crate) fn kernel(
 ) -> Result<()> {
     let tools = tempfile::tempdir()?;
     let mut installs = build(&session.repository.join("vmtest"), tools.path())?;
-    installs.push(Install {
-        source: std::env::current_exe()?.with_file_name("aa-bench-approver"),
-        dest: format!("{IN_GUEST}/approver"),
-        mode: "0755".to_owned(),
-    });
+    for program in ["approver", "killer"] {
+        installs.push(Install {
+            source: std::env::current_exe()?.with_file_name(format!("aa-bench-{program}")),
+            dest: format!("{IN_GUEST}/{program}"),
+            mode: "0755".to_owned(),
+        });
+    }
     let mut reports = Vec::new();
     for kernel in kernels {
         let measured = measure(session, what, kernel, &installs, options)?;

@@ -67,8 +67,8 @@ pub(crate) enum Action {
         /// Only tests whose name contains this
         #[arg(long)]
         filter: Option<String>,
-        /// Guests at the same time
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+        /// Guests at the same time; each has two processors, and waits for itself half of the time
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
         jobs: u8,
         /// How to run the guests
         #[command(flatten)]
@@ -117,7 +117,7 @@ pub(crate) struct GuestOptions {
     #[arg(long, value_enum, default_value_t = Init::Light)]
     pub(crate) init: Init,
     /// Seconds after which the guest is killed (exit status 124); 0 for a day
-    #[arg(long, default_value_t = 1200)]
+    #[arg(long, default_value_t = 1800)]
     pub(crate) timeout: u64,
     /// One processor and a clock that counts instructions: slower, but counts repeat
     #[arg(long)]

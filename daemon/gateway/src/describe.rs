@@ -80,6 +80,8 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
         aa_policy::Verdict::Allow => Verdict::Allow,
         aa_policy::Verdict::Ask => Verdict::Ask,
         aa_policy::Verdict::Deny => Verdict::Deny,
+        aa_policy::Verdict::Suspend => Verdict::Suspend,
+        aa_policy::Verdict::Kill => Verdict::Kill,
     });
     event.rule = decision.rule().map(|id| rule_ref(id, load));
     if let Some((code, text)) = abi::reason(record.reason) {
@@ -129,6 +131,7 @@ fn effect(number: u16) -> Effect {
         abi::AA_EFFECT_ALLOWED => Effect::Allowed,
         abi::AA_EFFECT_WOULD_DENY => Effect::WouldDeny,
         abi::AA_EFFECT_KILLED => Effect::Killed,
+        abi::AA_EFFECT_SUSPENDED => Effect::Suspended,
         abi::AA_EFFECT_HELD => Effect::Held,
         // An effect nobody knows is shown as the worst that can have been.
         _ => Effect::Denied,

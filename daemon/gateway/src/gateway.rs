@@ -2,7 +2,7 @@
 //! never across one.
 //!
 //! Tasks: the sensor link's reader, the pipeline, the recorder (what the audit log acknowledged), the clock (losses,
-//! unused policies, asks), the control socket's acceptor, one per client. Threads: this one, `rings`, `audit`, `symbols`, and
+//! unused policies, asks, hours), the control socket's acceptor, one per client. Threads: this one, `rings`, `audit`, `symbols`, and
 //! at most four that do blocking work (parsing a policy, reading the audit log).
 //!
 //! Channels: rings -> pipeline (one batch, settled when it is in the log; see [`crate::rings`]), pipeline and others ->
@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, Notify, broadcast, mpsc, oneshot};
 
 use crate::approvals::Approvals;
 use crate::book::{Book, Origin};
+use crate::hours::Opener;
 use crate::lookups::Lookups;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
@@ -52,6 +53,7 @@ pub(crate) struct Gateway {
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) approvals: RefCell<Approvals>,
     pub(crate) lookups: Rc<RefCell<Lookups>>,
+    pub(crate) opener: RefCell<Opener>,
     /// Something new is asked.
     pub(crate) asked: Notify,
     pub(crate) stacks: Stacks,
@@ -105,6 +107,7 @@ impl Gateway {
             sessions: RefCell::default(),
             approvals: RefCell::default(),
             lookups: parts.lookups,
+            opener: RefCell::default(),
             asked: Notify::new(),
             stacks: parts.stacks,
             followers: broadcast::channel(FOLLOWER_LAG).0,

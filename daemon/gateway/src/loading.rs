@@ -150,6 +150,7 @@ impl Gateway {
             digest: digest.clone(),
             lowered,
             replaces: held.is_some(),
+            open_until_ns: self.open_until_ns(&policy),
         };
         let Reply::Loaded {
             slot,

@@ -15,6 +15,7 @@ mod describe;
 mod events;
 mod gateway;
 mod holes;
+mod hours;
 mod loading;
 mod lookups;
 mod pipeline;
@@ -28,6 +29,7 @@ mod settings;
 mod stacks;
 mod state;
 mod status;
+mod switches;
 
 use std::cell::RefCell;
 use std::os::unix::net::UnixListener;
@@ -182,6 +184,7 @@ async fn run(
     spawn_local(pipeline::run(Rc::clone(&gateway), holes, records));
     spawn_local(pipeline::watch_losses(Rc::clone(&gateway)));
     spawn_local(sweep(Rc::clone(&gateway)));
+    spawn_local(hours::keep(Rc::clone(&gateway)));
     spawn_local(answering::attend(Rc::clone(&gateway)));
     spawn_local(answering::watch(Rc::clone(&gateway)));
     let serving = spawn_local(control::serve(Rc::clone(&gateway), listener));

@@ -86,6 +86,7 @@ impl Gateway {
         let (mut synced, mut written, mut notes) = (Vec::new(), Vec::new(), Vec::new());
         let now = Instant::now();
         let mut heard = false;
+        self.follow_rules(&records);
         for record in records {
             if !holes.note(ring(record.ring), record.cpu, record.sequence, now) {
                 continue;

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use aa_audit::AuditError;
-use aa_wire::api::{AgentRow, GovernRequest, KillTarget, POLICY_TEXT_LIMIT, PolicySource, ProcessRow, Reply, Request};
+use aa_wire::api::{AgentRow, GovernRequest, POLICY_TEXT_LIMIT, PolicySource, ProcessRow, Reply, Request};
 use aa_wire::event::{Effect, Kind};
-use aa_wire::sensor::{GovernedProcess, Reply as SensorReply, Request as SensorRequest};
+use aa_wire::sensor::{GovernedProcess, Reply as SensorReply, Request as SensorRequest, Switch};
 use aa_wire::{AgentId, EscapedBytes, Event, SessionId, Timestamp, WireError};
 
 use crate::book::{Origin, Source};
@@ -36,7 +36,12 @@ impl Gateway {
             Request::Govern(request) => self.govern(peer, request).await,
             Request::Apply { text, file_name } => self.apply_for(peer, &text, &file_name).await,
             Request::PolicyList => Ok(Reply::Policies(self.book.borrow().rows())),
-            Request::Kill(target) => self.kill(peer, target).await,
+            Request::Kill(target) => self.switch(peer, &target, Switch::Killed).await.map(Reply::Killed),
+            Request::Suspend(target) => self
+                .switch(peer, &target, Switch::Suspended)
+                .await
+                .map(Reply::Suspended),
+            Request::Resume(target) => self.switch(peer, &target, Switch::Running).await.map(Reply::Resumed),
             Request::Verify => self.verify().await,
             Request::Approvals => Ok(Reply::Approvals(self.approval_rows())),
             Request::Answer { id, allow } => self.answer_for(peer, id, allow).await,
@@ -63,6 +68,7 @@ impl Gateway {
                 id,
                 name: known.map(|agent| agent.name.clone()),
                 policy: known.map(|agent| agent.policy.clone()),
+                state: processes.first().map_or(Switch::Running, |process| process.switch),
                 sessions: sessions.into_iter().collect(),
                 processes: processes.iter().map(|process| self.process_row(process)).collect(),
             }
@@ -139,6 +145,7 @@ impl Gateway {
         policy: &std::sync::Arc<aa_policy::Policy>,
         agent_name: &str,
     ) -> Result<Reply, WireError> {
+        self.check_hours(policy)?;
         let in_force = self.ensure(source, Some(environment), policy).await?;
         let name = in_force.policy.name().to_owned();
         let request = SensorRequest::Govern {
@@ -202,67 +209,6 @@ impl Gateway {
                 Err(problem)
             }
         }
-    }
-
-    /// Throws the kill switch. Killing never waits for the record of it.
-    async fn kill(self: &Rc<Self>, peer: Peer, target: KillTarget) -> Result<Reply, WireError> {
-        let begun = Instant::now();
-        let agents = self.targets(&target).await?;
-        if agents.is_empty() && target != KillTarget::All {
-            return Err(WireError::new("no-such-agent", "nobody is governed by that name").hint("aasm agents"));
-        }
-        let kills: Vec<_> = agents
-            .iter()
-            .map(|agent| {
-                let (sensor, agent) = (self.sensor.clone(), *agent);
-                tokio::task::spawn_local(async move { sensor.request(SensorRequest::Kill { agent }).await })
-            })
-            .collect();
-        let mut processes = 0;
-        let mut failure = None;
-        for kill in kills {
-            match kill.await {
-                Ok(Ok(SensorReply::Killed { processes: killed, .. })) => processes += u64::from(killed),
-                Ok(Ok(_)) | Err(_) => failure = Some(WireError::new("protocol", "the sensor answered something else")),
-                Ok(Err(problem)) => failure = Some(problem),
-            }
-        }
-        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let names: Vec<_> = agents.iter().map(ToString::to_string).collect();
-        let detail = format!(
-            "agents [{}] by user {}: {processes} processes in {took_us} us",
-            names.join(", "),
-            peer.uid
-        );
-        let effect = if failure.is_some() {
-            Effect::Denied
-        } else {
-            Effect::Killed
-        };
-        self.record(Event::lifecycle("kill", effect, detail));
-        failure.map_or(
-            Ok(Reply::Killed {
-                agents,
-                processes,
-                took_us,
-            }),
-            Err,
-        )
-    }
-
-    async fn targets(&self, target: &KillTarget) -> Result<Vec<AgentId>, WireError> {
-        let processes = self.processes().await?;
-        let agents = self.agents.borrow();
-        let wanted = |process: &&GovernedProcess| match target {
-            KillTarget::All => true,
-            KillTarget::Session(session) => process.session == *session,
-            KillTarget::Agent(name) => {
-                process.agent.to_string() == *name
-                    || agents.get(&process.agent).is_some_and(|agent| agent.name == *name)
-            }
-        };
-        let agents: BTreeSet<_> = processes.iter().filter(wanted).map(|process| process.agent).collect();
-        Ok(agents.into_iter().collect())
     }
 
     async fn verify(&self) -> Result<Reply, WireError> {

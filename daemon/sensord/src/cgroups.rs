@@ -26,6 +26,8 @@ pub(crate) fn prepare() -> io::Result<()> {
 pub(crate) fn make(agent: u32) -> io::Result<u64> {
     let folder = folder(agent);
     fs::create_dir_all(&folder)?;
+    // An earlier agent of this number may have been suspended.
+    freeze(agent, false);
     Ok(fs::metadata(&folder)?.ino())
 }
 
@@ -47,12 +49,11 @@ fn try_gather(agent: u32, tasks: &TaskList) -> io::Result<()> {
     for _ in 0..64 {
         let rows = tasks.read().map_err(io::Error::other)?;
         let of_the_agent = rows.iter().filter(|row| row.agent == agent && row.pid == row.tid);
-        let text = match fs::read_to_string(&procs) {
+        if !procs.exists() {
             // All of it has ended, and the cgroup is gone.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            read => read?,
-        };
-        let inside: BTreeSet<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+            return Ok(());
+        }
+        let inside = members(agent);
         let outside: Vec<u32> = of_the_agent
             .map(|row| row.pid)
             .filter(|pid| !inside.contains(pid))
@@ -69,6 +70,28 @@ fn try_gather(agent: u32, tasks: &TaskList) -> io::Result<()> {
         }
     }
     Err(io::Error::other("they start faster than they can be moved"))
+}
+
+/// The processes in the agent's cgroup; none if there is no such cgroup.
+pub(crate) fn members(agent: u32) -> BTreeSet<u32> {
+    let text = fs::read_to_string(folder(agent).join("cgroup.procs")).unwrap_or_default();
+    text.lines().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// Freezes what is in the agent's cgroup, or lets it go on.
+pub(crate) fn freeze(agent: u32, frozen: bool) {
+    let file = folder(agent).join("cgroup.freeze");
+    if file.exists()
+        && let Err(error) = fs::write(&file, if frozen { "1" } else { "0" })
+    {
+        tracing::warn!(agent, frozen, %error, "cgroup.freeze failed; what the agent does is decided by its flag alone");
+    }
+}
+
+/// Whether all of a frozen cgroup stands still by now. One that is not there does.
+pub(crate) fn stands_still(agent: u32) -> bool {
+    fs::read_to_string(folder(agent).join("cgroup.events"))
+        .map_or(true, |text| text.lines().any(|line| line == "frozen 1"))
 }
 
 /// Kills everything in the agent's cgroup at once, where the kernel can (5.14 on).

@@ -26,6 +26,7 @@ mod selecting;
 mod self_test;
 mod sensor;
 mod settings;
+mod switching;
 mod translate;
 
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! The sensor's state and what it does when asked. One thread owns all of it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -15,11 +16,10 @@ use aa_bpf::{Kernel, pool::Extent};
 use aa_policy::{Lowered, Mode};
 use aa_wire::sensor::{
     COMMAND_LIMIT, FromSensor, GovernedProcess, Hello, LossCount, MAPS_TEXT_LIMIT, PROCESS_LIST_LIMIT,
-    PROTOCOL_VERSION, PolicyInKernel, Reply, Request, ToSensor,
+    PROTOCOL_VERSION, PolicyInKernel, Reply, Request, Switch, ToSensor,
 };
 use aa_wire::status::{MapFill, ProgramRow, SelfTestRow, SensorStatus};
 use aa_wire::{AgentId, CgroupId, Generation, Pid, SessionId, Slot, WireError};
-use nix::sys::signal::Signal;
 
 use crate::host::HostSupport;
 use crate::link::{Link, LinkError};
@@ -27,9 +27,6 @@ use crate::naming::{Hosts, Resolver};
 use crate::registry::{AgentEntry, Registry, SlotEntry};
 use crate::selecting::check_selectors;
 use crate::{cgroups, plan, process, translate};
-
-/// How long a kill waits for the last process to be gone.
-const KILL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Everything the sensor owns.
 #[derive(Debug)]
@@ -159,7 +156,8 @@ impl Sensor {
                 digest,
                 lowered,
                 replaces,
-            } => self.load_policy(name, digest, &lowered, replaces),
+                open_until_ns,
+            } => self.load_policy(name, digest, &lowered, replaces, open_until_ns),
             Request::RetirePolicy { slot } => self.retire_policy(slot.0).map(|()| Reply::Done),
             Request::Govern {
                 pid,
@@ -167,7 +165,8 @@ impl Sensor {
                 slot,
                 agent_name,
             } => self.govern(pid.0, start_ns, slot.0, &agent_name),
-            Request::Kill { agent } => self.kill(agent.0),
+            Request::Switch { agent, to } => self.switch(agent.0, to),
+            Request::Open { slot, until_ns } => self.open(slot.0, until_ns).map(|()| Reply::Done),
             Request::Processes => self.processes().map(Reply::Processes),
             Request::Status => Ok(Reply::Status(Box::new(self.status()?))),
             Request::Maps { pid, start_ns } => {
@@ -197,6 +196,7 @@ impl Sensor {
         digest: String,
         lowered: &[u8],
         replaces: bool,
+        open_until_ns: u64,
     ) -> Result<Reply, RequestError> {
         let begun = Instant::now();
         let lowered: Lowered = postcard::from_bytes(lowered).map_err(RequestError::Tables)?;
@@ -222,7 +222,11 @@ impl Sensor {
             Some(hosts) if old.is_some() => self.prepare_hosts(slot, fresh.generation, hosts),
             _ => {}
         }
+        // Neither is open for a moment longer than it is to be.
+        let opening = if old.is_some() { self.tables.opening(slot)? } else { 0 };
+        self.tables.set_opening(slot, opening.min(open_until_ns))?;
         self.tables.set_slot(slot, fresh.index, agent)?;
+        self.tables.set_opening(slot, open_until_ns)?;
         if let Some(old) = old {
             self.remove_resident(old.index)?;
         }
@@ -270,7 +274,7 @@ impl Sensor {
             map: "agents",
             capacity: abi::AA_MAX_AGENTS,
         })?;
-        self.tables.set_agent(agent, slot, 0)?;
+        self.tables.begin_agent(agent, slot)?;
         let entry = AgentEntry {
             name: name.to_owned(),
             slot,
@@ -289,6 +293,13 @@ impl Sensor {
         };
         let resident = self.tables.resident(index).unwrap_or(gone);
         Ok(self.tables.remove_policy(resident)?)
+    }
+
+    fn open(&self, slot: u32, until_ns: u64) -> Result<(), RequestError> {
+        if self.registry.slot(slot).is_none() {
+            return Err(RequestError::Refused(format!("no policy is in slot {slot}")));
+        }
+        Ok(self.tables.set_opening(slot, until_ns)?)
     }
 
     fn retire_policy(&mut self, slot: u32) -> Result<(), RequestError> {
@@ -366,45 +377,6 @@ impl Sensor {
         })
     }
 
-    fn kill(&mut self, agent: u32) -> Result<Reply, RequestError> {
-        let begun = Instant::now();
-        let entry = self.registry.agent(agent).cloned();
-        let entry = entry.ok_or_else(|| RequestError::Refused(format!("there is no agent {agent}")))?;
-        // From here on every hook denies, so nothing of it starts anew.
-        self.tables.set_agent(agent, entry.slot, abi::AA_AGENT_KILLED)?;
-        cgroups::kill(agent);
-        let mut killed = std::collections::BTreeSet::new();
-        loop {
-            let alive: Vec<u32> = self
-                .tasks
-                .list()?
-                .iter()
-                .filter(|row| row.agent == agent && row.pid == row.tid)
-                .map(|row| row.pid)
-                .collect();
-            if alive.is_empty() || begun.elapsed() > KILL_DEADLINE {
-                break;
-            }
-            for pid in alive {
-                killed.insert(pid);
-                // A process that is gone by now needs no killing.
-                if let Ok(handle) = ProcessHandle::open(pid)
-                    && self
-                        .tasks
-                        .identity(&handle)?
-                        .is_some_and(|identity| identity.agent == agent)
-                {
-                    drop(handle.signal(Signal::SIGKILL));
-                }
-            }
-        }
-        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Ok(Reply::Killed {
-            processes: u32::try_from(killed.len()).unwrap_or(u32::MAX),
-            took_us,
-        })
-    }
-
     /// Frees the numbers of agents that have no task any more.
     pub(crate) fn forget_ended(&mut self) -> Result<(), RequestError> {
         let alive: std::collections::BTreeSet<u32> = self.tasks.list()?.iter().map(|row| row.agent).collect();
@@ -429,6 +401,12 @@ impl Sensor {
 
     fn processes(&self) -> Result<Vec<GovernedProcess>, RequestError> {
         let rows = self.tasks.list()?;
+        let mut switches = BTreeMap::new();
+        for agent in rows.iter().map(|row| row.agent) {
+            if !switches.contains_key(&agent) {
+                switches.insert(agent, self.switch_of(agent)?);
+            }
+        }
         let leaders = rows.iter().filter(|row| row.pid == row.tid).take(PROCESS_LIST_LIMIT);
         Ok(leaders
             .map(|row| GovernedProcess {
@@ -447,6 +425,7 @@ impl Sensor {
                     .take(COMMAND_LIMIT)
                     .collect(),
                 held: rows.iter().any(|other| other.pid == row.pid && other.held != 0),
+                switch: switches.get(&row.agent).copied().unwrap_or(Switch::Running),
             })
             .collect())
     }

@@ -2,7 +2,7 @@
 
 use aa_bpf::abi;
 use aa_bpf::tables::{AddressRow, AutomatonTable, HostTables, PolicyTables};
-use aa_policy::{Automaton, Lowered, Mode, PathDecision, PortRange, Verdict};
+use aa_policy::{Automaton, Lowered, LoweredRate, Mode, PathDecision, PortRange, RateClass, Verdict};
 
 /// The tables of a lowered policy; they borrow its automata.
 pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
@@ -22,6 +22,8 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
         default_net: lowered.defaults.net.0,
         memfd: lowered.memfd.0,
         deleted: lowered.deleted.0,
+        hours: lowered.hours.map_or(0, |decision| decision.0),
+        rates: rates(&lowered.rates),
         otherwise_allow: lowered.otherwise == Verdict::Allow,
         addresses: lowered
             .addresses
@@ -37,6 +39,26 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
             classes: hosts.classes.iter().map(|class| rows(&class.ranges)).collect(),
         }),
     }
+}
+
+fn rates(limits: &[LoweredRate]) -> [abi::aa_rate; abi::AA_RATES as usize] {
+    let mut rates = [abi::aa_rate::default(); abi::AA_RATES as usize];
+    for limit in limits {
+        let class = match limit.class {
+            RateClass::Connect => abi::AA_RATE_CONNECT,
+            RateClass::Exec => abi::AA_RATE_EXEC,
+            RateClass::Fork => abi::AA_RATE_FORK,
+            RateClass::Create => abi::AA_RATE_CREATE,
+            RateClass::Rename => abi::AA_RATE_RENAME,
+            RateClass::Unlink => abi::AA_RATE_UNLINK,
+        };
+        if let Some(rate) = rates.get_mut(class as usize) {
+            rate.interval_ns = limit.interval_ns;
+            rate.burst_ns = limit.burst_ns;
+            rate.decision = limit.decision.0;
+        }
+    }
+    rates
 }
 
 fn rows(ranges: &[PortRange]) -> Vec<[u32; 4]> {

@@ -7,10 +7,16 @@ use crate::rule::{Rule, RuleKind, Section, parse_pattern};
 use crate::syntax::{Entry, Node, Value};
 use crate::verdict::{RuleId, Verdict};
 
-const KEYS: [&str; 4] = ["allow", "ask", "deny", "default"];
-const NOT_YET: [(&str, &str); 4] = [
-    ("kill", "write `deny`"),
-    ("suspend", "write `ask`, which holds the process"),
+/// The lists of a section.
+const LISTS: [Verdict; 5] = [
+    Verdict::Allow,
+    Verdict::Ask,
+    Verdict::Deny,
+    Verdict::Suspend,
+    Verdict::Kill,
+];
+const KEYS: [&str; 6] = ["allow", "ask", "deny", "suspend", "kill", "default"];
+const NOT_YET: [(&str, &str); 2] = [
     ("alert", "write `allow`; allowed actions are recorded"),
     ("redact", "write `deny`"),
 ];
@@ -42,7 +48,7 @@ impl Draft {
             match entry.key.as_str() {
                 "read" => self.sections.read = Some(self.section(Section::Read, &entry.node, &[], report)),
                 "write" => self.sections.write = Some(self.section(Section::Write, &entry.node, &[], report)),
-                "allow" | "ask" | "deny" | "default" => {
+                "allow" | "ask" | "deny" | "suspend" | "kill" | "default" => {
                     report
                         .error(
                             Code::UnknownKey,
@@ -70,10 +76,10 @@ impl Draft {
         for entry in mapping(node, &what, report).unwrap_or_default() {
             match entry.key.as_str() {
                 "default" => present.default = default_verdict(&entry.node, true, report),
-                "allow" => self.rules(section, Verdict::Allow, entry, report),
-                "ask" => self.rules(section, Verdict::Ask, entry, report),
-                "deny" => self.rules(section, Verdict::Deny, entry, report),
-                _ => unknown_key(entry, &KEYS, &[&NOT_YET, extra].concat(), report),
+                word => match LISTS.into_iter().find(|verdict| verdict.word() == word) {
+                    Some(verdict) => self.rules(section, verdict, entry, report),
+                    None => unknown_key(entry, &KEYS, &[&NOT_YET, extra].concat(), report),
+                },
             }
         }
         present

@@ -53,6 +53,16 @@ pub(crate) enum Command {
         /// An agent's name or number, a session, or `all`
         target: String,
     },
+    /// Have an agent stand still: its processes are frozen, and nothing they try passes
+    Suspend {
+        /// An agent's name or number, a session, or `all`
+        target: String,
+    },
+    /// Have a suspended agent go on, or let a killed one be started again
+    Resume {
+        /// An agent's name or number, a session, or `all`
+        target: String,
+    },
     /// What waits for a person, and the answers
     #[command(subcommand)]
     Approvals(ApprovalsCommand),

@@ -60,6 +60,8 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Redact(arguments) => redact::redact(&arguments),
         Command::Agents(output) => manage::agents(&mut client()?, output.json),
         Command::Kill { target } => manage::kill(&mut client()?, &target),
+        Command::Suspend { target } => manage::suspend(&mut client()?, &target),
+        Command::Resume { target } => manage::resume(&mut client()?, &target),
         Command::Policy(PolicyCommand::Check { file, output }) => policy::check(&file, output.json),
         Command::Policy(PolicyCommand::Explain { policy, action, output }) => {
             policy::explain(&policy, &action, output.json)

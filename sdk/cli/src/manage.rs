@@ -1,4 +1,4 @@
-//! `aasm agents`, `kill`, `policy apply`, `audit verify`.
+//! `aasm agents`, `kill`, `suspend`, `resume`, `policy apply`, `audit verify`.
 
 use std::path::Path;
 
@@ -33,6 +33,7 @@ fn render(agents: &[AgentRow]) -> String {
                 first(agent.id.to_string()),
                 first(agent.name.clone().unwrap_or_else(|| "-".to_owned())),
                 first(agent.policy.clone().unwrap_or_else(|| "-".to_owned())),
+                first(agent.state.to_string()),
                 first(sessions.join(",")),
                 process.pid.to_string(),
                 process.uid.to_string(),
@@ -40,12 +41,29 @@ fn render(agents: &[AgentRow]) -> String {
             ]);
         }
     }
-    table(&["ID", "AGENT", "POLICY", "SESSION", "PID", "USER", "COMMAND"], &rows)
+    table(
+        &["ID", "AGENT", "POLICY", "STATE", "SESSION", "PID", "USER", "COMMAND"],
+        &rows,
+    )
 }
 
 pub(crate) fn kill(client: &mut Client, target: &str) -> Result<(), Failure> {
     let processes = client.kill(parse_target(target))?;
     print(&format!("{processes} processes killed\n"));
+    Ok(())
+}
+
+pub(crate) fn suspend(client: &mut Client, target: &str) -> Result<(), Failure> {
+    let processes = client.suspend(parse_target(target))?;
+    print(&format!(
+        "{processes} processes suspended; `aasm resume {target}` has them go on\n"
+    ));
+    Ok(())
+}
+
+pub(crate) fn resume(client: &mut Client, target: &str) -> Result<(), Failure> {
+    let processes = client.resume(parse_target(target))?;
+    print(&format!("{processes} processes go on\n"));
     Ok(())
 }
 
@@ -144,6 +162,7 @@ fn verdict(records: u64, bytes: u64, last: u64, findings: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use aa_wire::api::ProcessRow;
+    use aa_wire::sensor::Switch;
     use aa_wire::{AgentId, Pid, Timestamp};
 
     use super::*;
@@ -171,6 +190,7 @@ mod tests {
             id: AgentId(1),
             name: Some("claude".into()),
             policy: Some("coding-agent".into()),
+            state: Switch::Running,
             sessions: vec![SessionId(1)],
             processes: vec![process(10, "node"), process(11, "git\n")],
         };

@@ -127,7 +127,23 @@ impl Client {
     /// Throws the kill switch; how many processes ended.
     pub fn kill(&mut self, target: KillTarget) -> Result<u64, SdkError> {
         match self.request(Request::Kill(target))? {
-            Reply::Killed { processes, .. } => Ok(processes),
+            Reply::Killed(switched) => Ok(switched.processes),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// Has agents stand still; how many processes.
+    pub fn suspend(&mut self, target: KillTarget) -> Result<u64, SdkError> {
+        match self.request(Request::Suspend(target))? {
+            Reply::Suspended(switched) => Ok(switched.processes),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// Has them go on; how many processes.
+    pub fn resume(&mut self, target: KillTarget) -> Result<u64, SdkError> {
+        match self.request(Request::Resume(target))? {
+            Reply::Resumed(switched) => Ok(switched.processes),
             _ => Err(SdkError::Unexpected),
         }
     }

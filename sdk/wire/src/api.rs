@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Effect, Event, Kind};
 use crate::ids::{AgentId, CgroupId, Generation, Pid, SessionId, Slot};
 use crate::problem::WireError;
+use crate::sensor::Switch;
 use crate::status::{PolicyRow, Status};
 use crate::text::EscapedBytes;
 use crate::time::Timestamp;
@@ -88,6 +89,10 @@ pub enum Request {
     PolicyList,
     /// Throw the kill switch: [`Reply::Killed`].
     Kill(KillTarget),
+    /// Have agents stand still: [`Reply::Suspended`].
+    Suspend(KillTarget),
+    /// Have them go on, or let one that was killed be started again: [`Reply::Resumed`].
+    Resume(KillTarget),
     /// Check the audit log: [`Reply::Verified`].
     Verify,
     /// What waits for an answer: [`Reply::Approvals`].
@@ -197,7 +202,7 @@ pub struct EnvironmentPaths {
     pub run: PathBuf,
 }
 
-/// Whom to kill.
+/// Whose switch to throw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum KillTarget {
@@ -207,6 +212,17 @@ pub enum KillTarget {
     Session(SessionId),
     /// Every agent.
     All,
+}
+
+/// What came of throwing a switch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switched {
+    /// The agents.
+    pub agents: Vec<AgentId>,
+    /// Their processes.
+    pub processes: u64,
+    /// From request to the last one's end or standstill, microseconds.
+    pub took_us: u64,
 }
 
 /// What the gateway answers.
@@ -258,14 +274,11 @@ pub enum Reply {
     /// To `policy-list`.
     Policies(Vec<PolicyRow>),
     /// To `kill`.
-    Killed {
-        /// The agents.
-        agents: Vec<AgentId>,
-        /// Their processes.
-        processes: u64,
-        /// From request to the last one's end, microseconds.
-        took_us: u64,
-    },
+    Killed(Switched),
+    /// To `suspend`.
+    Suspended(Switched),
+    /// To `resume`.
+    Resumed(Switched),
     /// To `verify`.
     Verified {
         /// No finding.
@@ -338,6 +351,8 @@ pub struct AgentRow {
     pub name: Option<String>,
     /// The policy that governs it, if known.
     pub policy: Option<String>,
+    /// What its switches say.
+    pub state: Switch,
     /// Its sessions.
     pub sessions: Vec<SessionId>,
     /// Its processes.

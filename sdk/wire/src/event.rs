@@ -144,8 +144,10 @@ pub enum Effect {
     Denied,
     /// It took place because the policy only observes.
     WouldDeny,
-    /// Whoever tried was killed.
+    /// Whoever tried was killed, and with it the agent where the verdict is `kill`.
     Killed,
+    /// It did not, and the agent stands still until it is resumed.
+    Suspended,
     /// Not yet known: the process is stopped until somebody answers.
     Held,
 }
@@ -162,6 +164,10 @@ pub enum Verdict {
     Ask,
     /// No.
     Deny,
+    /// No, and the agent stands still.
+    Suspend,
+    /// No, and the agent ends.
+    Kill,
 }
 
 /// The agent as the policy knows it.
@@ -346,8 +352,8 @@ macro_rules! display_as_in_json {
 
 display_as_in_json! {
     Kind { Decision = "decision", Life = "life", Stack = "stack", Loss = "loss", Lifecycle = "lifecycle", Approval = "approval" }
-    Effect { Allowed = "allowed", Denied = "denied", WouldDeny = "would-deny", Killed = "killed", Held = "held" }
-    Verdict { Ungoverned = "ungoverned", Allow = "allow", Ask = "ask", Deny = "deny" }
+    Effect { Allowed = "allowed", Denied = "denied", WouldDeny = "would-deny", Killed = "killed", Suspended = "suspended", Held = "held" }
+    Verdict { Ungoverned = "ungoverned", Allow = "allow", Ask = "ask", Deny = "deny", Suspend = "suspend", Kill = "kill" }
     Ring { Decisions = "decisions", Activity = "activity", Plaintext = "plaintext" }
 }
 
@@ -392,6 +398,7 @@ mod tests {
             Effect::Denied,
             Effect::WouldDeny,
             Effect::Killed,
+            Effect::Suspended,
             Effect::Held,
         ] {
             assert_eq!(serde_json::to_string(&effect).unwrap(), format!("\"{effect}\""));
@@ -399,7 +406,14 @@ mod tests {
         for kind in [Kind::Decision, Kind::Life, Kind::Loss, Kind::Lifecycle, Kind::Approval] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }
-        for verdict in [Verdict::Ungoverned, Verdict::Allow, Verdict::Ask, Verdict::Deny] {
+        for verdict in [
+            Verdict::Ungoverned,
+            Verdict::Allow,
+            Verdict::Ask,
+            Verdict::Deny,
+            Verdict::Suspend,
+            Verdict::Kill,
+        ] {
             assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{verdict}\""));
         }
     }

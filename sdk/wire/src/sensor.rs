@@ -15,7 +15,7 @@ use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
@@ -47,6 +47,15 @@ pub enum Request {
         lowered: Vec<u8>,
         /// The slot of this name must exist and gets the new tables in one write; else it must not exist.
         replaces: bool,
+        /// As in [`Request::Open`].
+        open_until_ns: u64,
+    },
+    /// Until when a policy with hours is open; from then on it denies everything. Answered by [`Reply::Done`].
+    Open {
+        /// As told by [`Reply::Loaded`].
+        slot: Slot,
+        /// Boot time, nanoseconds; what has passed closes it.
+        until_ns: u64,
     },
     /// Takes a policy out of force; refused while agents use the slot. Answered by [`Reply::Done`].
     RetirePolicy {
@@ -64,10 +73,12 @@ pub enum Request {
         /// For people; not unique.
         agent_name: String,
     },
-    /// Throws the kill switch of an agent, then kills its processes; answered by [`Reply::Killed`].
-    Kill {
-        /// Whom.
+    /// Throws a switch of an agent, then does to its processes as it says; answered by [`Reply::Switched`].
+    Switch {
+        /// Whose.
         agent: AgentId,
+        /// Which.
+        to: Switch,
     },
     /// The governed processes; answered by [`Reply::Processes`].
     Processes,
@@ -116,6 +127,28 @@ pub enum Request {
     ContinueHeld,
 }
 
+/// What becomes of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Switch {
+    /// Nothing bars it.
+    Running,
+    /// Its processes stand still, and what they do is denied.
+    Suspended,
+    /// Its processes are killed, and what they do is denied.
+    Killed,
+}
+
+impl std::fmt::Display for Switch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Running => "running",
+            Self::Suspended => "suspended",
+            Self::Killed => "killed",
+        })
+    }
+}
+
 /// An answer for one held thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -145,18 +178,21 @@ impl std::fmt::Debug for Request {
                 digest,
                 lowered,
                 replaces,
+                open_until_ns,
             } => f
                 .debug_struct("LoadPolicy")
                 .field("name", name)
                 .field("digest", digest)
                 .field("lowered_bytes", &lowered.len())
                 .field("replaces", replaces)
+                .field("open_until_ns", open_until_ns)
                 .finish(),
             Self::RetirePolicy { slot } => write!(f, "RetirePolicy({slot})"),
             Self::Govern {
                 pid, slot, agent_name, ..
             } => write!(f, "Govern({pid}, slot {slot}, {agent_name:?})"),
-            Self::Kill { agent } => write!(f, "Kill({agent})"),
+            Self::Open { slot, until_ns } => write!(f, "Open({slot}, until {until_ns})"),
+            Self::Switch { agent, to } => write!(f, "Switch({agent}, {to})"),
             Self::Processes => f.write_str("Processes"),
             Self::Status => f.write_str("Status"),
             Self::Maps { pid, .. } => write!(f, "Maps({pid})"),
@@ -247,11 +283,11 @@ pub enum Reply {
         /// The cgroup it was moved to.
         cgroup: CgroupId,
     },
-    /// To [`Request::Kill`].
-    Killed {
+    /// To [`Request::Switch`].
+    Switched {
         /// How many processes there were.
         processes: u32,
-        /// From request to the last one's end, microseconds.
+        /// From request to the last one's end or standstill, microseconds.
         took_us: u64,
     },
     /// To [`Request::Processes`]; at most [`PROCESS_LIST_LIMIT`].
@@ -292,6 +328,8 @@ pub struct GovernedProcess {
     pub command: Vec<u8>,
     /// A thread of it is stopped until somebody answers.
     pub held: bool,
+    /// What its agent's switches say.
+    pub switch: Switch,
 }
 
 /// How often something was lost, by cause (`AA_LOSSES` in `bpf/abi/reasons.h`).

@@ -56,6 +56,7 @@ pub(crate) fn lines(counted: &Figures, timed: &Figures) -> Vec<Line> {
         hooks(counted),
         workloads(counted),
         launching(counted, timed),
+        killing(counted, timed),
         holding(counted, timed),
         footprint(counted, timed),
         loading(counted, timed),
@@ -150,6 +151,31 @@ fn launching(counted: &Figures, timed: &Figures) -> Vec<Line> {
             "ms",
         ),
     ]
+}
+
+/// K5.
+fn killing(counted: &Figures, timed: &Figures) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (figures, how) in [(counted, "at 1 instruction/ns"), (timed, "emulated")] {
+        let limit = (how != "emulated").then_some(5.0);
+        let last = millions(figures, "kill", "last-effect");
+        let ended = millions(figures, "kill", "ended");
+        lines.push(line(
+            "K5",
+            format!("kill of 200 processes, last effect, {how}"),
+            limit,
+            last,
+            "ms",
+        ));
+        lines.push(line(
+            "K5",
+            format!("of it until all have ended, {how}"),
+            None,
+            ended,
+            "ms",
+        ));
+    }
+    lines
 }
 
 /// K6.

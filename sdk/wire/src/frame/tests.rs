@@ -23,6 +23,7 @@ fn load(bytes: usize) -> ToSensor {
         digest: "d".into(),
         lowered: vec![0; bytes],
         replaces: false,
+        open_until_ns: 0,
     };
     ToSensor { body, id: 2 }
 }

@@ -151,6 +151,12 @@ static __always_inline int judge_load(void *ctx, struct file *file)
 
 	if (!identity)
 		return 0;
+	/*
+	 * Anonymous memory. Asked of the number: before 7.2 the verifier takes the hook's pointer for one that is never null,
+	 * and may drop a check of it.
+	 */
+	if (!address_of(identity, file))
+		return 0;
 	subject_of_agent(&subject, identity->agent, identity->session);
 	subject.identity = identity;
 

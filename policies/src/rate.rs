@@ -120,7 +120,10 @@ impl fmt::Display for RateLimit {
             (1000, "s"),
             (1, "ms"),
         ];
-        let (size, unit) = units.into_iter().find(|(size, _)| ms % size == 0).unwrap_or((1, "ms"));
+        let (size, unit) = units
+            .into_iter()
+            .find(|(size, _)| ms.is_multiple_of(*size))
+            .unwrap_or((1, "ms"));
         write!(f, "{}/", self.count)?;
         match ms / size {
             1 => f.write_str(unit),

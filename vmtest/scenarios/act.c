@@ -470,6 +470,16 @@ static void act_mmap_make_writable(char **w)
 	munmap(bytes, 4096);
 }
 
+/* What a just-in-time compiler does. */
+static void act_mmap_anonymous_exec(char **w)
+{
+	void *bytes = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)w;
+	if (told(bytes == MAP_FAILED ? -1 : 0))
+		munmap(bytes, 4096);
+}
+
 static void act_mmap_exec(char **w)
 {
 	int fd = open(w[0], O_RDONLY);
@@ -1988,7 +1998,7 @@ static const struct action {
 	{ "opath-reopen", act_opath_reopen, 1 }, { "open-by-handle", act_open_by_handle, 2 },
 	{ "read-via-proc-root", act_read_via_proc_root, 1 }, { "read-relative", act_read_relative, 2 },
 	{ "mmap-shared-write", act_mmap_shared_write, 1 }, { "mmap-make-writable", act_mmap_make_writable, 1 },
-	{ "mmap-exec", act_mmap_exec, 1 }, { "mprotect-exec", act_mprotect_exec, 1 }, { "open-many", act_open_many, 3 },
+	{ "mmap-exec", act_mmap_exec, 1 }, { "mmap-anonymous-exec", act_mmap_anonymous_exec, 0 }, { "mprotect-exec", act_mprotect_exec, 1 }, { "open-many", act_open_many, 3 },
 	{ "flood", act_flood, 4 }, { "inline-open", act_inline_open, 1 }, { "inline-connect", act_inline_connect, 2 },
 	{ "connect", act_connect, 2 }, { "connect-mapped", act_connect_mapped, 2 },
 	{ "connect-nonblock", act_connect_nonblock, 2 }, { "connect-mapped-nonblock", act_connect_mapped_nonblock, 2 },

@@ -196,6 +196,7 @@ fn code_is_mapped_only_from_files_that_may_run(guest: &Guest, checks: &mut Check
     let loader = loader.display();
     let body = format!("exec: {{allow: [{ACT_RULE}, '{t}/ok/**', '{loader}'], deny: ['{t}/no/**']}}\n");
     let steps = [
+        allow("mmap-anonymous-exec"),
         allow(format!("mmap-exec {t}/ok/lib.so")),
         deny(format!("mmap-exec {t}/no/lib.so"), "load"),
         allow(format!("mprotect-exec {t}/ok/lib.so")),

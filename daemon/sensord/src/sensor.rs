@@ -1,6 +1,6 @@
 //! The sensor's state and what it does when asked. One thread owns all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
@@ -379,7 +379,7 @@ impl Sensor {
 
     /// Frees the numbers of agents that have no task any more.
     pub(crate) fn forget_ended(&mut self) -> Result<(), RequestError> {
-        let alive: std::collections::BTreeSet<u32> = self.tasks.list()?.iter().map(|row| row.agent).collect();
+        let alive: BTreeSet<u32> = self.tasks.list()?.iter().map(|row| row.agent).collect();
         let ended: Vec<u32> = self
             .registry
             .agents()
@@ -402,10 +402,8 @@ impl Sensor {
     fn processes(&self) -> Result<Vec<GovernedProcess>, RequestError> {
         let rows = self.tasks.list()?;
         let mut switches = BTreeMap::new();
-        for agent in rows.iter().map(|row| row.agent) {
-            if !switches.contains_key(&agent) {
-                switches.insert(agent, self.switch_of(agent)?);
-            }
+        for agent in rows.iter().map(|row| row.agent).collect::<BTreeSet<_>>() {
+            switches.insert(agent, self.switch_of(agent)?);
         }
         let leaders = rows.iter().filter(|row| row.pid == row.tid).take(PROCESS_LIST_LIMIT);
         Ok(leaders

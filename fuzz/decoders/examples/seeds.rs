@@ -8,7 +8,7 @@ use aa_bpf::record::testing::record_bytes;
 use aa_policy::{Environment, Limits, parse_policy};
 use aa_wire::event::{Effect, Event};
 use aa_wire::frame::encode;
-use aa_wire::sensor::{FromSensor, LossCount, Reply, Request, ToSensor};
+use aa_wire::sensor::{FromSensor, LossCount, Reply, Request, Switch, ToSensor};
 use aa_wire::{AgentId, Pid, Slot, Timestamp, WireError};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -47,7 +47,14 @@ fn frames() -> Result<()> {
         Request::Processes,
         Request::Status,
         Request::Losses,
-        Request::Kill { agent: AgentId(3) },
+        Request::Switch {
+            agent: AgentId(3),
+            to: Switch::Killed,
+        },
+        Request::Open {
+            slot,
+            until_ns: 1 << 50,
+        },
         Request::Maps {
             pid,
             start_ns: u64::MAX,
@@ -64,6 +71,7 @@ fn frames() -> Result<()> {
             digest: "d".to_owned(),
             lowered: vec![1; 20],
             replaces: true,
+            open_until_ns: 0,
         },
     ];
     let asked = asked.map(|body| encode(&ToSensor { body, id: 300 })).into_iter();

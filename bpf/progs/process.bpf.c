@@ -6,6 +6,7 @@
  * before, or by the sensor for `aasm run`; copied in task_alloc before the child can run. It is never removed.
  */
 #include "../lib/argv.bpf.h"
+#include "../lib/contain.bpf.h"
 #include "../lib/rate.bpf.h"
 
 AA_LICENSE;
@@ -418,23 +419,6 @@ int BPF_PROG(record_exit, struct task_struct *task)
 	return 0;
 }
 
-/* Whether `task` belongs to the acting agent's own session tree: the same agent. */
-static __always_inline int same_agent(const struct subject *subject, struct task_struct *task)
-{
-	struct aa_identity *other = identity_of(task);
-
-	return other && other->agent == subject->agent;
-}
-
-static __always_inline int contain(void *ctx, u32 action, u32 other_pid)
-{
-	struct subject subject;
-
-	if (!current_subject(&subject))
-		return 0;
-	return refuse_outright(ctx, &subject, action, AA_REASON_CONTAINMENT, other_pid, 0, 0, 0);
-}
-
 /* ptrace, process_vm_writev, pidfd_getfd and /proc/PID/mem of anybody but the agent's own processes. */
 SEC("lsm/ptrace_access_check")
 int BPF_PROG(contain_ptrace, struct task_struct *child, unsigned int mode)
@@ -452,13 +436,7 @@ int BPF_PROG(contain_ptrace, struct task_struct *child, unsigned int mode)
 SEC("lsm/task_kill")
 int BPF_PROG(contain_signal, struct task_struct *target, void *info, int sig)
 {
-	struct subject subject;
-
-	if (sig == 0 || !current_subject(&subject))
-		return 0;
-	if (same_agent(&subject, target))
-		return 0;
-	return contain(ctx, AA_ACTION_SIGNAL, target->tgid);
+	return sig ? contain_from(ctx, target, AA_ACTION_SIGNAL) : 0;
 }
 
 SEC("?lsm/userns_create")
@@ -503,6 +481,9 @@ int BPF_PROG(contain_bpf)
  */
 static __always_inline int contain_typing(void *ctx, u32 command)
 {
+	/* As F_SETOWN, of sockets. */
+	if (command == AA_FIOSETOWN || command == AA_SIOCSPGRP)
+		return contain(ctx, AA_ACTION_SIGNAL, 0);
 	if (command != AA_TIOCSTI && command != AA_TIOCLINUX)
 		return 0;
 	return contain(ctx, AA_ACTION_TERMINAL, 0);

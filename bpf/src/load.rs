@@ -20,11 +20,12 @@ use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapHandle, Object, ObjectBuilder, Op
 use crate::abi;
 
 /// The objects, in the order they are loaded; the first creates the maps.
-pub(crate) const OBJECTS: [(&str, &[u8]); 4] = [
+pub(crate) const OBJECTS: [(&str, &[u8]); 5] = [
     ("process", include_bytes!(concat!(env!("OUT_DIR"), "/process.bpf.o"))),
     ("file", include_bytes!(concat!(env!("OUT_DIR"), "/file.bpf.o"))),
     ("net", include_bytes!(concat!(env!("OUT_DIR"), "/net.bpf.o"))),
     ("names", include_bytes!(concat!(env!("OUT_DIR"), "/names.bpf.o"))),
+    ("contain", include_bytes!(concat!(env!("OUT_DIR"), "/contain.bpf.o"))),
 ];
 
 /// Where the pins are.

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What no governed process may do, whatever its policy says.
+ */
+#ifndef AA_CONTAIN_BPF_H
+#define AA_CONTAIN_BPF_H
+
+#include "judge.bpf.h"
+
+/* Whether `task` belongs to the acting agent's own session tree: the same agent. */
+static __always_inline int same_agent(const struct subject *subject, struct task_struct *task)
+{
+	struct aa_identity *other = identity_of(task);
+
+	return other && other->agent == subject->agent;
+}
+
+static __always_inline int contain(void *ctx, u32 action, u32 other_pid)
+{
+	struct subject subject;
+
+	if (!current_subject(&subject))
+		return 0;
+	return refuse_outright(ctx, &subject, action, AA_REASON_CONTAINMENT, other_pid, 0, 0, 0);
+}
+
+/* Of anybody but the agent's own processes: `action`. */
+static __always_inline int contain_from(void *ctx, struct task_struct *target, u32 action)
+{
+	struct subject subject;
+
+	if (!current_subject(&subject) || same_agent(&subject, target))
+		return 0;
+	return contain(ctx, action, target->tgid);
+}
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Ways to reach what is somebody else's that are no signal, no mount and no address by name, and come to the same.
+ */
+#include "../lib/contain.bpf.h"
+
+AA_LICENSE;
+
+/* A limit, a scheduling class, processors or a priority can end or starve a process as well as a signal. */
+SEC("lsm/task_setrlimit")
+int BPF_PROG(contain_limit, struct task_struct *target)
+{
+	return contain_from(ctx, target, AA_ACTION_SIGNAL);
+}
+
+SEC("lsm/task_setscheduler")
+int BPF_PROG(contain_scheduling, struct task_struct *target)
+{
+	return contain_from(ctx, target, AA_ACTION_SIGNAL);
+}
+
+SEC("lsm/task_setnice")
+int BPF_PROG(contain_priority, struct task_struct *target)
+{
+	return contain_from(ctx, target, AA_ACTION_SIGNAL);
+}
+
+SEC("lsm/task_setioprio")
+int BPF_PROG(contain_io_priority, struct task_struct *target)
+{
+	return contain_from(ctx, target, AA_ACTION_SIGNAL);
+}
+
+/*
+ * Who gets a signal when a descriptor is ready: the kernel sends it without asking task_kill. Oneself, and nobody; who
+ * else, F_SETOWN_EX says in memory that may change, so it is nobody's.
+ */
+SEC("lsm/file_fcntl")
+int BPF_PROG(contain_owner, struct file *file, unsigned int command, unsigned long owner)
+{
+	u32 self = bpf_get_current_pid_tgid() >> 32;
+
+	if (command != AA_F_SETOWN_EX && (command != AA_F_SETOWN || !(u32)owner || (u32)owner == self))
+		return 0;
+	return contain(ctx, AA_ACTION_SIGNAL, (u32)owner);
+}
+
+/*
+ * A file system made or changed by the new mount calls, which need not attach it anywhere to be used: a proc of one's own
+ * has other paths than rules speak of. Those that the kernel mounts for itself, on the way of a path too, are left alone.
+ */
+SEC("lsm/sb_set_mnt_opts")
+int BPF_PROG(contain_new_file_system, struct super_block *sb)
+{
+	return sb->s_flags & (AA_SB_KERNMOUNT | AA_SB_SUBMOUNT) ? 0 : contain(ctx, AA_ACTION_MOUNT, 0);
+}
+
+SEC("lsm/sb_remount")
+int BPF_PROG(contain_remount)
+{
+	return contain(ctx, AA_ACTION_MOUNT, 0);
+}
+
+/*
+ * A source route makes packets go to its first hop, whatever address was judged: IPv4's loose and strict ones, and IPv6's
+ * routing header (SRv6), need no privilege. What the same options do beside a single datagram, no hook here is told.
+ */
+SEC("lsm/socket_setsockopt")
+int BPF_PROG(contain_route, struct socket *sock, int level, int option)
+{
+	struct subject subject;
+	int v4 = level == AA_IPPROTO_IP && option == AA_IP_OPTIONS;
+	int v6 = level == AA_IPPROTO_IPV6 &&
+		 (option == AA_IPV6_RTHDR || option == AA_IPV6_2292RTHDR || option == AA_IPV6_2292PKTOPTIONS);
+
+	if ((!v4 && !v6) || !current_subject(&subject))
+		return 0;
+	if (subject.policy && verdict_of(subject.policy->default_net) == AA_UNGOVERNED && !subject.barred)
+		return 0;
+	return refuse_outright(ctx, &subject, AA_ACTION_SOCKET, AA_REASON_CONTAINMENT, 0, v4 ? AA_AF_INET : AA_AF_INET6,
+			       sock->type & 0xf, 0);
+}

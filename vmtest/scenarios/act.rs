@@ -53,6 +53,11 @@ impl Act {
         Self::run_by(Command::new("aasm"), policy)
     }
 
+    /// The program under the policy in this file, which takes its lines as act does.
+    pub(crate) fn running(program: &str, policy: &Path) -> Self {
+        Self::run_program_by(Command::new("aasm"), policy, program)
+    }
+
     /// Under a policy that was applied.
     pub(crate) fn under_applied(name: &str) -> Self {
         Self::run_by(Command::new("aasm"), Path::new(name))
@@ -73,13 +78,17 @@ impl Act {
     }
 
     /// `command` is aasm, or what becomes it.
-    fn run_by(mut command: Command, policy: &Path) -> Self {
+    fn run_by(command: Command, policy: &Path) -> Self {
+        Self::run_program_by(command, policy, ACT)
+    }
+
+    fn run_program_by(mut command: Command, policy: &Path, program: &str) -> Self {
         let name = policy.file_stem().unwrap().to_string_lossy().into_owned();
         let agent = format!("{name}-{}", unique());
         command
             .args(["run", "--name", &agent, "--work", "/srv/work", "--policy"])
             .arg(policy);
-        Self::spawn(command, agent, &["--", ACT, "batch"])
+        Self::spawn(command, agent, &["--", program, "batch"])
     }
 
     fn spawn(mut command: Command, agent: String, arguments: &[&str]) -> Self {

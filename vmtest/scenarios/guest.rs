@@ -42,6 +42,9 @@ pub(crate) struct KernelExpectations {
     pub(crate) absent_programs: Vec<String>,
     pub(crate) present_programs: Vec<String>,
     pub(crate) mptcp_fast_open: String,
+    /// Attacks of the catalogue whose technique this kernel does not have.
+    #[serde(default)]
+    pub(crate) lacking_attacks: Vec<String>,
     pub(crate) refusal: Option<RefusalExpectations>,
 }
 

@@ -2,9 +2,9 @@
 
 use std::io::{IoSlice, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram, UnixListener};
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram, UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -19,6 +19,11 @@ pub(crate) struct Count(Arc<AtomicUsize>);
 impl Count {
     fn one(&self) {
         self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many came so far.
+    pub(crate) fn now(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
     }
 
     /// How many came, once those under way have arrived.
@@ -74,7 +79,7 @@ pub(crate) fn hosts<const N: usize>(addresses: [&str; N]) -> [Host; N] {
     panic!("no port is free on all addresses")
 }
 
-fn count_connections(listener: TcpListener) -> Count {
+pub(crate) fn count_connections(listener: TcpListener) -> Count {
     let count = Count::default();
     let counting = count.clone();
     thread::spawn(move || {
@@ -140,16 +145,21 @@ pub(crate) fn passing(name: &str, passed: impl Into<OwnedFd>) {
     let passed: OwnedFd = passed.into();
     thread::spawn(move || {
         while let Ok((stream, _)) = listener.accept() {
-            let descriptors = [passed.as_raw_fd()];
-            let control = [ControlMessage::ScmRights(&descriptors)];
-            // Whoever connected may have gone; the test sees that it got nothing.
-            let _ = sendmsg::<()>(
-                stream.as_raw_fd(),
-                &[IoSlice::new(b"x")],
-                &control,
-                MsgFlags::empty(),
-                None,
-            );
+            pass(&stream, passed.as_raw_fd());
         }
     });
+}
+
+/// Passes a descriptor to who is connected.
+pub(crate) fn pass(stream: &UnixStream, descriptor: RawFd) {
+    let descriptors = [descriptor];
+    let control = [ControlMessage::ScmRights(&descriptors)];
+    // Whoever connected may have gone; the test sees that it got nothing.
+    let _ = sendmsg::<()>(
+        stream.as_raw_fd(),
+        &[IoSlice::new(b"x")],
+        &control,
+        MsgFlags::empty(),
+        None,
+    );
 }

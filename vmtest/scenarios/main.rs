@@ -17,6 +17,7 @@
 )]
 
 mod act;
+mod attacks;
 mod containment;
 mod crashes;
 mod differential;
@@ -78,6 +79,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             holding::TESTS,
             limits::TESTS,
             names::TESTS,
+            attacks::TESTS,
             faults::TESTS,
             privileges::TESTS,
             crashes::TESTS,

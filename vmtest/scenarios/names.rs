@@ -44,13 +44,16 @@ const UPSTREAM: &str = "127.0.0.53";
 const SOON: Duration = Duration::from_secs(10);
 
 /// What upstream knows.
-const ZONE: [(&str, &[&str]); 6] = [
+const ZONE: [(&str, &[&str]); 9] = [
     ("api.test", &[GOOD, GOOD6]),
     ("other.test", &[OTHER]),
     ("deep.wild.test", &[OTHER]),
     ("inside.test", &["127.0.0.1", "10.0.0.1", "::1"]),
     ("metadata.test", &["169.254.169.254"]),
     ("unlisted.test", &[OTHER]),
+    ("shared.test", &[OTHER]),
+    ("short.wild.test", &[GOOD]),
+    ("flood.test", &[GOOD]),
 ];
 
 static UPSTREAM_ASKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -98,7 +101,12 @@ fn serve(server: &UdpSocket) {
         }
         let (name, kind, end) = (labels.join("."), question[at + 2], at + 5);
         UPSTREAM_ASKED.lock().unwrap().push(name.clone());
-        let known = ZONE.iter().find(|(known, _)| *known == name);
+        // A zone answers for all names below it too.
+        let below = |zone: &str| {
+            name.strip_suffix(zone)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        };
+        let known = ZONE.iter().find(|(known, _)| below(known));
         let addresses = known.map_or(&[][..], |(_, addresses)| addresses);
         let mut records = Vec::new();
         for address in addresses.iter().map(|text| text.parse::<IpAddr>().unwrap()) {
@@ -140,6 +148,12 @@ fn serve(server: &UdpSocket) {
 fn servers() -> [Host; 3] {
     internet();
     hosts([GOOD, OTHER, GOOD6])
+}
+
+/// The host a listed name leads to, and another.
+pub(crate) fn two_servers() -> [Host; 2] {
+    internet();
+    hosts([GOOD, OTHER])
 }
 
 fn lookups_of(agent: &str) -> Vec<Event> {

@@ -74,6 +74,12 @@ pub(crate) enum Action {
         #[command(flatten)]
         options: GuestOptions,
     },
+    /// Show the catalogue of attacks as docs/attacks.md has it
+    Attacks {
+        /// How many there are of each class, as ARCHITECTURE.md has it
+        #[arg(long)]
+        counts: bool,
+    },
     /// Report figures against the promises
     Bench {
         /// Which

@@ -17,6 +17,7 @@ use crate::supervise::Sinks;
 
 mod accel;
 mod apt;
+mod attacks;
 mod bench;
 mod bzimage;
 mod cache;
@@ -104,6 +105,7 @@ fn act(action: Action) -> Result<u8> {
             let passed = matrix::test(&session, &kernels, filter.as_deref(), jobs, &options.bounded())?;
             Ok(u8::from(!passed))
         }
+        Action::Attacks { counts } => show_attacks(counts),
         Action::Bench {
             what,
             kernels,
@@ -115,6 +117,17 @@ fn act(action: Action) -> Result<u8> {
             Ok(0)
         }
     }
+}
+
+fn show_attacks(counts: bool) -> Result<u8> {
+    let catalogue = attacks::catalogue(std::path::Path::new("vmtest/attacks"))?;
+    let text = if counts {
+        attacks::counts(&catalogue)
+    } else {
+        attacks::document(&catalogue)
+    };
+    print!("{text}");
+    Ok(0)
 }
 
 fn single(session: &Session, kernel: &str, task: Task, options: &GuestOptions) -> Result<u8> {

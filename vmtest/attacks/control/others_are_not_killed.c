@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * attack: kills somebody else's process
+ * stopped by: task_kill
+ * record: signal
+ * effect: harms
+ */
+ATTACK
+{
+	return outcome(kill(target(), SIGKILL));
+}

@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!(
         "{} {processes} {}",
         last.saturating_sub(begun).as_nanos(),
-        (ended - begun).as_nanos()
+        ended.saturating_sub(begun).as_nanos()
     );
     Ok(())
 }

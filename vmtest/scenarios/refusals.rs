@@ -48,7 +48,7 @@ fn a_policy_with_errors_is_refused_with_every_error_underlined(guest: &Guest, ch
             &["10.0.0.0/8", "red", "a/b", "^"],
         ),
         ("not-yaml", "net: {allow: [\n", &["^"]),
-        ("not-yet", "net: {allow: [127.0.0.1]}\nrate: {}\n", &["rate", "hint"]),
+        ("not-yet", "net: {allow: [127.0.0.1]}\nspend: {}\n", &["spend", "hint"]),
         (
             "expect",
             "net: {allow: [127.0.0.1]}\nexpect: ['connect 127.0.0.1:80 -> deny']\n",

@@ -1,5 +1,7 @@
 //! A kernel record as an event: numbers become names, the generation a policy, the rule's number its text.
 
+use std::time::Instant;
+
 use aa_bpf::abi;
 use aa_bpf::record::{Record, RecordKind, RingName};
 use aa_policy::{Decision, Policy, RuleKind};
@@ -8,6 +10,7 @@ use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Generation, Pid, SessionId
 
 use crate::actions;
 use crate::book::Load;
+use crate::explaining::Explaining;
 
 /// What a record cannot say itself.
 pub(crate) struct Known<'a> {
@@ -16,6 +19,7 @@ pub(crate) struct Known<'a> {
     pub(crate) load: Option<&'a Load>,
     /// Those whose lookup led to the record's address.
     pub(crate) names: Vec<EscapedBytes>,
+    pub(crate) explaining: &'a Explaining,
 }
 
 /// The event a record tells.
@@ -101,7 +105,11 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
         && by_policy
         && let (Some(load), Some(action)) = (load, actions::policy_action(record, &known.names))
     {
-        event.would_allow = load.policy.explain(&action).allow;
+        let begun = Instant::now();
+        if known.explaining.has_time(begun) {
+            event.would_allow = load.policy.explain(&action).allow;
+            known.explaining.spend(begun.elapsed());
+        }
     }
 }
 
@@ -199,6 +207,7 @@ mod tests {
             agent_name: Some("claude".into()),
             load: Some(&load),
             names: Vec::new(),
+            explaining: &Explaining::new(Instant::now()),
         };
         let event = describe(&record, &known);
         let rule = event.rule.unwrap();
@@ -220,6 +229,7 @@ mod tests {
                 agent_name: None,
                 load: None,
                 names: Vec::new(),
+                explaining: &Explaining::new(Instant::now()),
             },
         );
         assert_eq!(event.policy.unwrap().generation, Generation(7));

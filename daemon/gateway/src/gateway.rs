@@ -12,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aa_audit::{AuditError, AuditLog, Durability};
 use aa_bpf::ring::Backlog;
@@ -21,6 +22,7 @@ use tokio::sync::{Mutex, Notify, broadcast, mpsc, oneshot};
 
 use crate::approvals::Approvals;
 use crate::book::{Book, Origin};
+use crate::explaining::Explaining;
 use crate::hours::Opener;
 use crate::lookups::Lookups;
 use crate::rings::RingCounts;
@@ -54,6 +56,7 @@ pub(crate) struct Gateway {
     pub(crate) approvals: RefCell<Approvals>,
     pub(crate) lookups: Rc<RefCell<Lookups>>,
     pub(crate) opener: RefCell<Opener>,
+    pub(crate) explaining: Explaining,
     /// Something new is asked.
     pub(crate) asked: Notify,
     pub(crate) stacks: Stacks,
@@ -108,6 +111,7 @@ impl Gateway {
             approvals: RefCell::default(),
             lookups: parts.lookups,
             opener: RefCell::default(),
+            explaining: Explaining::new(Instant::now()),
             asked: Notify::new(),
             stacks: parts.stacks,
             followers: broadcast::channel(FOLLOWER_LAG).0,

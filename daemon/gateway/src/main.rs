@@ -13,6 +13,7 @@ mod config;
 mod control;
 mod describe;
 mod events;
+mod explaining;
 mod gateway;
 mod holes;
 mod hours;

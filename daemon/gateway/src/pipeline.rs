@@ -150,6 +150,7 @@ impl Gateway {
             agent_name: agents.get(&id).map(|agent| agent.name.clone()),
             load,
             names,
+            explaining: &self.explaining,
         };
         describe(record, &known)
     }

@@ -108,7 +108,7 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
         let begun = Instant::now();
         if known.explaining.has_time(begun) {
             event.would_allow = load.policy.explain(&action).allow;
-            known.explaining.spend(begun.elapsed());
+            known.explaining.spend(Instant::now(), begun.elapsed());
         }
     }
 }

@@ -12,28 +12,31 @@ const MOST: Duration = Duration::from_secs(2);
 /// Time to be spent.
 #[derive(Debug)]
 pub(crate) struct Explaining {
-    credit: Cell<Duration>,
-    counted: Cell<Instant>,
+    /// When all that was spent is paid for, at one part in [`SHARE`] of the time that passes.
+    paid_at: Cell<Instant>,
 }
 
 impl Explaining {
     pub(crate) fn new(now: Instant) -> Self {
         Self {
-            credit: Cell::new(MOST),
-            counted: Cell::new(now),
+            paid_at: Cell::new(saved_up(now)),
         }
     }
 
     /// Whether there is time for one more.
     pub(crate) fn has_time(&self, now: Instant) -> bool {
-        let earned = now.saturating_duration_since(self.counted.replace(now)) / SHARE;
-        self.credit.set((self.credit.get() + earned).min(MOST));
-        !self.credit.get().is_zero()
+        self.paid_at.get() <= now
     }
 
-    pub(crate) fn spend(&self, time: Duration) {
-        self.credit.set(self.credit.get().saturating_sub(time));
+    pub(crate) fn spend(&self, now: Instant, time: Duration) {
+        let from = self.paid_at.get().max(saved_up(now));
+        self.paid_at.set(from + time * SHARE);
     }
+}
+
+/// Nothing was spent for long enough before this time.
+fn saved_up(now: Instant) -> Instant {
+    now.checked_sub(MOST * SHARE).unwrap_or(now)
 }
 
 #[cfg(test)]
@@ -42,14 +45,15 @@ mod tests {
 
     #[test]
     fn a_flood_gets_its_share_and_no_more() {
-        let begun = Instant::now();
+        // The machine may have been started just now.
+        let begun = Instant::now() + MOST * SHARE;
         let explaining = Explaining::new(begun);
         let (mut now, mut explained) = (begun, 0_u32);
         // Ten seconds of denials, of which each would take 100 ms to explain and 1 ms to record.
         while now < begun + Duration::from_secs(10) {
             if explaining.has_time(now) {
-                explaining.spend(Duration::from_millis(100));
                 now += Duration::from_millis(100);
+                explaining.spend(now, Duration::from_millis(100));
                 explained += 1;
             }
             now += Duration::from_millis(1);

@@ -195,9 +195,9 @@ mod tests {
             processes: vec![process(10, "node"), process(11, "git\n")],
         };
         let expected = "\
-ID  AGENT   POLICY        SESSION           PID  USER  COMMAND
-1   claude  coding-agent  0000000000000001  10   1000  node
-                                            11   1000  git\\x0a
+ID  AGENT   POLICY        STATE    SESSION           PID  USER  COMMAND
+1   claude  coding-agent  running  0000000000000001  10   1000  node
+                                                     11   1000  git\\x0a
 ";
         assert_eq!(render(&[agent]), expected);
         assert_eq!(render(&[]), "nobody is governed\n");

@@ -35,7 +35,7 @@ fn a_frame_is_its_length_and_its_body() {
         id: 300,
     })
     .unwrap();
-    assert_eq!(frame, [3, 0, 0, 0, 4, 0xac, 0x02]);
+    assert_eq!(frame, [3, 0, 0, 0, 5, 0xac, 0x02]);
 }
 
 #[test]

@@ -79,11 +79,12 @@ fn tests(expect: Expect) -> Vec<Test> {
             holding::TESTS,
             limits::TESTS,
             names::TESTS,
-            attacks::TESTS,
             faults::TESTS,
             privileges::TESTS,
             crashes::TESTS,
             differential::TESTS,
+            // Thousands of records: what reads the log is slow from here on.
+            attacks::TESTS,
             records::TESTS,
             if unit::is_systemd() { unit::TESTS } else { &[] },
             limits::LAST,

@@ -83,11 +83,11 @@ fn tests(expect: Expect) -> Vec<Test> {
             privileges::TESTS,
             crashes::TESTS,
             differential::TESTS,
-            // Thousands of records: what reads the log is slow from here on.
-            attacks::TESTS,
             records::TESTS,
             if unit::is_systemd() { unit::TESTS } else { &[] },
             limits::LAST,
+            // Thousands of records: what reads the log is slow from here on.
+            attacks::TESTS,
             privileges::LAST,
         ]),
         Expect::NoLsm | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),

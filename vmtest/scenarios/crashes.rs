@@ -47,7 +47,7 @@ pub(crate) fn kill(programs: &[&str], checks: &mut Checks) {
 pub(crate) fn revive() {
     start_again();
     // One that loads its programs anew takes that long where two guests share a processor.
-    let answers = eventually(Duration::from_secs(90), || {
+    let answers = eventually(Duration::from_secs(240), || {
         command("aasm", &["agents"]).status.success()
     });
     let log = fs::read_to_string("/run/aa-vmtest/daemon-again.log").unwrap_or_default();

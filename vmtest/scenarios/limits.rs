@@ -243,8 +243,13 @@ fn clock(minutes: u64) -> String {
     format!("{:02}:{:02}", now / 60 % 24, now % 60)
 }
 
-/// Open for these minutes from now, and then for two hours not.
+/// Open for these minutes from now, and then for two hours not. The minute that runs has
+/// twenty seconds left: what is closed from the next one on is open long enough to begin.
 fn closing_in(minutes: u64) -> String {
+    let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 60;
+    if second >= 40 {
+        std::thread::sleep(Duration::from_secs(60 - second));
+    }
     format!(
         "{BODY}hours: {{deny: \"{}-{} UTC\"}}\n",
         clock(minutes),

@@ -11,6 +11,8 @@ use std::{env, fs};
 fn main() -> ExitCode {
     println!("cargo:rerun-if-changed=scenarios/act.c");
     println!("cargo:rerun-if-changed=scenarios/dns.h");
+    println!("cargo:rerun-if-changed=scenarios/flows.h");
+    println!("cargo:rerun-if-changed=scenarios/flows_pipes.h");
     println!("cargo:rerun-if-changed=scenarios/tiny.S");
     println!("cargo:rerun-if-changed=attacks");
     println!("cargo:rerun-if-changed=build.rs");

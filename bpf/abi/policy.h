@@ -11,8 +11,9 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 5,
+	AA_ABI_VERSION = 6,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
+	AA_SELF_TEST_AGENT = AA_MAX_AGENTS - 1, /* never given out */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
 	AA_MAX_POLICIES = 512,	 /* policy generations resident: in force plus being built */
 	AA_MAX_ADDRESSES = 262144, /* prefixes of all resident policies */
@@ -24,6 +25,17 @@ enum aa_limits {
 	AA_MAX_GRANTS = 8192,	 /* answers given and not yet taken */
 	AA_MAX_BINDINGS = 65536, /* addresses that lookups were answered with, of all agents */
 	AA_BOUND_NAMES = 8,	 /* classes of hosts bound to one address of one agent */
+	AA_LABELS = 32,		 /* labels the machine knows: one bit each, by name, until everything is unloaded */
+	AA_LABEL_BYTES = 32,	 /* name of a label, filled up with NULs */
+	AA_MAX_PIPE_LABELS = 65536, /* pipes that hold something labelled */
+};
+
+/* What may be taken from who carries a label; the order of `CarriedKind` in aa-policy. */
+enum aa_label_kind {
+	AA_LABEL_NET = 0,
+	AA_LABEL_EXEC = 1,
+	AA_LABEL_WRITE = 2,
+	AA_LABEL_KINDS = 3,
 };
 
 /* Verdicts: the numeric order is the order of strictness, the same as in `aa-policy`. */
@@ -83,7 +95,10 @@ enum aa_path_column {
 	AA_COLUMN_EXEC = 2,
 	AA_COLUMN_LOAD = 3,
 	AA_COLUMN_UNIX = 4,
-	AA_COLUMNS = 5,
+	AA_DECIDED_COLUMNS = 5, /* those above hold decisions */
+	AA_COLUMN_LABELS = 5,	/* bits: the labels who reads it gets */
+	AA_COLUMN_LABELLED_BY = 6, /* a decision that only cites the rule */
+	AA_COLUMNS = 7,
 };
 
 /* What may only be done so often; see lib/rate.bpf.h. */
@@ -123,6 +138,10 @@ struct aa_policy {
 	u32 dns;   /* the decision on what is sent to port 53, which then goes to the resolver; 0: it is an address as any */
 	u32 hours; /* the decision while it is closed, see `openings`; 0: it never is */
 	struct aa_rate rates[AA_RATES];
+	u32 labels; /* bits of the labels it speaks of; 0: it has none, and nothing is followed */
+	u32 label_rules; /* place of the decisions on carriers: for each kind, one word for each bit */
+	u32 label_taken[AA_LABEL_KINDS]; /* bits of those for which there is such a decision */
+	u32 pad;
 };
 
 /* An agent: which policy slot governs it. One 8-byte word, so that a change is one write. */
@@ -201,7 +220,18 @@ struct aa_identity {
 	u32 carried_for;
 	u32 held;    /* stopped by us, and not yet judged again */
 	u32 let_go;  /* an answer let this task send or connect; see `granted` below */
+	/* What the process carries: of the leader's identity these count; see lib/label.bpf.h. */
+	u32 labels;
+	u32 memory; /* enum aa_memory */
 	u32 pad;
+	u64 splicing; /* the pipe that the last splice was to fill */
+};
+
+/* With whom a process shares what no hook sees. */
+enum aa_memory {
+	AA_MEMORY_SHARED = 1, /* it maps what others may map: until it runs another program */
+	AA_MEMORY_TRACED = 2, /* it traces or is traced, reads or is read */
+	AA_MEMORY_LENT = 4,   /* its memory is its parent's (vfork): until it runs another program */
 };
 
 /* A verdict per column of an inode; see lib/cache.bpf.h for the packing. */
@@ -224,7 +254,18 @@ struct aa_socket_owner {
 	/* The name server its last question was for, which the answer seems to come from. */
 	struct aa_destination asked;
 	u32 network; /* its network namespace, by its inode number */
+	u32 labels;  /* of what was sent to it */
+};
+
+/* Labels of what is in a file: of who wrote to it, and those that its name gives. */
+struct aa_inode_labels {
+	u32 labels;
 	u32 pad;
+};
+
+/* The name of a label; its bit is its place. Written by the sensor, and kept until everything is unloaded. */
+struct aa_label_name {
+	u8 name[AA_LABEL_BYTES];
 };
 
 /* One governed task, as the task iterator lists it. */
@@ -251,7 +292,7 @@ struct aa_settings {
 	u32 selectors_words; /* pool words from selectors.classes on */
 	struct aa_automaton selectors; /* start 0: no selectors by path */
 	u32 generations; /* last policy generation given out */
-	u32 pad;
+	u32 labels;	 /* 1: some policy has labels; else what follows them returns at once */
 	u64 sessions;	 /* last session number given out by the sensor: even ones */
 };
 
@@ -321,12 +362,12 @@ struct aa_mount {
 
 _Static_assert(sizeof(struct aa_automaton) == 16, "aa_automaton");
 _Static_assert(sizeof(struct aa_rate) == 24, "aa_rate");
-_Static_assert(sizeof(struct aa_policy) == 104 + 24 * AA_RATES, "aa_policy");
+_Static_assert(sizeof(struct aa_policy) == 136 + 24 * AA_RATES, "aa_policy");
 _Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
 _Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
 _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");
 _Static_assert(sizeof(struct aa_destination) == 24, "aa_destination");
-_Static_assert(sizeof(struct aa_identity) == 104, "aa_identity");
+_Static_assert(sizeof(struct aa_identity) == 120, "aa_identity");
 _Static_assert(sizeof(struct aa_inode_cache) == 32, "aa_inode_cache");
 _Static_assert(sizeof(struct aa_socket_owner) == 80, "aa_socket_owner");
 _Static_assert(sizeof(struct aa_binding_key) == 24, "aa_binding_key");

@@ -43,7 +43,8 @@
 	X(BPF, 47, "bpf", "use the bpf system call") \
 	X(IO_URING, 48, "io-uring", "set up an io_uring") \
 	X(KERNEL, 49, "kernel", "change the kernel") \
-	X(TERMINAL, 50, "terminal-input", "type into a terminal")
+	X(TERMINAL, 50, "terminal-input", "type into a terminal") \
+	X(LABEL, 51, "label", "carry a label")
 
 /* X(NAME, number, "name in records", "sentence for a person") */
 #define AA_REASONS(X) \
@@ -73,7 +74,12 @@
 	X(NOT_LOOKED_UP, 24, "not-looked-up", "the resolver does not look this name up, or not all it leads to") \
 	X(SUSPENDED, 25, "suspended", "the agent is suspended until somebody resumes it") \
 	X(HOURS, 26, "hours", "the policy is closed at this time") \
-	X(RATE, 27, "rate", "the policy allows fewer of these in a time")
+	X(RATE, 27, "rate", "the policy allows fewer of these in a time") \
+	X(LABELLED_NAME, 28, "labelled-name", "it read what a rule labels by its name") \
+	X(LABELLED_DATA, 29, "labelled-data", "it read what somebody wrote who carries the label") \
+	X(LABELLED_MEMORY, 30, "labelled-memory", "it shares memory with somebody who carries the label") \
+	X(LOSES_LABEL, 31, "loses-label", "under the new name a label would be lost that the old name gives") \
+	X(NO_LABEL, 32, "no-label", "the label could not be put on the process or on what it writes")
 
 /* X(NAME, number, "name in metrics", "what was lost") */
 #define AA_LOSSES(X) \

@@ -8,6 +8,16 @@
 #include "automaton.bpf.h"
 #include "subject.bpf.h"
 
+/* The far end, into the record. */
+static __always_inline void describe(struct aa_scratch *s, const struct aa_destination *to, u16 family, u16 type)
+{
+	__builtin_memcpy(s->event.address, to->address, sizeof(s->event.address));
+	s->event.port = to->port;
+	s->event.protocol = to->protocol;
+	s->event.family = family;
+	s->event.socket_type = type;
+}
+
 enum aa_classify {
 	AA_ADDRESS_JUDGE = 0,
 	AA_ADDRESS_NONE = 1,	   /* not an internet address: nothing to judge here */

@@ -35,6 +35,12 @@ enum aa_kernel_constants {
 	AA_FMODE_WRITE = 0x2,
 	AA_FMODE_EXEC = 0x20, /* in f_flags; user space cannot set it (fs/open.c strips it) */
 	AA_PROT_EXEC = 0x4,
+	AA_MAP_SHARED_KINDS = 0x1, /* MAP_SHARED, and MAP_SHARED_VALIDATE with it */
+	AA_MAY_WRITE = 2,
+	AA_MAY_READ = 4,
+	AA_CLONE_VM = 0x100,
+	AA_CLONE_THREAD = 0x10000,
+	AA_S_IFIFO = 0010000,
 	AA_S_IFMT = 0170000,
 	AA_S_IFDIR = 0040000,
 	AA_S_IFREG = 0100000,
@@ -76,6 +82,7 @@ enum aa_kernel_constants {
 	AA_PF_USER_WORKER = 0x4000, /* 6.4 on; before, a flag of kernel threads' memory policy */
 	AA_PF_KTHREAD = 0x200000,
 	AA_PTRACE_MODE_ATTACH = 0x02,
+	AA_PTRACE_MODE_NOAUDIT = 0x04,
 	AA_NAME_MAX = 255,
 	AA_RENAME_EXCHANGE = 2,
 	AA_DCACHE_OP_REVALIDATE = 0x4, /* include/linux/dcache.h: others may rename the object */
@@ -150,6 +157,10 @@ struct file {
 	void *private_data;
 };
 
+struct kiocb {
+	struct file *ki_filp;
+};
+
 struct nsproxy {
 	struct mnt_namespace *mnt_ns;
 };
@@ -196,6 +207,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct thread_info thread_info;
 	u32 flags;
+	u32 ptrace;
 	s32 pid;
 	s32 tgid;
 	struct task_struct *real_parent;

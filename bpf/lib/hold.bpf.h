@@ -55,8 +55,8 @@ enum aa_system_calls {
  * pidfd_getfd), mmap and mprotect, io_uring_enter (its requests are not repeated), 32-bit calls.
  */
 static const u64 calls_that_wait[AA_CALL_WORDS] SEC(".rodata.calls") = {
-	/* open 2, connect 42, sendto 44, sendmsg 46, bind 49, listen 50, execve 59 */
-	AA_CALL(2) | AA_CALL(42) | AA_CALL(44) | AA_CALL(46) | AA_CALL(49) | AA_CALL(50) | AA_CALL(59),
+	/* write 1 and writev 20 (on sockets), open 2, connect 42, sendto 44, sendmsg 46, bind 49, listen 50, execve 59 */
+	AA_CALL(1) | AA_CALL(20) | AA_CALL(2) | AA_CALL(42) | AA_CALL(44) | AA_CALL(46) | AA_CALL(49) | AA_CALL(50) | AA_CALL(59),
 	/* truncate 76, ftruncate 77, rename 82, mkdir 83, rmdir 84, creat 85, link 86, unlink 87, symlink 88, chmod 90,
 	   fchmod 91, chown 92, fchown 93, lchown 94 */
 	AA_CALL(76) | AA_CALL(77) | AA_CALL(82) | AA_CALL(83) | AA_CALL(84) | AA_CALL(85) | AA_CALL(86) | AA_CALL(87) |

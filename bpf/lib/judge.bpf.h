@@ -241,8 +241,10 @@ __noinline int judge_path(struct aa_scratch *s, struct aa_policy *policy, u64 de
 			count_loss(AA_LOSS_PATH);
 			return AA_REASON_UNREADABLE_PATH;
 		}
-		for (u32 i = 0; i < AA_COLUMNS; i++)
+		for (u32 i = 0; i < AA_DECIDED_COLUMNS; i++)
 			text->columns[i] = stricter_if_written(text->columns[i], first_name->columns[i]);
+		text->columns[AA_COLUMN_LABELS] |= first_name->columns[AA_COLUMN_LABELS];
+		text->columns[AA_COLUMN_LABELLED_BY] = text->columns[AA_COLUMN_LABELLED_BY] ?: first_name->columns[AA_COLUMN_LABELLED_BY];
 		text->guarded |= first_name->guarded;
 	}
 	return 0;

@@ -67,6 +67,39 @@ struct {
 	__type(value, struct aa_socket_owner);
 } socket_owners SEC(".maps");
 
+/* Labels of files. Written and read by progs/labels.bpf.c; gone with the inode, so a file whose inode was evicted has none. */
+struct {
+	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct aa_inode_labels);
+} inode_labels SEC(".maps");
+
+/* Labels of pipes by their inode: programs at splice may not use inode storage. Deleted with the inode. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, AA_MAX_PIPE_LABELS);
+	__type(key, u64);
+	__type(value, u32);
+} pipe_labels SEC(".maps");
+
+/* Index: agent. What those of its processes carry that share memory as no hook sees it. The sensor empties it for a new agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_MAX_AGENTS);
+	__type(key, u32);
+	__type(value, u32);
+} shared_labels SEC(".maps");
+
+/* Index: bit. Written by the sensor. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_LABELS);
+	__type(key, u32);
+	__type(value, struct aa_label_name);
+} label_names SEC(".maps");
+
 /* Index: agent. Written by the sensor. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

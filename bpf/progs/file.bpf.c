@@ -8,6 +8,7 @@
  * readlink and access.
  */
 #include "../lib/rate.bpf.h"
+#include "../lib/label.bpf.h"
 
 AA_LICENSE;
 
@@ -73,8 +74,11 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 
 	u64 place = place_of(subject->identity, file->f_path.mnt);
 	u64 tag = cacheable(inode, file->f_path.dentry) ? current_tag(policy->generation) : 0;
+	u32 taken = other == AA_COLUMN_WRITE ? taken_from(subject, AA_LABEL_WRITE) : 0;
+	u32 labels = 0, labelled_by = 0;
 
-	if (tag && !subject->barred) {
+	/* With something taken, nothing that was cached counts. */
+	if (tag && !subject->barred && !taken) {
 		s64 cached = cached_decision(inode, tag, place, first, other);
 
 		if (cached >= 0 && passes(cached))
@@ -99,11 +103,15 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 
 		if (again)
 			subject->records = 0;
-		if (again && tag)
+		labels = s->object.columns[AA_COLUMN_LABELS];
+		labelled_by = s->object.columns[AA_COLUMN_LABELLED_BY];
+		/* What gives a label is judged every time. */
+		if (again && tag && !labels)
 			cache_decisions(inode, &s->object, tag, place);
 		j.decision = stricter(a, b);
 		if (only_written)
 			j.decision = stricter_if_written(AA_UNGOVERNED, j.decision);
+		j.decision = with_taken(j.decision, taken);
 		j.reason = reason_of(j.decision);
 		if (is_directory(inode))
 			s->object.flags |= AA_OBJECT_DIRECTORY;
@@ -111,7 +119,12 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 		s->carry_accepts = carry_accepts;
 		s->carry_gives = carry_gives;
 	}
-	return conclude(ctx, s, subject, action, j);
+
+	int ret = conclude(ctx, s, subject, action, j);
+
+	if (ret || !labels || (first != AA_COLUMN_READ && first != AA_COLUMN_LOAD))
+		return ret;
+	return label_reader(subject, file, labels, labelled_by);
 }
 
 /*
@@ -228,7 +241,7 @@ static __always_inline int judge_name(void *ctx, const struct path *directory, s
 	struct judgement j;
 	int reason = judge_object(s, &subject, dentry, directory->mnt, 0);
 
-	j.decision = reason ? DECISION_CLOSED : s->object.columns[AA_COLUMN_WRITE];
+	j.decision = reason ? DECISION_CLOSED : with_taken(s->object.columns[AA_COLUMN_WRITE], taken_from(&subject, AA_LABEL_WRITE));
 	j.reason = reason ?: reason_of(j.decision);
 	identify(s, dentry->d_inode);
 	if (rate < AA_RATES)
@@ -343,6 +356,7 @@ static __always_inline int judge_two_names(void *ctx, struct vfsmount *old_mount
 	}
 	j.decision = stricter(s->object.columns[AA_COLUMN_WRITE],
 			      stricter(s->object.columns[AA_COLUMN_READ], s->second.columns[AA_COLUMN_WRITE]));
+	j.decision = with_taken(j.decision, taken_from(&subject, AA_LABEL_WRITE));
 	j.reason = reason_of(j.decision);
 	identify(s, old->d_inode);
 
@@ -359,6 +373,11 @@ static __always_inline int judge_two_names(void *ctx, struct vfsmount *old_mount
 	if (guarded && verdict_of(j.decision) < AA_DENY) {
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_GUARDED_TREE;
+	}
+	if (verdict_of(j.decision) != AA_DENY &&
+	    loses_label(&s->object, &s->second, exchange && new->d_inode)) {
+		j.decision = DECISION_CLOSED;
+		j.reason = AA_REASON_LOSES_LABEL;
 	}
 	return conclude(ctx, s, &subject, action, j);
 }

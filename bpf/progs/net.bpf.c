@@ -8,20 +8,11 @@
  * At these hooks the address is a kernel copy: it is read with the kernel helper and cannot change under us.
  */
 #include "../lib/address.bpf.h"
-#include "../lib/judge.bpf.h"
+#include "../lib/label.bpf.h"
 #include "../lib/names.bpf.h"
 #include "../lib/rate.bpf.h"
 
 AA_LICENSE;
-
-static __always_inline void describe(struct aa_scratch *s, const struct aa_destination *to, u16 family, u16 type)
-{
-	__builtin_memcpy(s->event.address, to->address, sizeof(s->event.address));
-	s->event.port = to->port;
-	s->event.protocol = to->protocol;
-	s->event.family = family;
-	s->event.socket_type = type;
-}
 
 /* Whether this destination was already recorded for this agent; remembers it. */
 static __always_inline int seen(const struct subject *subject, const struct aa_destination *to)
@@ -83,17 +74,18 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 	struct aa_socket_owner *owner = 0;
 	int counts = !goes_on && begins(subject, action, to);
 	struct judgement j;
+	u32 taken = goes_out(action) ? taken_from(subject, AA_LABEL_NET) : 0;
 
 	if (!subject->policy) {
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_NO_POLICY;
 	} else if (classified == AA_ADDRESS_UNREADABLE || (subject->fault == AA_FAULT_ADDRESS)) {
 		count_loss(AA_LOSS_ADDRESS);
-		if (verdict_of(subject->policy->default_net) == AA_UNGOVERNED && !subject->barred)
+		if (verdict_of(subject->policy->default_net) == AA_UNGOVERNED && passes(taken) && !subject->barred)
 			return 0;
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_UNREADABLE_ADDRESS;
-	} else if (goes_out(action) && is_question(subject, to)) {
+	} else if (goes_out(action) && passes(taken) && is_question(subject, to)) {
 		j.decision = subject->policy->dns;
 		j.reason = reason_of(j.decision);
 		if (passes(j.decision)) {
@@ -109,6 +101,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		j.decision = decide_address(subject, to);
 		if (goes_out(action) && subject->policy->host_count)
 			j.decision = decide_names(subject->policy, subject->agent, to, j.decision);
+		j.decision = with_taken(j.decision, taken);
 		j.reason = reason_of(j.decision);
 	}
 	judge_barred(subject, &j);
@@ -459,7 +452,9 @@ static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
 		return 0;
 	if (!subject.policy)
 		return refuse_outright(ctx, &subject, action, AA_REASON_NO_POLICY, 0, AA_AF_UNIX, 0, 0);
-	if (verdict_of(subject.policy->default_net) == AA_UNGOVERNED && !subject.barred)
+	u32 taken = taken_from(&subject, AA_LABEL_NET);
+
+	if (verdict_of(subject.policy->default_net) == AA_UNGOVERNED && passes(taken) && !subject.barred)
 		return 0;
 	/* The agent's own sockets: socketpair, multiprocessing. */
 	owner = bpf_sk_storage_get(&socket_owners, other, 0, 0);
@@ -477,7 +472,7 @@ static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
 	int reason = (subject.fault == AA_FAULT_ADDRESS) ? AA_REASON_UNREADABLE_ADDRESS :
 			name_unix(s, &subject, (struct unix_sock *)other);
 
-	j.decision = reason ? DECISION_CLOSED : s->object.columns[AA_COLUMN_UNIX];
+	j.decision = reason ? DECISION_CLOSED : with_taken(s->object.columns[AA_COLUMN_UNIX], taken);
 	j.reason = reason ?: reason_of(j.decision);
 	return conclude(ctx, s, &subject, action, j);
 }

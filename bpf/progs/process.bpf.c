@@ -8,6 +8,7 @@
 #include "../lib/argv.bpf.h"
 #include "../lib/contain.bpf.h"
 #include "../lib/rate.bpf.h"
+#include "../lib/label.bpf.h"
 
 AA_LICENSE;
 
@@ -72,6 +73,9 @@ int BPF_PROG(inherit_identity, struct task_struct *task, unsigned long clone_fla
 		if (ret)
 			return ret;
 	}
+	child.labels = carried_by_us();
+	child.memory = memory_of_child(clone_flags);
+	child.splicing = 0;
 	if (!bpf_task_storage_get(&identities, task, &child, BPF_LOCAL_STORAGE_GET_F_CREATE)) {
 		count_loss(AA_LOSS_IDENTITY);
 		refuse_outright(ctx, &subject, AA_ACTION_FORK, AA_REASON_NO_IDENTITY, 0, 0, 0, 0);
@@ -200,6 +204,7 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 	reset_event(s);
 
 	u32 action = AA_ACTION_EXEC;
+	u32 taken = taken_from(&subject, AA_LABEL_EXEC);
 	struct judgement j;
 	int reason = judge_object(s, &subject, file->f_path.dentry, file->f_path.mnt, 0);
 
@@ -241,9 +246,13 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 		if (j.decision != exec && j.decision != load)
 			action = AA_ACTION_ARGV;
 	}
+	j.decision = with_taken(j.decision, taken);
 	j.reason = reason_of(j.decision);
 	if (bprm->interp == bprm->filename)
 		limit(&subject, AA_RATE_EXEC, &j);
+
+	u32 labels = s->object.columns[AA_COLUMN_LABELS], labelled_by = s->object.columns[AA_COLUMN_LABELLED_BY];
+
 	if (asks(&subject, j.decision)) {
 		if (read_what_is_asked(s, bprm, identity)) {
 			j.decision = DECISION_CLOSED;
@@ -255,11 +264,14 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 
 		if (!ret)
 			identity->program = (u64)inode;
-		return ret;
+		return ret ?: label_program(&subject, file, labels, labelled_by);
 	}
 	if (passes(j.decision))
 		identity->program = (u64)inode;
-	return conclude(ctx, s, &subject, action, j);
+
+	int ret = conclude(ctx, s, &subject, action, j);
+
+	return ret ?: label_program(&subject, file, labels, labelled_by);
 }
 
 /* The slot (plus one) that a selector by cgroup gives the task: its own cgroup or any above it. */
@@ -381,6 +393,8 @@ int BPF_PROG(govern_selected, struct task_struct *task, u32 old_pid, struct linu
 	if (identity) {
 		if (identity->argv_hash)
 			check_arguments(ctx, identity);
+		/* Memory of its own. Who traces it still does. */
+		identity->memory &= AA_MEMORY_TRACED;
 		subject_of_agent(&subject, identity->agent, identity->session);
 		if (subject.records)
 			record_life(&subject, AA_ACTION_EXEC, AA_RING_ACTIVITY, 0);
@@ -525,6 +539,7 @@ int adopt_running(struct bpf_iter__task *ctx)
 		fresh.carried_for = 0;
 		fresh.held = 0;
 		fresh.let_go = 0;
+		fresh.splicing = 0;
 	} else {
 		s64 slot = selected_slot(task, BPF_CORE_READ(task, mm, exe_file));
 

@@ -20,12 +20,13 @@ use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapHandle, Object, ObjectBuilder, Op
 use crate::abi;
 
 /// The objects, in the order they are loaded; the first creates the maps.
-pub(crate) const OBJECTS: [(&str, &[u8]); 5] = [
+pub(crate) const OBJECTS: [(&str, &[u8]); 6] = [
     ("process", include_bytes!(concat!(env!("OUT_DIR"), "/process.bpf.o"))),
     ("file", include_bytes!(concat!(env!("OUT_DIR"), "/file.bpf.o"))),
     ("net", include_bytes!(concat!(env!("OUT_DIR"), "/net.bpf.o"))),
     ("names", include_bytes!(concat!(env!("OUT_DIR"), "/names.bpf.o"))),
     ("contain", include_bytes!(concat!(env!("OUT_DIR"), "/contain.bpf.o"))),
+    ("labels", include_bytes!(concat!(env!("OUT_DIR"), "/labels.bpf.o"))),
 ];
 
 /// Where the pins are.
@@ -275,10 +276,10 @@ fn open_object(
         .open_memory(bytes)
         .map_err(|source| LoadError::Load { object: name, source })?;
     for mut program in open.progs_mut() {
-        // Programs of `?lsm/` sections are for hooks that not every kernel has; libbpf leaves them out by default.
+        // Programs of `?` sections are for hooks that not every kernel has; libbpf leaves them out by default.
         let hook = program.section().to_string_lossy().into_owned();
-        if let Some(hook) = hook.strip_prefix("lsm/").filter(|_| !program.autoload()) {
-            program.set_autoload(hooks.has(hook));
+        if !program.autoload() {
+            program.set_autoload(hooks.has(&hook));
         }
     }
     prepare_maps(name, &mut open, sizes, older, maps_folder)?;
@@ -313,9 +314,12 @@ fn load_all(opened: Vec<(&'static str, OpenObject)>) -> Result<Vec<Object>, Load
     })
 }
 
-/// The LSM hooks this kernel has. Looked up as names among the strings of its BTF: that takes a thousandth of the time
-/// of parsing it, and a `bpf_lsm_` name stands there for nothing else.
+/// The hooks this kernel has. Looked up as names among the strings of its BTF: that takes a thousandth of the time
+/// of parsing it, and a `bpf_lsm_` name stands there for nothing else. Nor do the functions' that `OPTIONAL_FUNCTIONS` has.
 struct Hooks(BTreeSet<Vec<u8>>);
+
+/// Functions that programs are at the end of, where there are.
+const OPTIONAL_FUNCTIONS: [&[u8]; 2] = [b"pipe_read", b"anon_pipe_read"];
 
 impl Hooks {
     fn of_this_kernel() -> Result<Self, LoadError> {
@@ -323,8 +327,10 @@ impl Hooks {
         let names = strings.split(|byte| *byte == 0);
         Ok(Self(
             names
-                .filter_map(|name| name.strip_prefix(b"bpf_lsm_"))
-                .map(<[u8]>::to_vec)
+                .filter_map(|name| match name.strip_prefix(b"bpf_lsm_") {
+                    Some(hook) => Some([b"lsm/", hook].concat()),
+                    None => OPTIONAL_FUNCTIONS.contains(&name).then(|| [b"fexit/", name].concat()),
+                })
                 .collect(),
         ))
     }

@@ -1,12 +1,17 @@
-//! Actions that a self-test performs and no safe interface offers. Each is one system call on its own memory.
+//! Actions that a self-test performs and no safe interface offers. Each is a system call or two on its own memory.
 
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
 
 use nix::libc;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
 
 /// Maps the first page of a file as code, and unmaps it.
 pub fn map_code(file: &File) -> io::Result<()> {
@@ -66,4 +71,143 @@ pub fn type_into(file: &File) -> io::Result<()> {
 /// Whether the kernel has task storage: tries to make such a map.
 pub fn has_task_storage() -> Result<bool, libbpf_rs::Error> {
     libbpf_rs::MapType::TaskStorage.is_supported()
+}
+
+/// The return value of a system call that gives -1 and `errno`.
+fn outcome(ret: impl Into<i64>) -> io::Result<()> {
+    if ret.into() < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Gives a process the limit on open files that the caller has (`prlimit(2)`).
+pub fn limit(process: Pid) -> io::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: the new limit is read, and the old one not asked for.
+    outcome(unsafe { libc::prlimit(process.as_raw(), libc::RLIMIT_NOFILE, &raw const limit, ptr::null_mut()) })
+}
+
+/// Gives a process the ordinary priority (`setpriority(2)`).
+pub fn prioritise(process: Pid) -> io::Result<()> {
+    // SAFETY: no memory is named.
+    outcome(unsafe { libc::setpriority(libc::PRIO_PROCESS, process.as_raw().cast_unsigned(), 0) })
+}
+
+/// Gives a process the I/O priority that follows from its CPU priority (`ioprio_set(2)`).
+pub fn prioritise_io(process: Pid) -> io::Result<()> {
+    const PROCESS: libc::c_int = 1;
+    const NONE: libc::c_int = 0;
+    // SAFETY: no memory is named.
+    outcome(unsafe { libc::syscall(libc::SYS_ioprio_set, PROCESS, process.as_raw(), NONE) })
+}
+
+/// Names who is to be told of what happens to a file (`F_SETOWN`).
+pub fn own(file: &File, process: Pid) -> io::Result<()> {
+    // SAFETY: the descriptor is open, and no memory is named.
+    outcome(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETOWN, process.as_raw()) })
+}
+
+/// Opens a context for a tmpfs of one's own (`fsopen(2)`), and makes it if `made`; it is attached nowhere.
+pub fn new_file_system(made: bool) -> io::Result<()> {
+    const CREATE: libc::c_uint = 6;
+    // SAFETY: the name is a C string.
+    configure(
+        unsafe { libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), 1) },
+        made.then_some(CREATE),
+    )
+}
+
+/// Picks the file system at a path (`fspick(2)`), and remounts it as it is if `changed`.
+pub fn picked_file_system(path: &CStr, changed: bool) -> io::Result<()> {
+    const RECONFIGURE: libc::c_uint = 7;
+    // SAFETY: the path is a C string.
+    configure(
+        unsafe { libc::syscall(libc::SYS_fspick, libc::AT_FDCWD, path.as_ptr(), 1) },
+        changed.then_some(RECONFIGURE),
+    )
+}
+
+fn configure(context: i64, command: Option<libc::c_uint>) -> io::Result<()> {
+    outcome(context)?;
+    let number = RawFd::try_from(context).map_err(io::Error::other)?;
+    // SAFETY: the descriptor was just made, and is nobody else's.
+    let context = unsafe { OwnedFd::from_raw_fd(number) };
+    let Some(command) = command else { return Ok(()) };
+    let (key, value, aux) = (ptr::null::<u8>(), ptr::null::<u8>(), 0);
+    // SAFETY: these commands take no key and no value.
+    outcome(unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), command, key, value, aux) })
+}
+
+/// Sets a source route of no hops on a socket (`IP_OPTIONS`), or clears an option that leads nowhere if not `routed`.
+pub fn route(socket: &impl AsRawFd, routed: bool) -> io::Result<()> {
+    let nothing = 0_u32;
+    let option = if routed { libc::IP_OPTIONS } else { libc::IP_TOS };
+    let length: libc::socklen_t = if routed { 0 } else { u32::BITS / 8 };
+    // SAFETY: `length` bytes of `nothing` are read, at most all of it.
+    outcome(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            option,
+            (&raw const nothing).cast(),
+            length,
+        )
+    })
+}
+
+/// Makes memory that the children of the calling process will share with it, as long as it lives.
+pub fn share_memory() -> io::Result<()> {
+    let page = NonZeroUsize::MIN.saturating_add(4095);
+    // SAFETY: a fresh mapping that nothing points into.
+    unsafe {
+        mmap_anonymous(
+            None,
+            page,
+            ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+            MapFlags::MAP_SHARED,
+        )
+    }?;
+    Ok(())
+}
+
+/// A child that does `work` and ends with its error's number. For programs of one thread.
+#[derive(Debug)]
+pub struct Child(Pid);
+
+impl Child {
+    /// Starts it.
+    pub fn start(work: impl FnOnce() -> io::Result<()>) -> io::Result<Self> {
+        // SAFETY: the caller has one thread, so the child may do anything.
+        match unsafe { fork() }? {
+            ForkResult::Parent { child } => Ok(Self(child)),
+            ForkResult::Child => {
+                let code = match work() {
+                    Ok(()) => 0,
+                    Err(error) => error.raw_os_error().unwrap_or(libc::EPROTO),
+                };
+                // SAFETY: the child ends here, without what its parent wants done at the end.
+                unsafe { libc::_exit(code) }
+            }
+        }
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Pid {
+        self.0
+    }
+
+    /// What came of its work.
+    pub fn end(self) -> io::Result<()> {
+        match waitpid(self.0, None)? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            WaitStatus::Exited(_, code) => Err(io::Error::from_raw_os_error(code)),
+            other => Err(io::Error::other(format!("{other:?}"))),
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! A policy is built beside those in force (pool extent, addresses under its own generation, an entry of `policies`)
 //! and takes force when one word of `policy_slots` names it. Nothing of it is changed afterwards.
 
+mod given;
+mod labels;
 mod layout;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,74 +16,11 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 use crate::abi;
 use crate::load::{Kernel, LoadError, pool_words_of};
 use crate::pool::{Extent, Pool, PoolError};
+pub use given::{AddressRow, AutomatonTable, HostTables, LabelTable, PolicyTables};
 use layout::{Layout, automaton_words, fill_automaton};
 
 /// How long the words of a retired policy stay untouched: a hook that began under it has long returned.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// A dense automaton, as user space builds it.
-#[derive(Debug, Clone, Default)]
-pub struct AutomatonTable<'a> {
-    /// Class of each byte.
-    pub classes: &'a [u8],
-    /// Index of the first row.
-    pub start: u32,
-    /// Rows, the first of them dead: accepted decision, whether names below are protected, next row by class.
-    pub rows: Vec<(u32, bool, &'a [u32])>,
-    /// Decision table: entries of `columns` words each, by accepted index.
-    pub decisions: Vec<u32>,
-    /// Words of a decision.
-    pub columns: u32,
-}
-
-/// One address prefix with its port ranges `[from, tcp, udp, other]`.
-#[derive(Debug, Clone)]
-pub struct AddressRow {
-    /// Canonical address.
-    pub prefix: [u8; 16],
-    /// Bits of it that count, 0 to 128.
-    pub prefix_bits: u8,
-    /// Sorted by `from`; the first is 0.
-    pub ranges: Vec<[u32; 4]>,
-}
-
-/// A policy ready for the kernel.
-#[derive(Debug, Clone, Default)]
-pub struct PolicyTables<'a> {
-    /// Record verdicts and let pass.
-    pub observe: bool,
-    /// Path automaton with [`abi::AA_COLUMNS`] columns.
-    pub paths: AutomatonTable<'a>,
-    /// Argument automaton with one column; `None` if no rule looks at arguments.
-    pub argv: Option<AutomatonTable<'a>>,
-    /// Decisions when nothing matches, by column.
-    pub defaults: [u32; abi::AA_COLUMNS as usize],
-    /// The same for addresses.
-    pub default_net: u32,
-    /// Decision for running a memfd.
-    pub memfd: u32,
-    /// Decision for running a deleted file.
-    pub deleted: u32,
-    /// The decision while the policy is closed, see [`Tables::set_opening`]; 0 if it never is.
-    pub hours: u32,
-    /// What may only be done so often, by [`abi::aa_rate_class`].
-    pub rates: [abi::aa_rate; abi::AA_RATES as usize],
-    /// What an ask comes to when nobody can be asked: allow, else deny.
-    pub otherwise_allow: bool,
-    /// Address rules.
-    pub addresses: Vec<AddressRow>,
-    /// What names decide; `None` where lookups are not the resolver's.
-    pub hosts: Option<HostTables>,
-}
-
-/// What names decide.
-#[derive(Debug, Clone, Default)]
-pub struct HostTables {
-    /// The decision on lookups, never 0.
-    pub dns: u32,
-    /// Port ranges of each class of hosts, as in [`AddressRow`]; the number of a class is its place.
-    pub classes: Vec<Vec<[u32; 4]>>,
-}
 
 /// A table could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +90,8 @@ pub struct Tables {
     mounts: MapHandle,
     settings: MapHandle,
     losses: MapHandle,
+    label_names: MapHandle,
+    shared_labels: MapHandle,
     pool: Pool,
     /// Every policy in the kernel, in force or not, by its index.
     residents: BTreeMap<u32, Resident>,
@@ -206,6 +147,8 @@ impl Tables {
             mounts: handle(kernel, "mount_points")?,
             settings: handle(kernel, "settings")?,
             losses: handle(kernel, "losses")?,
+            label_names: handle(kernel, "label_names")?,
+            shared_labels: handle(kernel, "shared_labels")?,
             pool: Pool::new(pool_map, pool_words_of(pool_map))?,
             residents: BTreeMap::new(),
             address_count: 0,
@@ -273,9 +216,14 @@ impl Tables {
                 capacity: abi::AA_MAX_ADDRESSES,
             });
         }
+        let bits = self.label_bits(&tables.labels)?;
+        let renumbered = labels::renumber(tables, &bits);
+        let tables = renumbered.as_ref().unwrap_or(tables);
         let generation = self.next_generation()?;
         let mut layout = Layout::new(tables)?;
-        let extent = self.pool.store(layout.words()?, |start| layout.fill(tables, start))?;
+        let extent = self.pool.store(layout.words()?, |start| {
+            layout.fill(tables, &labels::rules(tables, &bits), start)
+        })?;
         let policy = abi::aa_policy {
             generation,
             flags: if tables.observe { abi::AA_POLICY_OBSERVE } else { 0 },
@@ -298,6 +246,10 @@ impl Tables {
             dns: tables.hosts.as_ref().map_or(0, |hosts| hosts.dns),
             hours: tables.hours,
             rates: tables.rates,
+            labels: bits.iter().fold(0, |all, bit| all | 1 << bit),
+            label_rules: layout.label_rules,
+            label_taken: labels::taken(tables, &bits),
+            pad: 0,
         };
         let resident = Resident {
             index,

@@ -123,6 +123,13 @@ pub enum Action {
         /// The transport.
         protocol: Protocol,
     },
+    /// Any other action, by who carries these labels.
+    Carrying {
+        /// Names of labels, at least one.
+        labels: Vec<String>,
+        /// What is done.
+        action: Box<Action>,
+    },
     /// Connect or send to a unix socket: its resolved path, or `@` and the abstract name.
     Unix {
         /// Path or `@name`.
@@ -208,6 +215,7 @@ impl fmt::Display for Action {
             Self::Lookup { host } => write!(f, "dns {host}"),
             Self::Bind { address, protocol } => write!(f, "bind {address}{}", suffix(protocol)),
             Self::Unix { name } => write!(f, "unix {}", show(name)),
+            Self::Carrying { labels, action } => write!(f, "{action} carrying {}", labels.join(" ")),
             Self::Exec(exec) => match exec.kind {
                 ProgramKind::Memfd => f.write_str("memfd"),
                 ProgramKind::Deleted => f.write_str("deleted"),

@@ -2,11 +2,12 @@
 
 mod asking;
 mod header;
+mod labels;
 mod limits;
 mod sections;
 
 use crate::action::Action;
-use crate::diagnostic::{Code, Diagnostics, Report, Span};
+use crate::diagnostic::{Code, Complaint, Diagnostics, Report, Span};
 use crate::expect;
 use crate::names::Names;
 use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
@@ -17,16 +18,15 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const KEYS: [&str; 16] = [
-    "policy", "version", "about", "scope", "governs", "mode", "on_gap", "let", "net", "file", "exec", "rate", "hours",
-    "ask", "default", "expect",
+const KEYS: [&str; 17] = [
+    "policy", "version", "about", "scope", "governs", "mode", "on_gap", "let", "net", "file", "exec", "data", "rate",
+    "hours", "ask", "default", "expect",
 ];
 
 /// Keys of the language that this version does not know, and what to write instead.
-const NOT_YET: [(&str, &str); 5] = [
+const NOT_YET: [(&str, &str); 4] = [
     ("tool", "deny the programs behind the tools in `exec`"),
     ("model", "allow the addresses of the models in `net`"),
-    ("data", "deny reading the files in `file.read`"),
     ("spend", "leave it out"),
     ("when", "rules without conditions only; write the stricter verdict"),
 ];
@@ -69,7 +69,14 @@ pub fn parse_action(text: &str, policy: &Policy, environment: &Environment) -> R
     let action = missing
         .map(|(name, value)| names.define(name, value))
         .collect::<Result<Vec<()>, _>>()
-        .and_then(|_| expect::parse_action(text, &names));
+        .and_then(|_| expect::parse_action(text, &names))
+        .and_then(|action| match labels::unknown_label(&action, &policy.labels) {
+            Some(unknown) => Err(
+                Complaint::new(Code::ExpectSyntax, format!("nothing carries the label `{unknown}`"))
+                    .hint(labels::known(&policy.labels)),
+            ),
+            None => Ok(action),
+        });
     action.map_err(|complaint| {
         let length = syntax::count(text.chars().count());
         complaint.report(
@@ -97,6 +104,10 @@ struct Draft {
     lets: BTreeMap<String, String>,
     asking: Asking,
     sections: Sections,
+    /// Of `file.label`.
+    labels: Vec<(String, Span)>,
+    /// Of `data.from`.
+    from: Vec<(String, Span)>,
     rules: Vec<(Rule, Span)>,
     expects: Vec<(String, Span)>,
 }
@@ -133,6 +144,7 @@ impl Draft {
             "exec" => self.exec(&entry.node, report),
             "rate" => self.rates(&entry.node, report),
             "hours" => self.hours(&entry.node, report),
+            "data" => self.data(&entry.node, report),
             "ask" => self.asking = asking::read(&entry.node, report),
             "default" => self.sections.default = sections::default_verdict(&entry.node, false, report),
             "expect" => self.expect(&entry.node, report),
@@ -159,8 +171,12 @@ impl Draft {
 
     fn finish(mut self, text: &str, file_name: &str, mut report: Report<'_>) -> Result<Policy, Diagnostics> {
         let expects = expect::parse_all(&self.expects, &self.names, &mut report);
+        let label_names = self.label_names(&mut report);
+        let idle_labels = self.idle_labels();
+        labels::check_expects(&expects, &label_names, &mut report);
         // Sections in one order whatever their order in the file, so that ids do not depend on it.
-        self.rules.sort_by_key(|(rule, _)| (rule.section, rule.verdict));
+        self.rules
+            .sort_by_cached_key(|(rule, _)| (rule.section, rule.verdict, rule.of_label()));
         let (mut rules, spans): (Vec<Rule>, Vec<Span>) = self.rules.into_iter().unzip();
         rules.extend(rule::built_in(|section| self.sections.get(section).is_some()));
         if rules.iter().any(Rule::needs_resolver) {
@@ -193,6 +209,8 @@ impl Draft {
             lets: self.lets,
             asking: self.asking,
             sections: self.sections,
+            labels: label_names,
+            idle_labels,
             rules,
             expects,
             digest: Sha256::digest(text.as_bytes()).into(),

@@ -3,6 +3,7 @@
 use crate::action::{Action, Protocol};
 use crate::host::{HostName, HostRule};
 use crate::judge::{Judgement, Lookup, Place, judge};
+use crate::labels::{self, CarriedKind};
 use crate::lower::mildest;
 use crate::policy::{Policy, SectionDefaults};
 use crate::rule::{Column, Pattern, Rule, RuleKind, Section};
@@ -33,18 +34,30 @@ impl Policy {
     }
 
     fn guarded(&self, path: &[u8]) -> bool {
-        self.rules.iter().filter(|rule| rule.guards()).any(|rule| {
-            [Column::Read, Column::Write, Column::Exec]
-                .into_iter()
-                .filter_map(|column| rule.column(column))
-                .any(|pattern| pattern.reaches_below(path))
-        })
+        let guarding = self.rules.iter().filter(|rule| rule.guards());
+        guarding
+            .flat_map(Rule::protected)
+            .any(|pattern| pattern.reaches_below(path))
+    }
+
+    /// The labels a path gives, and the rule to cite for it.
+    fn labelled(&self, path: &[u8]) -> (u32, Decision) {
+        let giving = |rule: &Rule| {
+            rule.label()
+                .filter(|(_, pattern)| pattern.matches(path))
+                .map(|(label, _)| labels::bit(&self.labels, label))
+        };
+        let bits = self.rules.iter().filter_map(giving).fold(0, |bits, bit| bits | bit);
+        (bits, self.best(Decision::NONE, |rule| giving(rule).is_some()))
     }
 }
 
 impl Lookup for Policy {
     fn path(&self, path: &[u8]) -> (PathDecision, bool) {
+        let (labels, labelled_by) = self.labelled(path);
         let decision = PathDecision {
+            labels,
+            labelled_by,
             read: self.column(Column::Read, path),
             write: self.column(Column::Write, path),
             exec: self.column(Column::Exec, path),
@@ -117,6 +130,16 @@ impl Lookup for Policy {
 
     fn defaults(&self) -> SectionDefaults {
         self.defaults()
+    }
+
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn carried(&self, label: &str, kind: CarriedKind) -> Decision {
+        self.best(Decision::NONE, |rule| {
+            matches!(&rule.pattern, Pattern::Carried { label: own, kind: takes } if own == label && *takes == kind)
+        })
     }
 
     fn cite(&self, id: RuleId) -> Option<(Section, &str, u32, RuleKind)> {

@@ -18,6 +18,13 @@ pub(crate) struct Expect {
     want: Verdict,
 }
 
+impl Expect {
+    /// What is expected of, and where the line stands.
+    pub(crate) fn place(&self) -> (&Action, Span) {
+        (&self.action, self.span)
+    }
+}
+
 fn complaint(message: impl Into<String>) -> Complaint {
     Complaint::new(Code::ExpectSyntax, message)
 }
@@ -85,7 +92,33 @@ pub(crate) fn parse_action(text: &str, names: &Names) -> Result<Action, Complain
     if words.iter().any(|word| word.contains('\0')) {
         return Err(complaint("an action has no NUL byte").hint("names and arguments end where one would be"));
     }
-    match words.as_slice() {
+    if let Some(place) = words
+        .iter()
+        .rposition(|word| *word == "carrying")
+        .filter(|place| *place > 0)
+    {
+        let (action, labels) = words.split_at(place);
+        return Ok(Action::Carrying {
+            labels: carried(labels.get(1..).unwrap_or_default())?,
+            action: Box::new(action_of(action)?),
+        });
+    }
+    action_of(&words)
+}
+
+fn carried(words: &[&str]) -> Result<Vec<String>, Complaint> {
+    if let Some(odd) = words.iter().find(|word| !crate::labels::is_name(word)) {
+        return Err(complaint(format!("`{odd}` cannot be a label")).hint("behind `carrying` stand labels alone"));
+    }
+    if words.is_empty() {
+        return Err(complaint("no label is named behind `carrying`").hint("`connect 192.0.2.1:443 carrying secret`"));
+    }
+    Ok(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+/// The same without labels.
+fn action_of(words: &[&str]) -> Result<Action, Complaint> {
+    match words {
         ["read", file] => Ok(Action::Read { path: path(file)? }),
         ["write" | "create" | "unlink", file] => Ok(Action::Write { path: path(file)? }),
         ["rename", old, new] => {

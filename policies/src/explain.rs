@@ -2,6 +2,7 @@
 
 use crate::action::{Action, ProgramKind, Protocol};
 use crate::glob::escape;
+use crate::labels::CarriedKind;
 use crate::policy::{Mode, Policy};
 use crate::rate::RateClass;
 use crate::rule::{RuleKind, Section};
@@ -56,6 +57,9 @@ impl Policy {
             )),
             (_, None) if rule.is_some_and(|rule| rule.kind == RuleKind::Implied) => {
                 Some("nothing added: a policy that names hosts closes it".to_owned())
+            }
+            (_, None) if judgement.reason.starts_with("a rule labels") => {
+                Some("nothing added: label the new name too".to_owned())
             }
             (_, None) if judgement.reason.starts_with("a rule asks") => {
                 Some("nothing added: remove or narrow the rules below that directory".to_owned())
@@ -142,6 +146,7 @@ impl Policy {
                 .collect(),
             Action::Lookup { host } => vec![Some(line(Section::Net, &format!("{host}:443")))],
             Action::Unix { name } => vec![Some(line(Section::Net, &format!("unix:{}", shown(name))))],
+            Action::Carrying { action, .. } => return self.smallest(action),
         };
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         parts.join(" and ")
@@ -174,6 +179,12 @@ fn hooks(action: &Action) -> &'static str {
         Action::Connect { .. } => "socket_connect, socket_sendmsg, cgroup sendmsg",
         Action::Bind { .. } => "socket_bind",
         Action::Unix { .. } => "unix_stream_connect, unix_may_send",
+        Action::Carrying { action, .. } => match CarriedKind::of(action) {
+            Some(CarriedKind::Net) => {
+                "socket_connect, socket_sendmsg, file_permission, unix_stream_connect, unix_may_send"
+            }
+            _ => hooks(action),
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::argv::options_of;
 use crate::policy::Policy;
 use crate::print::quote;
-use crate::rule::{Column, Pattern, Rule, Section};
+use crate::rule::{Pattern, Rule, Section};
 use crate::witness;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -77,6 +77,29 @@ const ARGUMENTS: &[&str] = &[
 /// A policy as YAML text that parses with an empty environment. It names no hosts: every kernel can enforce it.
 pub fn random_policy(seed: u64) -> String {
     random_text(seed, net_pattern)
+}
+
+/// The same with labels.
+pub fn random_policy_with_labels(seed: u64) -> String {
+    let mut random = Random::new(seed ^ 0x1abe1);
+    let mut text = random_policy(seed);
+    let mut label = String::from("  label:\n");
+    let mut data = String::from("data:\n  from:\n");
+    for name in ["a", "secret", "z"] {
+        let patterns: Vec<String> = (0..=random.below(3))
+            .map(|_| quote(&path_pattern(&mut random, "")))
+            .collect();
+        let _ = writeln!(label, "    {name}: [{}]", patterns.join(", "));
+        let kinds = random.word(&["net", "net, exec", "file.write", "exec", "net, file.write, exec"]);
+        let _ = writeln!(data, "    {name}: {{{}: [{kinds}]}}", random.word(&["ask", "deny"]));
+    }
+    match text.find("file:\n") {
+        Some(place) => text.insert_str(place + "file:\n".len(), &label),
+        None => {
+            let _ = write!(text, "file:\n{label}");
+        }
+    }
+    text + &data
 }
 
 /// The same with host names and `dns`.
@@ -225,7 +248,20 @@ fn ends(random: &mut Random) -> String {
 pub fn random_actions(seed: u64, policy: &Policy, n: usize) -> Vec<Action> {
     let mut random = Random::new(seed ^ 0x5eed);
     let rules: Vec<&Rule> = policy.rules().iter().collect();
-    (0..n).map(|_| random_action(&mut random, &rules)).collect()
+    let mut actions: Vec<Action> = (0..n).map(|_| random_action(&mut random, &rules)).collect();
+    if policy.labels().is_empty() {
+        return actions;
+    }
+    for action in &mut actions {
+        let labels: Vec<String> = policy.labels().iter().filter(|_| random.one_in(3)).cloned().collect();
+        if !labels.is_empty() {
+            *action = Action::Carrying {
+                labels,
+                action: Box::new(action.clone()),
+            };
+        }
+    }
+    actions
 }
 
 fn random_action(random: &mut Random, rules: &[&Rule]) -> Action {
@@ -240,9 +276,7 @@ fn random_action(random: &mut Random, rules: &[&Rule]) -> Action {
 
 fn random_path(random: &mut Random, rules: &[&Rule]) -> Vec<u8> {
     let with_path: Vec<&Rule> = rules.iter().copied().filter(|rule| rule.path().is_some()).collect();
-    let pattern = random
-        .pick(&with_path)
-        .and_then(|rule| Column::ALL.into_iter().find_map(|column| rule.column(column)));
+    let pattern = random.pick(&with_path).and_then(|rule| rule.path());
     let mut path = match pattern {
         Some(pattern) if !random.one_in(8) => witness::path(pattern, &mut |limit| random.below(limit)),
         _ => (0..=random.below(4))

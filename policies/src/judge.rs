@@ -4,6 +4,7 @@
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::address::{FAMILIES, Network, canonical, destination, is_unspecified};
 use crate::host::HostName;
+use crate::labels::{self, CarriedKind};
 use crate::policy::SectionDefaults;
 use crate::rule::{RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
@@ -49,6 +50,10 @@ pub(crate) trait Lookup {
     /// The decisions on programs without a name: in memory, and deleted.
     fn nameless(&self) -> (Decision, Decision);
     fn defaults(&self) -> SectionDefaults;
+    /// The policy's labels, sorted.
+    fn labels(&self) -> &[String];
+    /// The decision on what who carries the label does, whatever else decides.
+    fn carried(&self, label: &str, kind: CarriedKind) -> Decision;
     /// The text, line and kind of a rule.
     fn cite(&self, id: RuleId) -> Option<(Section, &str, u32, RuleKind)>;
 }
@@ -73,6 +78,8 @@ enum Remark {
     Lookup,
     /// Lookups are not the resolver's.
     NoResolver,
+    /// The new name would not give a label that the old one gives.
+    LosesLabel,
 }
 
 impl Part {
@@ -108,11 +115,50 @@ pub(crate) fn judge(tables: &impl Lookup, action: &Action) -> Judgement {
         Verdict::Ask if part.remark == Remark::Lookup => Verdict::Allow,
         verdict => verdict,
     };
+    let mut reason = reason(tables, part);
+    if let Some(gained) = gained(tables, action).filter(|_| verdict < Verdict::Deny) {
+        reason = format!("{reason}; {gained}");
+    }
     Judgement {
         verdict,
         rule: part.decision.rule(),
-        reason: reason(tables, part),
+        reason,
     }
+}
+
+/// The labels that the action gives to who does it, and by which rule.
+fn gained(tables: &impl Lookup, action: &Action) -> Option<String> {
+    let path = match action {
+        Action::Read { path } | Action::ReadWrite { path } | Action::Load { path } => path,
+        Action::Exec(exec) if matches!(exec.kind, ProgramKind::File | ProgramKind::Script) => &exec.program,
+        Action::Carrying { action, .. } => return gained(tables, action),
+        _ => return None,
+    };
+    let decision = tables.path(path).0;
+    let names = labels::names(tables.labels(), decision.labels);
+    let (_, text, line, _) = decision.labelled_by.rule().and_then(|id| tables.cite(id))?;
+    Some(format!(
+        "who does it carries {} from then on: `{text}` in file.label (line {line})",
+        names.join(", ")
+    ))
+}
+
+/// What is done by who carries labels: the stricter of what anybody's would be and of what is taken from these.
+fn decide_carrying(tables: &impl Lookup, labels: &[String], action: &Action) -> Part {
+    let part = decide(tables, action);
+    let Some(kind) = CarriedKind::of(action) else {
+        return part;
+    };
+    let taken = labels
+        .iter()
+        .map(|label| tables.carried(label, kind))
+        .fold(Decision::NONE, Decision::strictest);
+    part.strictest(Part::new(taken, Section::Carried))
+}
+
+/// Whether under its new name an object would no longer give a label.
+fn loses_label(tables: &impl Lookup, old: &[u8], new: &[u8]) -> bool {
+    tables.path(old).0.labels & !tables.path(new).0.labels != 0
 }
 
 fn decide(tables: &impl Lookup, action: &Action) -> Part {
@@ -129,6 +175,12 @@ fn decide(tables: &impl Lookup, action: &Action) -> Part {
             section: Section::Write,
             remark: Remark::Guarded,
         },
+        Action::Rename { old, new, .. } | Action::Link { old, new } if loses_label(tables, old, new) => Part {
+            decision: Decision::new(Verdict::Deny, false, None),
+            section: Section::Write,
+            remark: Remark::LosesLabel,
+        },
+        Action::Carrying { labels, action } => decide_carrying(tables, labels, action),
         Action::Rename { old, new, .. } | Action::Link { old, new } => {
             write(old).strictest(read(old)).strictest(write(new))
         }
@@ -251,6 +303,9 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
         return "a rule asks about or denies something below this directory, and moving it would take that out of the rule's sight"
             .to_owned();
     }
+    if remark == Remark::LosesLabel {
+        return "a rule labels who reads it under its old name, and does not under the new".to_owned();
+    }
     if let Some(id) = decision.rule() {
         return match tables.cite(id) {
             Some((section, text, line, RuleKind::Written)) => {
@@ -277,7 +332,7 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
         (Remark::NoResolver, _) => {
             return "no rule of net names a host or `dns`, so lookups are judged by where they are sent".to_owned();
         }
-        (Remark::None | Remark::Guarded, _) => {}
+        (Remark::None | Remark::Guarded | Remark::LosesLabel, _) => {}
     }
     match verdict {
         Verdict::Ungoverned => format!("`{section}` is absent, so this is not governed"),

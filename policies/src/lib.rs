@@ -19,6 +19,7 @@ mod glob;
 mod host;
 mod hours;
 mod judge;
+mod labels;
 mod lower;
 mod names;
 mod packs;
@@ -42,6 +43,7 @@ pub use explain::Explanation;
 pub use host::{HostName, HostNameError};
 pub use hours::Hours;
 pub use judge::{Judgement, combine_exec};
+pub use labels::{CarriedKind, MAX_LABELS};
 pub use lower::{
     AddressEntry, Automaton, HostClass, HostClassId, HostTable, Limits, Listing, LowerError, Lowered, LoweredRate,
     LoweredRule, LoweredSelector, PortRange, State,

@@ -18,6 +18,7 @@ pub(crate) use hosts::mildest;
 pub use hosts::{HostClass, HostClassId, HostTable, Listing};
 
 use crate::judge::Lookup;
+use crate::labels::CarriedKind;
 use crate::policy::{Mode, OnGap, Policy, Scope, SectionDefaults, Selector};
 use crate::rate::{RateClass, RateLimit};
 use crate::rule::{Rule, RuleKind, Section};
@@ -168,6 +169,10 @@ pub struct Lowered {
     pub hours: Option<Decision>,
     /// What names decide; absent where no rule names a host or `dns`.
     pub hosts: Option<HostTable>,
+    /// The labels, sorted: bit 0 of [`PathDecision::labels`] is the first.
+    pub labels: Vec<String>,
+    /// For each label, what is taken from who carries it, in the order of [`CarriedKind::ALL`].
+    pub carried: Vec<[Decision; 3]>,
 }
 
 impl Policy {
@@ -208,6 +213,12 @@ impl Policy {
             rates: self.rates().map(lower_rate).collect(),
             hours: self.hours().map(|(_, rule)| rule.decision()),
             hosts: hosts::lower(self, limits)?,
+            labels: self.labels.clone(),
+            carried: self
+                .labels
+                .iter()
+                .map(|label| CarriedKind::ALL.map(|kind| self.carried(label, kind)))
+                .collect(),
         })
     }
 }

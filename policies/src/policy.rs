@@ -165,6 +165,8 @@ impl SectionDefaults {
             exec: self.exec,
             load: self.load,
             unix: self.net,
+            labels: 0,
+            labelled_by: Decision::NONE,
         }
     }
 
@@ -175,7 +177,7 @@ impl SectionDefaults {
             Section::Exec => self.exec,
             Section::Load => self.load,
             Section::Net => self.net,
-            Section::Rate | Section::Hours => Decision::NONE,
+            Section::Label | Section::Carried | Section::Rate | Section::Hours => Decision::NONE,
         }
     }
 
@@ -213,7 +215,7 @@ impl Sections {
             Section::Write => self.write,
             Section::Exec | Section::Load => self.exec,
             Section::Net => self.net,
-            Section::Rate | Section::Hours => None,
+            Section::Label | Section::Carried | Section::Rate | Section::Hours => None,
         }
     }
 
@@ -237,6 +239,10 @@ pub struct Policy {
     pub(crate) lets: BTreeMap<String, String>,
     pub(crate) asking: Asking,
     pub(crate) sections: Sections,
+    /// The labels its rules speak of, sorted.
+    pub(crate) labels: Vec<String>,
+    /// Those of them that take nothing from anybody.
+    pub(crate) idle_labels: Vec<(String, Span)>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) expects: Vec<Expect>,
     pub(crate) digest: [u8; 32],
@@ -306,6 +312,11 @@ impl Policy {
             Pattern::Hours(hours) => Some((hours, rule)),
             _ => None,
         })
+    }
+
+    /// The names of its labels, sorted.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
     }
 
     /// SHA-256 of the text.

@@ -1,7 +1,7 @@
 //! A policy back to text: `parse(print(p)) == p`.
 
 use crate::policy::{Asking, Mode, OnGap, Policy, ScopeLevel, Selector};
-use crate::rule::Section;
+use crate::rule::{Pattern, Rule, Section};
 use crate::verdict::Verdict;
 use std::fmt::Write as _;
 
@@ -72,13 +72,16 @@ impl Policy {
             line(format!("default: {default}"));
         }
         out.push_str(&self.section_text(Section::Net, "net", ""));
-        if self.sections.read.is_some() || self.sections.write.is_some() {
+        let labels = self.labels_text();
+        if self.sections.read.is_some() || self.sections.write.is_some() || !labels.is_empty() {
             out.push_str("file:\n");
             out.push_str(&self.section_text(Section::Read, "read", "  "));
             out.push_str(&self.section_text(Section::Write, "write", "  "));
+            out.push_str(&labels);
         }
         out.push_str(&self.section_text(Section::Exec, "exec", ""));
         out.push_str(&self.limits_text());
+        out.push_str(&self.carried_text());
         if !self.expects.is_empty() {
             out.push_str("expect:\n");
             self.expects.iter().for_each(|expect| {
@@ -108,14 +111,64 @@ impl Policy {
         lines.concat()
     }
 
+    fn labels_text(&self) -> String {
+        let mut out = String::new();
+        for label in &self.labels {
+            let own = |rule: &&Rule| rule.label().is_some_and(|(its, _)| its == label);
+            let _ = writeln!(out, "    {}:", quote(label));
+            if !self.rules.iter().any(|rule| own(&rule)) {
+                let _ = writeln!(out, "      []");
+            }
+            for rule in self.rules.iter().filter(own) {
+                let text = rule
+                    .text
+                    .strip_prefix(label.as_str())
+                    .and_then(|text| text.strip_prefix(": "));
+                let _ = writeln!(out, "      - {}", quote(text.unwrap_or_default()));
+            }
+        }
+        if out.is_empty() {
+            out
+        } else {
+            format!("  label:\n{out}")
+        }
+    }
+
+    fn carried_text(&self) -> String {
+        let mut out = String::new();
+        for label in &self.labels {
+            let taken = |verdict: Verdict| -> Vec<&str> {
+                let of_label = |rule: &Rule| match &rule.pattern {
+                    Pattern::Carried { label: own, kind } if own == label && rule.verdict == verdict => {
+                        Some(kind.word())
+                    }
+                    _ => None,
+                };
+                self.rules.iter().filter_map(of_label).collect()
+            };
+            let parts: Vec<String> = [Verdict::Ask, Verdict::Deny]
+                .into_iter()
+                .filter(|verdict| !taken(*verdict).is_empty())
+                .map(|verdict| format!("{verdict}: [{}]", taken(verdict).join(", ")))
+                .collect();
+            if !parts.is_empty() {
+                let _ = writeln!(out, "    {}: {{{}}}", quote(label), parts.join(", "));
+            }
+        }
+        if out.is_empty() {
+            out
+        } else {
+            format!("data:\n  from:\n{out}")
+        }
+    }
+
     fn section_text(&self, section: Section, name: &str, indent: &str) -> String {
         let Some(present) = self.sections.get(section) else {
             return String::new();
         };
         let mut lines = Vec::new();
         for verdict in Verdict::ALL {
-            let of_list =
-                |rule: &&crate::rule::Rule| rule.section == section && rule.verdict == verdict && rule.is_written();
+            let of_list = |rule: &&Rule| rule.section == section && rule.verdict == verdict && rule.is_written();
             let items: Vec<String> = self
                 .rules
                 .iter()

@@ -7,6 +7,7 @@ use crate::diagnostic::{Code, Complaint};
 use crate::glob::{PathPattern, is_anchored};
 use crate::host::{HostName, HostPattern, HostRule};
 use crate::hours::Hours;
+use crate::labels::CarriedKind;
 use crate::rate::RateLimit;
 use crate::syntax::count;
 use crate::verdict::{Decision, RuleId, Verdict};
@@ -38,6 +39,12 @@ pub enum Section {
     /// When nothing may be done.
     #[serde(rename = "hours")]
     Hours,
+    /// What puts a label on who reads it.
+    #[serde(rename = "file.label")]
+    Label,
+    /// What is taken from who carries a label.
+    #[serde(rename = "data.from")]
+    Carried,
 }
 
 impl fmt::Display for Section {
@@ -50,6 +57,8 @@ impl fmt::Display for Section {
             Self::Net => "net",
             Self::Rate => "rate",
             Self::Hours => "hours",
+            Self::Label => "file.label",
+            Self::Carried => "data.from",
         })
     }
 }
@@ -85,6 +94,16 @@ pub(crate) enum Pattern {
     Unix(PathPattern),
     Rate(RateLimit),
     Hours(Hours),
+    /// Who reads it carries the label.
+    Label {
+        label: String,
+        path: PathPattern,
+    },
+    /// What is taken from who carries the label.
+    Carried {
+        label: String,
+        kind: CarriedKind,
+    },
 }
 
 /// The columns of the path automaton.
@@ -138,7 +157,27 @@ impl Rule {
 
     /// Its path pattern, whatever the columns.
     pub(crate) fn path(&self) -> Option<&PathPattern> {
-        Column::ALL.into_iter().find_map(|column| self.column(column))
+        match &self.pattern {
+            Pattern::Label { path, .. } => Some(path),
+            _ => Column::ALL.into_iter().find_map(|column| self.column(column)),
+        }
+    }
+
+    /// The label it speaks of and what it takes; nothing for other rules.
+    pub(crate) fn of_label(&self) -> Option<(String, Option<CarriedKind>)> {
+        match &self.pattern {
+            Pattern::Label { label, .. } => Some((label.clone(), None)),
+            Pattern::Carried { label, kind } => Some((label.clone(), Some(*kind))),
+            _ => None,
+        }
+    }
+
+    /// The label it gives, and to whom.
+    pub(crate) fn label(&self) -> Option<(&str, &PathPattern)> {
+        match &self.pattern {
+            Pattern::Label { label, path } => Some((label, path)),
+            _ => None,
+        }
     }
 
     /// What it looks for in names and arguments: a bare name that is asked or denied is also looked for in what a program is called by.
@@ -152,11 +191,17 @@ impl Rule {
 
     /// Whether directories above what it names may not be moved.
     pub(crate) fn guards(&self) -> bool {
-        self.verdict >= Verdict::Ask
-            && [Column::Read, Column::Write, Column::Exec]
-                .into_iter()
-                .filter_map(|column| self.column(column))
-                .any(|path| path.alternatives.iter().any(|pieces| is_anchored(pieces)))
+        self.protected()
+            .any(|path| path.alternatives.iter().any(|pieces| is_anchored(pieces)))
+    }
+
+    /// What of it would no longer hold if a directory above were moved.
+    pub(crate) fn protected(&self) -> impl Iterator<Item = &PathPattern> {
+        let by_verdict = [Column::Read, Column::Write, Column::Exec]
+            .into_iter()
+            .filter_map(|column| self.column(column))
+            .filter(|_| self.verdict >= Verdict::Ask);
+        by_verdict.chain(self.label().map(|(_, path)| path))
     }
 
     pub(crate) fn is_written(&self) -> bool {
@@ -171,16 +216,23 @@ impl Rule {
     /// Longest literal prefix, then longer pattern.
     fn specificity(&self) -> (u32, u32) {
         match &self.pattern {
-            Pattern::Path(path) | Pattern::Name { path, .. } | Pattern::Interpreter(path) | Pattern::Unix(path) => {
-                (path.literal_prefix(), count(path.text.len()))
-            }
+            Pattern::Path(path)
+            | Pattern::Name { path, .. }
+            | Pattern::Interpreter(path)
+            | Pattern::Unix(path)
+            | Pattern::Label { path, .. } => (path.literal_prefix(), count(path.text.len())),
             Pattern::Argv(_) => (
                 count(self.text.bytes().take_while(|byte| !b"*?".contains(byte)).count()),
                 count(self.text.len()),
             ),
             Pattern::Net(net) => net.specificity(),
             Pattern::Host(host) => host.specificity(),
-            Pattern::Memfd | Pattern::Deleted | Pattern::Dns | Pattern::Rate(_) | Pattern::Hours(_) => (0, 0),
+            Pattern::Memfd
+            | Pattern::Deleted
+            | Pattern::Dns
+            | Pattern::Carried { .. }
+            | Pattern::Rate(_)
+            | Pattern::Hours(_) => (0, 0),
         }
     }
 
@@ -223,7 +275,9 @@ pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> R
         return Err(Complaint::new(Code::Value, "a pattern has no NUL byte"));
     }
     match section {
-        Section::Read | Section::Write | Section::Load => PathPattern::path(text).map(Pattern::Path),
+        Section::Read | Section::Write | Section::Load | Section::Label | Section::Carried => {
+            PathPattern::path(text).map(Pattern::Path)
+        }
         Section::Net => match text.strip_prefix("unix:") {
             Some(socket) => PathPattern::socket(socket).map(Pattern::Unix),
             None => parse_net(verdict, text),

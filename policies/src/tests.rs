@@ -4,6 +4,7 @@ mod cases;
 mod diagnostics;
 mod differential;
 mod hosts;
+mod labels;
 mod limits;
 mod packs;
 mod programs;

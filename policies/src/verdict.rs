@@ -145,6 +145,10 @@ pub struct PathDecision {
     pub load: Decision,
     /// Connecting to it as a unix socket (or to the abstract name `@...`).
     pub unix: Decision,
+    /// The labels that reading, running or mapping it gives: bits of the policy's own labels, sorted by name.
+    pub labels: u32,
+    /// The rule that gives them, or the most specific of several.
+    pub labelled_by: Decision,
 }
 
 impl PathDecision {
@@ -157,6 +161,8 @@ impl PathDecision {
             exec: self.exec.restriction(),
             load: self.load.restriction(),
             unix: self.unix.restriction(),
+            labels: self.labels,
+            labelled_by: self.labelled_by,
         }
     }
 
@@ -169,6 +175,8 @@ impl PathDecision {
             exec: self.exec.strictest(other.exec),
             load: self.load.strictest(other.load),
             unix: self.unix.strictest(other.unix),
+            labels: self.labels | other.labels,
+            labelled_by: self.labelled_by.strictest(other.labelled_by),
         }
     }
 }

@@ -17,6 +17,7 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
         length: 1,
     };
     absent(policy, top, &mut report);
+    idle(policy, &mut report);
     match lowered {
         Ok(lowered) => dead(policy, lowered, &mut report),
         Err(error) => {
@@ -27,6 +28,21 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
         }
     }
     report.finish().items
+}
+
+/// Labels that are given and never looked at.
+fn idle(policy: &Policy, report: &mut Report<'_>) {
+    for (label, span) in &policy.idle_labels {
+        report
+            .warning(
+                Code::Dead,
+                *span,
+                format!("the label `{label}` takes nothing from anybody"),
+            )
+            .hint(format!(
+                "`data: {{from: {{{label}: {{deny: [net]}}}}}}` takes the network"
+            ));
+    }
 }
 
 fn absent(policy: &Policy, top: Span, report: &mut Report<'_>) {
@@ -84,9 +100,11 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
         lists_nothing(policy, hosts, report);
     }
     [lowered.memfd, lowered.deleted].into_iter().for_each(&mut cite);
+    lowered.carried.iter().flatten().copied().for_each(&mut cite);
     let written = policy.rules().iter().filter(|rule| rule.is_written());
-    let of_objects = |rule: &Rule| !matches!(rule.pattern, Pattern::Rate(_) | Pattern::Hours(_));
-    let uncited = |(rule, _): &(&Rule, &Span)| of_objects(rule) && !cited.contains(&rule.id);
+    // Of several that label the same one is cited, and all count.
+    let always = |rule: &Rule| rule.label().is_some() || matches!(rule.pattern, Pattern::Rate(_) | Pattern::Hours(_));
+    let uncited = |(rule, _): &(&Rule, &Span)| !always(rule) && !cited.contains(&rule.id);
     for (rule, span) in written.zip(&policy.spans).filter(uncited) {
         let winner = policy
             .evaluate(&witness::action(rule, &mut |_| 0))

@@ -4,6 +4,7 @@ use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::argv::{ArgvPattern, Word, WordPiece};
 use crate::glob::{PathPattern, Piece};
 use crate::judge::RESOLVER_PORT;
+use crate::labels::CarriedKind;
 use crate::rule::{Pattern, Rule, Section};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -73,25 +74,42 @@ pub(crate) fn argv(pattern: &ArgvPattern, choose: Choose<'_>) -> (Vec<u8>, Vec<V
     (name, pattern.words.iter().map(|one| word(one, choose)).collect())
 }
 
+fn exec(program: Vec<u8>, arguments: Vec<Vec<u8>>, kind: ProgramKind) -> Action {
+    let argv = std::iter::once(program.clone()).chain(arguments).collect();
+    Action::Exec(ExecAction {
+        program,
+        called_as: None,
+        argv,
+        kind,
+    })
+}
+
+/// What is taken from carriers of labels, at its plainest.
+fn taken(kind: CarriedKind) -> Action {
+    match kind {
+        CarriedKind::Net => Action::Connect {
+            address: SocketAddr::from(([192, 0, 2, 1], 443)),
+            protocol: Protocol::Tcp,
+        },
+        CarriedKind::Exec => exec(b"/usr/bin/true".to_vec(), Vec::new(), ProgramKind::File),
+        CarriedKind::Write => Action::Write {
+            path: b"/srv/file".to_vec(),
+        },
+    }
+}
+
 /// An action of the rule's own kind that it matches (though another may win).
 pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
-    let exec = |program: Vec<u8>, arguments: Vec<Vec<u8>>, kind: ProgramKind| {
-        let argv = std::iter::once(program.clone()).chain(arguments).collect();
-        Action::Exec(ExecAction {
-            program,
-            called_as: None,
-            argv,
-            kind,
-        })
-    };
     match &rule.pattern {
         Pattern::Path(pattern) => {
             let path = path(pattern, choose);
             match rule.section {
-                Section::Read | Section::Net | Section::Rate | Section::Hours => Action::Read { path },
                 Section::Write => Action::Write { path },
                 Section::Load => Action::Load { path },
                 Section::Exec => exec(path, Vec::new(), ProgramKind::File),
+                Section::Read | Section::Net | Section::Rate | Section::Hours | Section::Label | Section::Carried => {
+                    Action::Read { path }
+                }
             }
         }
         Pattern::Name { path: pattern, .. } => exec(path(pattern, choose), Vec::new(), ProgramKind::File),
@@ -102,6 +120,13 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             let (name, arguments) = argv(pattern, choose);
             exec([b"/usr/bin/".as_slice(), &name].concat(), arguments, ProgramKind::File)
         }
+        Pattern::Label { path: pattern, .. } => Action::Read {
+            path: path(pattern, choose),
+        },
+        Pattern::Carried { label, kind } => Action::Carrying {
+            labels: vec![label.clone()],
+            action: Box::new(taken(*kind)),
+        },
         Pattern::Memfd => exec(b"/memfd".to_vec(), Vec::new(), ProgramKind::Memfd),
         Pattern::Deleted => exec(b"/deleted".to_vec(), Vec::new(), ProgramKind::Deleted),
         Pattern::Unix(pattern) => Action::Unix {

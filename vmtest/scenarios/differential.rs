@@ -197,6 +197,20 @@ impl Trial {
     }
 }
 
+/// One of the ways to reach an address.
+fn connecting(address: std::net::SocketAddr, protocol: Protocol, number: usize) -> String {
+    let to = format!("{} {}", address.ip(), address.port());
+    match (protocol, address.is_ipv4(), number % 3) {
+        (Protocol::Tcp, true, 1) => format!("connect-mapped-nonblock {to}"),
+        (Protocol::Tcp, _, 2) => format!("tfo {to}"),
+        (Protocol::Tcp, ..) => format!("connect-nonblock {to}"),
+        (Protocol::Udp, true, 1) => format!("sendto-mapped {to}"),
+        (Protocol::Udp, _, 2) => format!("sendto-udp {to}"),
+        (Protocol::Udp, ..) => format!("connect-udp {to}"),
+        (Protocol::Other, ..) => format!("connect-ping {to}"),
+    }
+}
+
 /// The files and sockets the actions need.
 #[derive(Debug, Default)]
 struct World {
@@ -253,19 +267,7 @@ impl World {
                 self.socket_at(name)?;
                 one(format!("unix-connect {}", word(name)))
             }
-            Action::Connect { address, protocol } => {
-                let to = format!("{} {}", address.ip(), address.port());
-                let line = match (protocol, address.is_ipv4(), number % 3) {
-                    (Protocol::Tcp, true, 1) => format!("connect-mapped-nonblock {to}"),
-                    (Protocol::Tcp, _, 2) => format!("tfo {to}"),
-                    (Protocol::Tcp, ..) => format!("connect-nonblock {to}"),
-                    (Protocol::Udp, true, 1) => format!("sendto-mapped {to}"),
-                    (Protocol::Udp, _, 2) => format!("sendto-udp {to}"),
-                    (Protocol::Udp, ..) => format!("connect-udp {to}"),
-                    (Protocol::Other, ..) => format!("connect-ping {to}"),
-                };
-                one(line)
-            }
+            Action::Connect { address, protocol } => one(connecting(*address, *protocol, number)),
             Action::Bind { address, protocol } => {
                 let at = format!("{} {}", address.ip(), address.port());
                 one(match protocol {
@@ -275,8 +277,11 @@ impl World {
                 })
             }
             Action::Exec(exec) => prepare_exec(exec),
-            // The kernel knows no names.
-            Action::ConnectHost { .. } | Action::ConnectBound { .. } | Action::Lookup { .. } => None,
+            // The kernel knows no names, and who carries a label does so for good: names.rs and labels.rs try these.
+            Action::ConnectHost { .. }
+            | Action::ConnectBound { .. }
+            | Action::Lookup { .. }
+            | Action::Carrying { .. } => None,
         }
     }
 

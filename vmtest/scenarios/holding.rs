@@ -81,7 +81,7 @@ pub(crate) fn events_of(agent: &str) -> Vec<Event> {
 }
 
 /// Begins an action that asks, and gives the answer; what came of it.
-fn answered(act: &mut Act, line: &str, how: &str, checks: &mut Checks) -> String {
+pub(crate) fn answered(act: &mut Act, line: &str, how: &str, checks: &mut Checks) -> String {
     act.tell(line);
     let row = ask_of(&act.agent, |_| true);
     checks.that(stops(row.pid.0), || format!("`{line}` does not stop the process"));

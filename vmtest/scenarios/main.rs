@@ -28,6 +28,7 @@ mod guest;
 mod harness;
 mod holding;
 mod inheritance;
+mod labels;
 mod limits;
 mod listeners;
 mod names;
@@ -78,6 +79,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             refusals::POLICY_TESTS,
             holding::TESTS,
             limits::TESTS,
+            labels::TESTS,
             names::TESTS,
             faults::TESTS,
             privileges::TESTS,

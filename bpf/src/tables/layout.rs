@@ -84,6 +84,8 @@ pub(super) struct Layout {
     pub(super) ranges: Vec<(u32, u32)>,
     /// Place and number of the classes of hosts.
     pub(super) hosts: (u32, u32),
+    /// Place of what is taken from carriers of labels.
+    pub(super) label_rules: u32,
     words: u32,
 }
 
@@ -109,12 +111,16 @@ impl Layout {
         }
         let table = u32::try_from(classes(tables).count() * 2).map_err(|_| too_large())?;
         words = words.checked_add(table).ok_or_else(too_large)?;
+        if !tables.labels.is_empty() {
+            words = words.checked_add(super::labels::RULE_WORDS).ok_or_else(too_large)?;
+        }
         let none = abi::aa_automaton::default();
         Ok(Self {
             paths: none,
             argv: none,
             ranges: Vec::new(),
             hosts: (0, 0),
+            label_rules: 0,
             words,
         })
     }
@@ -128,7 +134,12 @@ impl Layout {
     }
 
     /// The extent's content, equal port lists written once.
-    pub(super) fn fill<'tables>(&mut self, tables: &'tables PolicyTables<'_>, start: u32) -> Vec<u32> {
+    pub(super) fn fill<'tables>(
+        &mut self,
+        tables: &'tables PolicyTables<'_>,
+        label_rules: &[u32],
+        start: u32,
+    ) -> Vec<u32> {
         let mut content = Vec::with_capacity(self.words as usize);
         self.paths = fill_automaton(&tables.paths, start, &mut content);
         if let Some(argv) = &tables.argv {
@@ -151,6 +162,10 @@ impl Layout {
         let at = start + u32::try_from(content.len()).unwrap_or(0);
         self.hosts = (at * 4, u32::try_from(placed.len()).unwrap_or(0));
         content.extend(placed.iter().flat_map(|(place, count)| [place, count]));
+        if !tables.labels.is_empty() {
+            self.label_rules = (start + u32::try_from(content.len()).unwrap_or(0)) * 4;
+            content.extend(label_rules);
+        }
         content
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use aa_bpf::abi;
 use aa_bpf::record::{Record, RecordKind, RingName};
-use aa_policy::{Decision, Policy, RuleKind};
+use aa_policy::{Decision, Policy, RuleKind, Section};
 use aa_wire::event::{AgentRef, Effect, Frame, Kind, PolicyRef, ProcessRef, Reason, Ring, RuleRef, Verdict};
 use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Generation, Pid, SessionId, Timestamp};
 
@@ -117,7 +117,10 @@ pub(crate) fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
     let rule = load.and_then(|load| load.policy.rule(id));
     RuleRef {
         id: id.0,
-        text: rule.map(|rule| format!("{}: {}", rule.verdict, rule.text)),
+        text: rule.map(|rule| match rule.section {
+            Section::Label => format!("label {}", rule.text),
+            _ => format!("{}: {}", rule.verdict, rule.text),
+        }),
         file: load.map(|load| load.source.file_name.clone()),
         line: rule.filter(|rule| rule.kind == RuleKind::Written).map(|rule| rule.line),
         section: rule.map(|rule| rule.section.to_string()),

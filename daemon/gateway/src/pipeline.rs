@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aa_audit::Durability;
+use aa_bpf::abi;
 use aa_bpf::record::{Record, RingName};
 use aa_wire::api::is_denial;
 use aa_wire::event::{Effect, Kind};
@@ -91,6 +92,10 @@ impl Gateway {
             if !holes.note(ring(record.ring), record.cpu, record.sequence, now) {
                 continue;
             }
+            // What the self-test may do is no news; what it was denied is recorded.
+            if record.agent == abi::AA_SELF_TEST_AGENT && record.ring == RingName::Activity {
+                continue;
+            }
             self.await_generation(record.generation).await;
             let events = if record.ring == RingName::Decisions {
                 &mut synced
@@ -147,7 +152,10 @@ impl Gateway {
         }
         let known = Known {
             boottime_to_realtime_ns: self.hello.boottime_to_realtime_ns,
-            agent_name: agents.get(&id).map(|agent| agent.name.clone()),
+            agent_name: match record.agent {
+                abi::AA_SELF_TEST_AGENT => Some("self-test".to_owned()),
+                _ => agents.get(&id).map(|agent| agent.name.clone()),
+            },
             load,
             names,
             explaining: &self.explaining,
@@ -254,7 +262,7 @@ fn grown(known: &mut BTreeMap<String, u64>, losses: Vec<LossCount>, silently: bo
 }
 
 fn what(cause: &str) -> &str {
-    let known = aa_bpf::abi::losses().iter().find(|(_, name, _)| *name == cause);
+    let known = abi::losses().iter().find(|(_, name, _)| *name == cause);
     known.map_or(cause, |(_, _, what)| what)
 }
 

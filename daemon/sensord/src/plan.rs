@@ -6,7 +6,7 @@ use aa_wire::status::{FactState, Protection, ProtectionState};
 use crate::host::HostSupport;
 
 /// What the programs protect, and the hooks (as programs name them) that prove it.
-pub(crate) const PROTECTIONS: [(&str, &[&str]); 7] = [
+pub(crate) const PROTECTIONS: [(&str, &[&str]); 8] = [
     (
         "file",
         &[
@@ -45,7 +45,31 @@ pub(crate) const PROTECTIONS: [(&str, &[&str]); 7] = [
             "sb_mount",
             "bpf",
             "file_ioctl",
+            "file_fcntl",
             "task_alloc",
+            "task_setrlimit",
+            "task_setscheduler",
+            "task_setnice",
+            "task_setioprio",
+            "sb_set_mnt_opts",
+            "sb_remount",
+            "socket_setsockopt",
+        ],
+    ),
+    (
+        "labels",
+        &[
+            "file_open",
+            "file_permission",
+            "mmap_file",
+            "socket_sendmsg",
+            "socket_recvmsg",
+            "get_pipe_info",
+            "unix_stream_recvmsg",
+            "unix_dgram_recvmsg",
+            "unix_seqpacket_recvmsg",
+            "ptrace_access_check",
+            "sched_process_fork",
         ],
     ),
 ];

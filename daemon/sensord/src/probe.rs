@@ -1,5 +1,7 @@
 //! What the self-test's process tries: one table, an allowed and a denied action for each hook.
 
+mod flows;
+
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -10,13 +12,14 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::Command;
 
+use aa_bpf::probe::{limit, new_file_system, own, picked_file_system, prioritise, prioritise_io, route};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, sched_getaffinity, sched_setaffinity, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, sendmmsg, socket};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::{Pid, getppid};
+use nix::unistd::{Pid, getpid, getppid};
 
 /// Files each side of the area begins with.
 pub(crate) const PREPARED: [&str; 8] = [
@@ -183,7 +186,7 @@ fn ask_name_server(ports: [u16; 2]) -> io::Result<()> {
 
 /// Hooks that deny at all times: (hook, what, the allowed counterpart, the denied).
 type TryAlways = fn(&Path) -> io::Result<()>;
-const ALWAYS: [(&str, &str, TryAlways, TryAlways); 7] = [
+const ALWAYS: [(&str, &str, TryAlways, TryAlways); 15] = [
     (
         "socket_create",
         "open a raw socket",
@@ -199,7 +202,7 @@ const ALWAYS: [(&str, &str, TryAlways, TryAlways); 7] = [
     (
         "ptrace_access_check",
         "read the memory of somebody else's process",
-        |_| read_memory(nix::unistd::getpid()),
+        |_| read_memory(getpid()),
         |_| read_memory(getppid()),
     ),
     (
@@ -233,6 +236,54 @@ const ALWAYS: [(&str, &str, TryAlways, TryAlways); 7] = [
         "type into a terminal",
         |_| Ok(()),
         |area| aa_bpf::probe::type_into(&File::open(area.join("allowed/read"))?),
+    ),
+    (
+        "task_setrlimit",
+        "limit somebody else's process",
+        |_| limit(getpid()),
+        |_| limit(getppid()),
+    ),
+    (
+        "task_setscheduler",
+        "choose the processors of somebody else's process",
+        |_| Ok(sched_setaffinity(getpid(), &sched_getaffinity(getpid())?)?),
+        |_| Ok(sched_setaffinity(getppid(), &sched_getaffinity(getpid())?)?),
+    ),
+    (
+        "task_setnice",
+        "choose the priority of somebody else's process",
+        |_| prioritise(getpid()),
+        |_| prioritise(getppid()),
+    ),
+    (
+        "task_setioprio",
+        "choose the I/O priority of somebody else's process",
+        |_| prioritise_io(getpid()),
+        |_| prioritise_io(getppid()),
+    ),
+    (
+        "file_fcntl",
+        "have somebody else signalled",
+        |area| own(&File::open(area.join("allowed/read"))?, getpid()),
+        |area| own(&File::open(area.join("allowed/read"))?, getppid()),
+    ),
+    (
+        "sb_set_mnt_opts",
+        "make a file system",
+        |_| new_file_system(false),
+        |_| new_file_system(true),
+    ),
+    (
+        "sb_remount",
+        "remount what was picked",
+        |_| picked_file_system(c"/dev", false),
+        |_| picked_file_system(c"/dev", true),
+    ),
+    (
+        "socket_setsockopt",
+        "set a source route",
+        |_| route(&UdpSocket::bind("127.0.0.1:0")?, false),
+        |_| route(&UdpSocket::bind("127.0.0.1:0")?, true),
     ),
 ];
 
@@ -317,6 +368,14 @@ pub(crate) fn try_all(area: &Path, ports: [u16; 2]) -> Vec<Attempt> {
     for (hook, what, allowed, denied) in ALWAYS {
         note(hook, format!("{what}: the harmless kind"), "allowed", allowed(area));
         note(hook, what.to_owned(), "denied", denied(area));
+    }
+    // What processes share that were traced, they share from then on: the plain file goes all its ways first.
+    for (from, expected) in [("allowed/read", "allowed"), ("labelled/key", "denied")] {
+        for flow in &flows::FLOWS {
+            let kind = if expected == "denied" { "labelled" } else { "plain" };
+            let got = flow.send_at_end(&area.join(from), area, ports[1]);
+            note(flow.hook, format!("{}: {kind}", flow.what), expected, got);
+        }
     }
     attempts
 }

@@ -52,7 +52,7 @@ pub(crate) struct Registry {
 
 /// The slot and the agent of the self-test: never given out.
 pub(crate) const SELF_TEST_SLOT: u32 = 0;
-pub(crate) const SELF_TEST_AGENT: u32 = abi::AA_MAX_AGENTS - 1;
+pub(crate) const SELF_TEST_AGENT: u32 = abi::AA_SELF_TEST_AGENT;
 
 impl Registry {
     /// What an earlier sensor of this boot left, or nothing.

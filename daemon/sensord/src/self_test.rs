@@ -62,6 +62,8 @@ pub(crate) fn run(
     let lowered = policy
         .lower(&Limits::default())
         .map_err(|error| SelfTestError::Policy(error.to_string()))?;
+    let follows_labels = tables.follows_labels()?;
+    tables.forget_labels(SELF_TEST_AGENT)?;
     let resident = tables.add_policy(&translate::policy_tables(&lowered), SELF_TEST_SLOT)?;
     tables.set_slot(SELF_TEST_SLOT, resident.index, 0)?;
     tables.set_agent(SELF_TEST_AGENT, SELF_TEST_SLOT, 0)?;
@@ -70,6 +72,7 @@ pub(crate) fn run(
     let report = probe_process(&area, |process| Ok(tasks.govern(process, SELF_TEST_AGENT, session)?));
     tables.set_slot(SELF_TEST_SLOT, 0, 0)?;
     tables.remove_policy(resident)?;
+    tables.follow_labels(follows_labels)?;
     names.set_resolver(Place::default())?;
     names.sweep(|agent| agent != SELF_TEST_AGENT)?;
     Ok(rows(&report?))
@@ -187,6 +190,8 @@ impl Area {
             DirBuilder::new().create(folder.join("emptied"))?;
             DirBuilder::new().create(folder.join("mount"))?;
         }
+        DirBuilder::new().create(path.join("labelled"))?;
+        fs::write(path.join("labelled/key"), "x")?;
         let tcp = TcpListener::bind((ADDRESSES[0], 0))?;
         let port = tcp.local_addr()?.port();
         let udp = UdpSocket::bind((ADDRESSES[0], 0))?;

@@ -275,6 +275,7 @@ impl Sensor {
             capacity: abi::AA_MAX_AGENTS,
         })?;
         self.tables.begin_agent(agent, slot)?;
+        self.tables.forget_labels(agent)?;
         let entry = AgentEntry {
             name: name.to_owned(),
             slot,

@@ -1,7 +1,7 @@
 //! From the policy language's tables to the kernel's: the one place that knows both.
 
 use aa_bpf::abi;
-use aa_bpf::tables::{AddressRow, AutomatonTable, HostTables, PolicyTables};
+use aa_bpf::tables::{AddressRow, AutomatonTable, HostTables, LabelTable, PolicyTables};
 use aa_policy::{Automaton, Lowered, LoweredRate, Mode, PathDecision, PortRange, RateClass, Verdict};
 
 /// The tables of a lowered policy; they borrow its automata.
@@ -38,6 +38,15 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
             dns: hosts.dns.0,
             classes: hosts.classes.iter().map(|class| rows(&class.ranges)).collect(),
         }),
+        labels: lowered
+            .labels
+            .iter()
+            .zip(&lowered.carried)
+            .map(|(name, carried)| LabelTable {
+                name,
+                taken: carried.map(|decision| decision.0),
+            })
+            .collect(),
     }
 }
 
@@ -93,5 +102,7 @@ fn columns(decision: &PathDecision) -> [u32; abi::AA_COLUMNS as usize] {
         decision.exec.0,
         decision.load.0,
         decision.unix.0,
+        decision.labels,
+        decision.labelled_by.0,
     ]
 }

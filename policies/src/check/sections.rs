@@ -60,12 +60,8 @@ impl Draft {
                             entry.key
                         ));
                 }
-                _ => unknown_key(
-                    entry,
-                    &["read", "write"],
-                    &[("label", "deny reading the files in `file.read`")],
-                    report,
-                ),
+                "label" => self.label(&entry.node, report),
+                _ => unknown_key(entry, &["read", "write", "label"], &[], report),
             }
         }
     }

@@ -17,7 +17,10 @@ pub(super) struct Weight {
 }
 
 /// The best rank by column; 0 is none.
-type Ranks = [u32; 5];
+type Ranks = [u32; 6];
+
+/// Labels add up instead of outranking each other: what can still give one always counts.
+pub(super) const LABEL_COLUMN: usize = 5;
 
 /// A table before it is minimised: `rows` holds `classes` words for each state.
 #[derive(Debug)]
@@ -230,6 +233,9 @@ impl<'nfa> Subsets<'nfa> {
         let guards = |node: u32| body(node).is_some_and(|body| body.guards);
         let wins = |node: u32| {
             let equal = settled(node);
+            if ranks(node).get(LABEL_COLUMN).is_some_and(|rank| *rank > 0) {
+                return true;
+            }
             ranks(node)
                 .iter()
                 .zip(best)

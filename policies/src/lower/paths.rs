@@ -1,14 +1,15 @@
-//! The path automaton: five columns decided at once.
+//! The path automaton: five columns decided at once, and the labels.
 
 use super::automaton::Automaton;
-use super::dfa::{self, Weight};
+use super::dfa::{self, LABEL_COLUMN, Weight};
 use super::nfa::{Nfa, Step};
 use super::{Limits, LowerError};
 use crate::glob::{ByteSet, PathPattern, Piece, is_anchored};
+use crate::labels;
 use crate::policy::Policy;
 use crate::rule::{Column, Rule};
 use crate::syntax::count;
-use crate::verdict::{PathDecision, RuleId};
+use crate::verdict::{Decision, PathDecision, RuleId};
 use std::collections::HashMap;
 
 /// Makes the automaton and what its accept values mean.
@@ -22,7 +23,9 @@ pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<(Automaton, Vec<
             .filter(|(_, column)| rule.column(*column).is_some());
         weights.push(Weight {
             rank: rule.rank + 1,
-            columns: columns.fold(0, |bits, (place, _)| bits | 1 << place),
+            columns: columns.fold(u8::from(rule.label().is_some()) << LABEL_COLUMN, |bits, (place, _)| {
+                bits | 1 << place
+            }),
         });
         if let Some(pattern) = rule.path() {
             add(&mut nfa, pattern, rule.id.0, rule.guards());
@@ -50,7 +53,18 @@ fn decide(policy: &Policy, tags: &[u32]) -> PathDecision {
             .max_by_key(|rule| rule.rank)
             .map_or(defaults.column(column), Rule::decision)
     };
+    let labelling = || {
+        let matching = tags.iter().filter_map(|tag| policy.rule(RuleId(*tag)));
+        matching.filter_map(|rule| {
+            rule.label()
+                .map(|(label, _)| (rule, labels::bit(&policy.labels, label)))
+        })
+    };
     PathDecision {
+        labels: labelling().fold(0, |bits, (_, bit)| bits | bit),
+        labelled_by: labelling()
+            .max_by_key(|(rule, _)| rule.rank)
+            .map_or(Decision::NONE, |(rule, _)| rule.decision()),
         read: best(Column::Read),
         write: best(Column::Write),
         exec: best(Column::Exec),

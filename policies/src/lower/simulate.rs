@@ -5,6 +5,7 @@ use crate::action::{Action, Protocol};
 use crate::address::{Network, masked};
 use crate::host::HostName;
 use crate::judge::{Judgement, Lookup, Place, judge};
+use crate::labels::CarriedKind;
 use crate::policy::SectionDefaults;
 use crate::rule::{RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId};
@@ -106,6 +107,19 @@ impl Lookup for Lowered {
 
     fn defaults(&self) -> SectionDefaults {
         self.defaults
+    }
+
+    fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
+    fn carried(&self, label: &str, kind: CarriedKind) -> Decision {
+        let place = self.labels.iter().position(|own| own == label);
+        let taken = place.and_then(|place| self.carried.get(place));
+        taken
+            .and_then(|taken| taken.get(kind as usize))
+            .copied()
+            .unwrap_or_default()
     }
 
     fn cite(&self, id: RuleId) -> Option<(Section, &str, u32, RuleKind)> {

@@ -83,6 +83,7 @@ enum aa_kernel_constants {
 	AA_PF_KTHREAD = 0x200000,
 	AA_PTRACE_MODE_ATTACH = 0x02,
 	AA_PTRACE_MODE_NOAUDIT = 0x04,
+	AA_CAP_OPT_NOAUDIT = 0x2, /* include/linux/security.h */
 	AA_NAME_MAX = 255,
 	AA_RENAME_EXCHANGE = 2,
 	AA_DCACHE_OP_REVALIDATE = 0x4, /* include/linux/dcache.h: others may rename the object */

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Ways to reach what is somebody else's that are no signal, no mount and no address by name, and come to the same.
+ * Ways to reach what is somebody else's that are no signal, no mount and no address by name, and come to the same; and
+ * what changes the machine under everybody, which no rule speaks of.
  */
 #include "../lib/contain.bpf.h"
 
 AA_LICENSE;
+
+#define AA_CAPABILITY(number) (1ULL << (number))
 
 /* A limit, a scheduling class, processors or a priority can end or starve a process as well as a signal. */
 SEC("lsm/task_setrlimit")
@@ -79,4 +82,30 @@ int BPF_PROG(contain_route, struct socket *sock, int level, int option)
 		return 0;
 	return refuse_outright(ctx, &subject, AA_ACTION_SOCKET, AA_REASON_CONTAINMENT, 0, v4 ? AA_AF_INET : AA_AF_INET6,
 			       sock->type & 0xf, 0);
+}
+
+/*
+ * What nobody governed is root enough for, in whichever user namespace: other code in the kernel, its memory and ports, its
+ * log; the clock, the end of the machine; interfaces, routes and packet filters, which lead what was judged elsewhere; and
+ * nodes by which a device has a name that rules do not speak of. Where the kernel only wants to know, nothing is recorded.
+ */
+static const u64 never_capable = AA_CAPABILITY(9) /* linux_immutable */ | AA_CAPABILITY(12) /* net_admin */ |
+				 AA_CAPABILITY(16) /* sys_module */ | AA_CAPABILITY(17) /* sys_rawio */ |
+				 AA_CAPABILITY(20) /* sys_pacct */ | AA_CAPABILITY(22) /* sys_boot */ |
+				 AA_CAPABILITY(25) /* sys_time */ | AA_CAPABILITY(27) /* mknod */ |
+				 AA_CAPABILITY(30) /* audit_control */ | AA_CAPABILITY(32) /* mac_override */ |
+				 AA_CAPABILITY(33) /* mac_admin */ | AA_CAPABILITY(34) /* syslog */ |
+				 AA_CAPABILITY(38) /* perfmon */ | AA_CAPABILITY(39) /* bpf */ |
+				 AA_CAPABILITY(40) /* checkpoint_restore */;
+
+SEC("lsm/capable")
+int BPF_PROG(contain_capability, const struct cred *cred, const void *namespace, int capability, unsigned int options)
+{
+	struct subject subject;
+
+	if (!((never_capable >> (capability & 63)) & 1) || !current_subject(&subject))
+		return 0;
+	if (options & AA_CAP_OPT_NOAUDIT)
+		return subject.observes ? 0 : eperm();
+	return refuse_outright(ctx, &subject, AA_ACTION_KERNEL, AA_REASON_CONTAINMENT, 0, 0, 0, 0);
 }

@@ -54,6 +54,7 @@ pub(crate) const PROTECTIONS: [(&str, &[&str]); 8] = [
             "sb_set_mnt_opts",
             "sb_remount",
             "socket_setsockopt",
+            "capable",
         ],
     ),
     (

@@ -12,14 +12,16 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::Command;
 
-use aa_bpf::probe::{limit, new_file_system, own, picked_file_system, prioritise, prioritise_io, route};
+use aa_bpf::probe::{
+    limit, new_file_system, own, picked_file_system, prioritise, prioritise_io, restart_wrongly, route,
+};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, sched_getaffinity, sched_setaffinity, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, sendmmsg, socket};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, getgroups, getpid, getppid, setgroups};
 
 /// Files each side of the area begins with.
 pub(crate) const PREPARED: [&str; 8] = [
@@ -186,7 +188,7 @@ fn ask_name_server(ports: [u16; 2]) -> io::Result<()> {
 
 /// Hooks that deny at all times: (hook, what, the allowed counterpart, the denied).
 type TryAlways = fn(&Path) -> io::Result<()>;
-const ALWAYS: [(&str, &str, TryAlways, TryAlways); 15] = [
+const ALWAYS: [(&str, &str, TryAlways, TryAlways); 16] = [
     (
         "socket_create",
         "open a raw socket",
@@ -284,6 +286,12 @@ const ALWAYS: [(&str, &str, TryAlways, TryAlways); 15] = [
         "set a source route",
         |_| route(&UdpSocket::bind("127.0.0.1:0")?, false),
         |_| route(&UdpSocket::bind("127.0.0.1:0")?, true),
+    ),
+    (
+        "capable",
+        "restart the machine",
+        |_| Ok(setgroups(&getgroups()?)?),
+        |_| restart_wrongly(),
     ),
 ];
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * attack: loads code into the kernel (init_module)
- * not stopped: root only; no hook of ours yet. Loading can be switched off for the whole host (kernel.modules_disabled)
+ * stopped by: capable: CAP_SYS_MODULE
+ * record: kernel
  * effect: returns
+ * twin: ungoverned
  */
 ATTACK
 {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * attack: sets the clock of the machine
- * not stopped: root only; no hook of ours yet. Bindings and deadlines go by the clock since boot, which nobody sets
+ * stopped by: capable: CAP_SYS_TIME
+ * record: kernel
  * effect: returns
+ * twin: ungoverned
  */
 ATTACK
 {

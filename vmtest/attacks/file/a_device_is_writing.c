@@ -4,6 +4,7 @@
  * stopped by: path_mknod
  * record: mknod
  * effect: changes
+ * twin: ungoverned
  */
 ATTACK
 {

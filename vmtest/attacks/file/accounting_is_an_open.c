@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * attack: has the kernel append a record of each process to the denied file (acct)
- * stopped by: file_open
- * record: open-write
+ * stopped by: capable: CAP_SYS_PACCT; where root may, file_open
+ * record: kernel
  * effect: changes
  * twin: ungoverned
  */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * attack: gives the loopback interface another address (rtnetlink)
- * not stopped: root only (CAP_NET_ADMIN): the same socket lists interfaces, which libraries need. Where connections go is judged all the same.
+ * stopped by: capable: CAP_NET_ADMIN
+ * record: kernel
  * effect: returns
+ * twin: ungoverned
  */
 ATTACK
 {

@@ -143,7 +143,7 @@ fn unload_ends_enforcement_and_a_start_begins_it_again(guest: &Guest, checks: &m
     checks.equal("in force", &act.ask(&line).as_str(), &"errno EPERM");
     succeed("aa-sensord", &["unload"]);
     // The kernel detaches a program some time after its last pin is gone.
-    let ended = eventually(Duration::from_secs(10), || act.ask(&line) == "ok");
+    let ended = eventually(Duration::from_secs(60), || act.ask(&line) == "ok");
     checks.that(ended, || "denied although nothing is loaded".to_owned());
     let pins: BTreeSet<_> = fs::read_dir("/sys/fs/bpf/aa-sensord")
         .into_iter()

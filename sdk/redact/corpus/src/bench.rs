@@ -5,8 +5,10 @@
 
 mod corpus;
 mod formats;
+mod grammar;
 mod independent;
 mod score;
+mod third;
 mod words;
 mod write;
 
@@ -61,7 +63,10 @@ fn score_independent(seed: u64, megabytes: usize) -> Result<(), EngineError> {
     ] {
         score::report(name, &independent::make(seed, megabytes << 20, formats))?;
     }
-    Ok(())
+    score::report(
+        "third independent corpus",
+        &independent::make_third(seed, megabytes << 20),
+    )
 }
 
 /// What Linux says in /proc/self/status.

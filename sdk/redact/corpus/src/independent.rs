@@ -3,10 +3,12 @@
 //! Their formats ([`crate::formats`]) are written by hand from what providers print and what files in projects look like, and their values have
 //! no help from the table; the surroundings are shells, files, diffs, tables and chats.
 
-use aa_redact::{Charset, Seed};
+use aa_redact::{Charset, Class, Seed};
 
 use crate::corpus::{Corpus, Label};
 use crate::formats::Format;
+use crate::grammar::written;
+use crate::third::{ORDINARY, ROWS};
 use crate::words::WORDS;
 use crate::write::{base64, escaped};
 
@@ -47,38 +49,80 @@ const INNOCENT: &[&str] = &[
     "see https://docs.acme.test/security/tokens#rotate-api-keys and http://localhost:8080/login?next=/admin",
 ];
 
+/// Where a corpus's lines come from.
+pub(crate) struct Source<'a> {
+    /// A line without a value.
+    pub(crate) ordinary: &'a dyn Fn(&mut Seed) -> String,
+    /// Kind, class and text with a value between marks.
+    pub(crate) value: &'a dyn Fn(&mut Seed) -> (&'static str, Class, String),
+}
+
 /// About so many bytes, with values of these formats.
 pub(crate) fn make(seed: u64, bytes: usize, formats: &[Format]) -> Corpus {
+    let ordinary = |seed: &mut Seed| {
+        if seed.below(3) == 0 {
+            innocent(seed)
+        } else {
+            prose(seed)
+        }
+    };
+    let value = |seed: &mut Seed| {
+        let (name, text) = secret(seed, formats);
+        (name, Class::Secret, text)
+    };
+    let source = Source {
+        ordinary: &ordinary,
+        value: &value,
+    };
+    from_source(seed, bytes, &source)
+}
+
+/// The third: its own lines, its own values, those of people among them.
+pub(crate) fn make_third(seed: u64, bytes: usize) -> Corpus {
+    let ordinary = |seed: &mut Seed| {
+        let line = seed.pick(ORDINARY).copied().unwrap_or_default();
+        written(seed, line)
+    };
+    let value = |seed: &mut Seed| {
+        let (name, class, text) = seed.pick(ROWS).copied().unwrap_or(("", Class::Secret, ""));
+        (
+            name,
+            class,
+            written(seed, text)
+                .replace('«', &OPEN.to_string())
+                .replace('»', &CLOSE.to_string()),
+        )
+    };
+    let source = Source {
+        ordinary: &ordinary,
+        value: &value,
+    };
+    from_source(seed, bytes, &source)
+}
+
+fn from_source(seed: u64, bytes: usize, source: &Source<'_>) -> Corpus {
     let mut seed = Seed::new(seed);
     let mut corpus = Corpus::default();
     while corpus.bytes.len() < bytes {
         let planted = seed.below(3) == 0;
-        let (kind, text) = scene(&mut seed, planted, formats);
-        let (text, form) = wrapped(&mut seed, &text);
-        append(&text, kind, form, &mut corpus);
+        let (kind, class, text) = scene(&mut seed, planted, source);
+        let (text, form) = wrapped(&mut seed, &text, class);
+        append(&text, kind, class, form, &mut corpus);
     }
     corpus
 }
 
 /// Some lines of a file or a talk, perhaps with a value among them.
-fn scene(seed: &mut Seed, planted: bool, formats: &[Format]) -> (&'static str, String) {
-    let mut lines = Vec::new();
-    for _ in 0..4 + seed.below(30) {
-        let line = if seed.below(3) == 0 {
-            innocent(seed)
-        } else {
-            prose(seed)
-        };
-        lines.push(line);
-    }
-    let mut kind = "";
+fn scene(seed: &mut Seed, planted: bool, source: &Source<'_>) -> (&'static str, Class, String) {
+    let mut lines: Vec<String> = (0..4 + seed.below(30)).map(|_| (source.ordinary)(seed)).collect();
+    let (mut kind, mut class) = ("", Class::Secret);
     if planted {
-        let (name, value) = secret(seed, formats);
-        kind = name;
+        let value;
+        (kind, class, value) = (source.value)(seed);
         let at = seed.below(lines.len());
         lines.insert(at, value);
     }
-    (kind, lines.join("\n"))
+    (kind, class, lines.join("\n"))
 }
 
 fn secret(seed: &mut Seed, formats: &[Format]) -> (&'static str, String) {
@@ -136,8 +180,8 @@ fn prose(seed: &mut Seed) -> String {
     words.join(" ")
 }
 
-/// As a file, a message, a tool's result in a message, a form, or base64.
-fn wrapped(seed: &mut Seed, text: &str) -> (String, &'static str) {
+/// As a file, a message, a tool's result in a message, a form, or base64 (but for what is a person's, which is not looked for in base64).
+fn wrapped(seed: &mut Seed, text: &str, class: Class) -> (String, &'static str) {
     match seed.below(12) {
         0..3 => (text.to_owned(), "plain"),
         3..6 => (
@@ -160,6 +204,7 @@ fn wrapped(seed: &mut Seed, text: &str) -> (String, &'static str) {
             (format!("{{\"c\":\"{}\"}}", escaped(&inner)), "deepest")
         }
         10 => (form(text), "percent"),
+        _ if class.is_personal() => (text.to_owned(), "plain"),
         _ => (packed(text), "base64"),
     }
 }
@@ -194,7 +239,7 @@ fn packed(text: &str) -> String {
     format!("data={packed}")
 }
 
-fn append(text: &str, kind: &'static str, form: &'static str, corpus: &mut Corpus) {
+fn append(text: &str, kind: &'static str, class: Class, form: &'static str, corpus: &mut Corpus) {
     let mut start = 0;
     for character in text.chars() {
         match character {
@@ -203,7 +248,7 @@ fn append(text: &str, kind: &'static str, form: &'static str, corpus: &mut Corpu
                 start,
                 end: corpus.bytes.len(),
                 kind,
-                class: aa_redact::Class::Secret,
+                class,
                 form,
             }),
             _ => {

@@ -1,10 +1,12 @@
 //! Writes a corpus to standard output and its labels, as JSON lines, to standard error.
 //!
-//! `aa-redact-corpus [SEED [MEGABYTES [EVERY [WHICH]]]]`; with EVERY 0 one that is independent of the table, the first or (WHICH 2) the second.
+//! `aa-redact-corpus [SEED [MEGABYTES [EVERY [WHICH]]]]`; with EVERY 0 one that is independent of the table, the first or (WHICH 2 or 3) another.
 
 mod corpus;
 mod formats;
+mod grammar;
 mod independent;
+mod third;
 mod words;
 mod write;
 
@@ -20,6 +22,7 @@ fn main() -> std::io::Result<()> {
     let (seed, bytes) = (number(0, 1), size(number(1, 8)) << 20);
     let corpus = match (size(number(2, 4)), number(3, 1)) {
         (0, 2) => independent::make(seed, bytes, formats::SECOND),
+        (0, 3) => independent::make_third(seed, bytes),
         (0, _) => independent::make(seed, bytes, formats::FIRST),
         (every, _) => corpus::make(seed, bytes, every),
     };

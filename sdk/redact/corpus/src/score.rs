@@ -43,12 +43,11 @@ fn recall(corpus: &Corpus, findings: &[Finding]) {
         let hidden = hidden(label, findings);
         let length = (label.end - label.start) as u64;
         let covered = hidden * 100 >= length * COVERED;
-        let form = if label.class.is_personal() {
-            "personal"
-        } else {
-            label.form
-        };
-        for name in [form.to_owned(), "all".to_owned()] {
+        for name in [
+            format!("in form {}", label.form),
+            format!("of class {}", label.class.name()),
+            "all".to_owned(),
+        ] {
             let tally = forms.entry(name).or_default();
             tally.planted += 1;
             tally.found += usize::from(hidden > 0);

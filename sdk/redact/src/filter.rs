@@ -1,13 +1,16 @@
 //! One pass over the text for all literals at once.
 //!
-//! Every second byte, the four bytes there are hashed into a bitmap that lies in the second-level cache (128 KB). Each literal has put two of its
+//! Every second byte, the four bytes there are hashed into a bitmap that lies in the second-level cache (256 KB). Each literal has put two of its
 //! windows there, one for each way the steps can fall on it, and of its windows those that are rarest in agent traffic. So the work per
-//! byte does not depend on how many literals there are, until the bitmap fills.
+//! byte does not depend on how many literals there are, until the bitmap fills. Where the bitmap says yes, the window itself is looked up, and
+//! what stands around it is compared with each literal that has it.
 
+mod heads;
 mod pass;
 mod windows;
 
 use crate::charset::Charset;
+use heads::{Heads, Sets};
 
 /// Bytes between two probes.
 pub(crate) const STRIDE: usize = 2;
@@ -15,10 +18,8 @@ pub(crate) const STRIDE: usize = 2;
 const GRAM: usize = 4;
 /// Turns capitals into small letters, and does no harm to what else literals are made of: the window is only a hint.
 const FOLD: u64 = 0x2020_2020_2020_2020;
-const BITS: u32 = 20;
+const BITS: u32 = 21;
 const SLOTS: usize = 1 << BITS;
-/// So many slots, as a power of two, share a list of entries.
-const SHARED: u32 = 6;
 /// The longest literal; the longest way from a probe back to the start of its literal.
 pub(crate) const LITERAL_MAX: usize = 40;
 
@@ -36,7 +37,7 @@ pub(crate) struct Literal {
 }
 
 /// A window of a literal, and enough of the literal to refuse most of what is not it without a look elsewhere.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Entry {
     /// The first eight bytes of the literal, folded, and which of them it has.
     head: u64,
@@ -46,20 +47,17 @@ struct Entry {
     /// From the literal's start to the window.
     offset: i8,
     length: u8,
-    /// Which set the byte behind the literal must be of; 0 for any.
-    next: u8,
+    /// Which sets the byte before the literal and the two behind it must be of, as [`Sets`] counts them.
+    before: u8,
+    then: [u8; 2],
 }
 
 /// The compiled set.
 pub(crate) struct Filter {
     bitmap: Box<[u64; SLOTS / 64]>,
-    /// The same windows under another hash, asked where the first says yes.
-    second: Box<[u64; SLOTS / 64]>,
-    /// Where the entries of some slots begin.
-    starts: Vec<u32>,
+    heads: Heads,
     entries: Vec<Entry>,
-    /// What [`Entry::next`] counts.
-    sets: Vec<&'static Charset>,
+    sets: Sets,
     literals: Vec<Literal>,
 }
 
@@ -100,51 +98,45 @@ impl Marks {
 }
 
 impl Filter {
-    #[allow(clippy::large_stack_arrays, reason = "128 KB, on its way to the heap, once")]
+    #[allow(clippy::large_stack_arrays, reason = "256 KB, on its way to the heap, once")]
     pub(crate) fn new(literals: Vec<Literal>) -> Self {
         let (mut entries, sets) = windows::entries(&literals);
-        entries.sort_by_key(|entry| (hash(entry.gram), entry.gram, entry.literal, entry.offset));
+        entries.sort_by_key(|entry| (entry.gram, entry.literal, entry.offset));
         entries.dedup_by_key(|entry| (entry.gram, entry.literal, entry.offset));
         let mut bitmap = Box::new([0; SLOTS / 64]);
-        let mut second = bitmap.clone();
-        let mut starts = vec![0; (SLOTS >> SHARED) + 1];
         for entry in &entries {
             let slot = hash(entry.gram) as usize;
-            let other = other_hash(entry.gram) as usize;
-            if let Some(word) = second.get_mut(other / 64) {
-                *word |= 1_u64 << (other % 64);
-            }
             if let Some(word) = bitmap.get_mut(slot / 64) {
                 *word |= 1_u64 << (slot % 64);
             }
-            if let Some(count) = starts.get_mut((slot >> SHARED) + 1) {
-                *count += 1;
-            }
-        }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
         }
         Self {
             bitmap,
-            second,
-            starts,
+            heads: Heads::of(&entries),
             entries,
             sets,
             literals,
         }
     }
 
+    /// Whether a literal may lie around a probe that the bitmap says yes to.
     #[inline]
-    fn may(&self, gram: u32) -> bool {
-        has(&self.bitmap, hash(gram))
+    fn may(&self, text: &[u8], probe: usize) -> bool {
+        let gram = gram_at(text, probe);
+        let entries = self.heads.first(gram).and_then(|from| self.entries.get(from..));
+        let mut entries = entries
+            .unwrap_or_default()
+            .iter()
+            .take_while(|entry| entry.gram == gram);
+        entries.any(|entry| self.begins(text, probe, entry))
     }
 
-    /// The second opinion.
     #[inline]
-    fn might(&self, gram: u32) -> bool {
-        has(&self.second, other_hash(gram))
+    fn of_gram(&self, gram: u32) -> &[Entry] {
+        let entries = self.heads.first(gram).and_then(|from| self.entries.get(from..));
+        let entries = entries.unwrap_or_default();
+        let count = entries.iter().take_while(|entry| entry.gram == gram).count();
+        entries.get(..count).unwrap_or_default()
     }
 
     /// Goes on from a probe; at the end of the stream also looks at windows that reach beyond it.
@@ -155,7 +147,7 @@ impl Filter {
                 let place = marks.bits.trailing_zeros() as usize;
                 marks.bits &= marks.bits - 1;
                 let at = marks.at + place * STRIDE;
-                if self.might(gram_at(text, at)) {
+                if self.may(text, at) {
                     return Next::Probe(at);
                 }
             }
@@ -170,8 +162,7 @@ impl Filter {
     fn tail(&self, text: &[u8], from: usize, last: bool) -> Next {
         let mut at = from;
         while at < text.len() && (last || at + GRAM <= text.len()) {
-            let gram = gram_at(text, at);
-            if self.may(gram) && self.might(gram) {
+            if has(&self.bitmap, hash(gram_at(text, at))) && self.may(text, at) {
                 return Next::Probe(at);
             }
             at += STRIDE;
@@ -182,13 +173,9 @@ impl Filter {
     /// The literals that may lie around a probe, and how far before the probe each begins (negative: behind it).
     #[inline]
     pub(crate) fn at<'a>(&'a self, text: &'a [u8], probe: usize) -> impl Iterator<Item = (&'a Literal, i32)> + use<'a> {
-        let gram = gram_at(text, probe);
-        let slot = hash(gram) as usize >> SHARED;
-        let bound = |at: usize| self.starts.get(at).copied().unwrap_or(0) as usize;
-        let entries = self.entries.get(bound(slot)..bound(slot + 1)).unwrap_or_default();
-        entries
+        self.of_gram(gram_at(text, probe))
             .iter()
-            .filter(move |entry| entry.gram == gram && self.begins(text, probe, entry))
+            .filter(move |entry| self.begins(text, probe, entry))
             .filter_map(|entry| Some((self.literals.get(entry.literal as usize)?, i32::from(entry.offset))))
     }
 
@@ -200,9 +187,11 @@ impl Filter {
         let head = here
             .first_chunk::<8>()
             .is_none_or(|bytes| (u64::from_le_bytes(*bytes) | FOLD) & entry.mask == entry.head);
-        head && here
-            .get(usize::from(entry.length))
-            .is_none_or(|byte| self.sets.get(usize::from(entry.next)).is_none_or(|set| set.has(*byte)))
+        let (length, [next, second]) = (usize::from(entry.length), entry.then);
+        let fits = |at: usize, set: u8| text.get(at).is_none_or(|byte| self.sets.has(set, *byte));
+        head && fits(start.wrapping_add(length), next)
+            && fits(start.wrapping_add(length + 1), second)
+            && fits(start.wrapping_sub(1), entry.before)
     }
 }
 
@@ -272,11 +261,6 @@ fn shifted(bitmap: &[u64; SLOTS / 64], slot: u32) -> u64 {
 #[inline]
 fn hash(gram: u32) -> u32 {
     gram.wrapping_mul(0x9E37_79B1) >> (32 - BITS)
-}
-
-#[inline]
-fn other_hash(gram: u32) -> u32 {
-    gram.wrapping_mul(0x85EB_CA6B) >> (32 - BITS)
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@
 //! How it works: one pass over the raw bytes looks for the literals of all formats and their images in other encodings (`filter`, `image`). At a
 //! hit, a verifier reads the surroundings through whatever escaping there is (`text`, `verify`), in a decoded piece of the text where the hit is
 //! an image (`view`). What it finds is united (`span`) and replaced (`replace`) once nothing that may come can change it (`engine`,
-//! `redactor`). There is no I/O and no unsafe code here, and no type whose `Debug` shows bytes of a stream.
+//! `redactor`). There is no I/O here, no unsafe code but for one call of a function that is
+//! compiled for newer processors (`filter::pass`), and no type whose `Debug` shows bytes of a stream.
 
 mod body;
 mod charset;

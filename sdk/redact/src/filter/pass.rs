@@ -1,4 +1,4 @@
-//! The innermost loop.
+//! The innermost loop, and the only unsafe line of the crate.
 
 use super::{FOLD, Marks, SLOTS, STRIDE, has, hash, shifted};
 
@@ -8,15 +8,41 @@ const LOADED: usize = 20;
 
 type Bitmap = [u64; SLOTS / 64];
 
-/// The next block with a probe that the bitmap says yes to; without bits where there is no whole block any more. Not inlined, so that
-/// the loop has all registers.
-#[inline(never)]
+/// The next block with a probe that the bitmap says yes to; without bits where there is no whole block any more.
+#[allow(
+    unsafe_code,
+    reason = "what the compiler must know of the processor to use its instructions"
+)]
 pub(super) fn next_marked(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("bmi1") && std::arch::is_x86_feature_detected!("bmi2") {
+        // SAFETY: the processor was asked whether it has what the function is compiled for; nothing else of it is unsafe.
+        return unsafe { with_bmi2(bitmap, text, from) };
+    }
+    portable(bitmap, text, from)
+}
+
+/// The same with shifts of one instruction instead of three: a third faster.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "bmi1,bmi2")]
+fn with_bmi2(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
+    search(bitmap, text, from)
+}
+
+/// Not inlined, so that the loop has all registers.
+#[inline(never)]
+fn portable(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
+    search(bitmap, text, from)
+}
+
+#[allow(clippy::inline_always, reason = "compiled once for each processor")]
+#[inline(always)]
+fn search(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
     let mut at = from;
     while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<LOADED>) {
         let grams = grams(block);
         let next = at + STRIDE * grams.len();
-        // Which of them it was is asked when it was one: that is one block in ten.
+        // Which of them it was is asked when it was one.
         let any = grams.iter().fold(0, |any, gram| any | shifted(bitmap, hash(*gram)));
         if any & 1 != 0 {
             let bits = places(bitmap, block);
@@ -28,7 +54,8 @@ pub(super) fn next_marked(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
 }
 
 /// One bit for each probe that the bitmap says yes to.
-#[inline(never)]
+#[allow(clippy::inline_always, reason = "compiled once for each processor")]
+#[inline(always)]
 fn places(bitmap: &Bitmap, block: &[u8; LOADED]) -> u32 {
     let place = |(place, gram): (usize, &u32)| u32::from(has(bitmap, hash(*gram))) << place;
     grams(block)
@@ -38,7 +65,8 @@ fn places(bitmap: &Bitmap, block: &[u8; LOADED]) -> u32 {
         .fold(0, |bits, bit| bits | bit)
 }
 
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled once for each processor")]
 #[allow(clippy::cast_possible_truncation, reason = "the four low bytes are wanted")]
 fn grams(block: &[u8; LOADED]) -> [u32; BLOCK / STRIDE] {
     let word = |from: usize| {

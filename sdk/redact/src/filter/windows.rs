@@ -2,36 +2,36 @@
 
 use std::collections::HashMap;
 
+use super::heads::Sets;
 use super::{Entry, GRAM, Literal, folded};
 use crate::charset::Charset;
 
 /// Shares of windows in ordinary traffic, by the window with capitals as small letters.
 type Typical = HashMap<u32, f64>;
 
-/// The windows of all literals, and the sets that [`Entry::next`] counts.
-pub(super) fn entries(literals: &[Literal]) -> (Vec<Entry>, Vec<&'static Charset>) {
-    static ANY: Charset = Charset::except("");
+/// The windows of all literals, and the sets that entries speak of.
+pub(super) fn entries(literals: &[Literal]) -> (Vec<Entry>, Sets) {
     let typical = typical();
-    let mut sets = vec![&ANY];
+    let mut sets = Sets::new();
     let mut entries = Vec::new();
     for (number, literal) in (0_u32..).zip(literals) {
-        let next = literal.then.first().copied().unwrap_or(&ANY);
-        let known = sets.iter().position(|set| std::ptr::eq(*set, next));
-        let place = known.unwrap_or(sets.len());
-        // Beyond what a byte counts, the byte behind is not asked about here.
-        let place = u8::try_from(place).unwrap_or(0);
-        if known.is_none() && place > 0 {
-            sets.push(next);
-        }
+        let mut place = |set: Option<&'static Charset>| set.map_or(0, |set| sets.number(set));
+        let entry = Entry {
+            literal: number,
+            length: u8::try_from(literal.bytes.len()).unwrap_or(u8::MAX),
+            before: place(literal.before),
+            then: [0, 1].map(|at| place(literal.then.get(at).copied())),
+            ..Entry::default()
+        };
         for residue in [0, 1] {
-            choose(literal, residue, (number, place), &typical, &mut entries);
+            choose(literal, residue, entry, &typical, &mut entries);
         }
     }
     (entries, sets)
 }
 
 /// Puts the rarest window of a literal that falls on `residue` into the entries.
-fn choose(literal: &Literal, residue: i32, (number, next): (u32, u8), typical: &Typical, entries: &mut Vec<Entry>) {
+fn choose(literal: &Literal, residue: i32, entry: Entry, typical: &Typical, entries: &mut Vec<Entry>) {
     let length = i32::try_from(literal.bytes.len()).unwrap_or(i32::MAX);
     let best = (-1..length)
         .filter(|offset| offset.rem_euclid(2) == residue)
@@ -48,11 +48,8 @@ fn choose(literal: &Literal, residue: i32, (number, next): (u32, u8), typical: &
     let entry = Entry {
         head: u64::from_le_bytes(head),
         mask: u64::from_le_bytes(mask),
-        gram: 0,
-        literal: number,
         offset: i8::try_from(offset).unwrap_or(i8::MAX),
-        length: u8::try_from(length).unwrap_or(u8::MAX),
-        next,
+        ..entry
     };
     entries.extend(combinations(&sets).into_iter().map(|gram| Entry {
         gram: folded(gram),

@@ -71,30 +71,56 @@ fn begins_run(block: &[u8; BLOCK + 2]) -> bool {
     any
 }
 
-/// Looks from a position up to another: by blocks, and in one with a run at every third byte, which is enough to meet every run of three.
+/// Where in a block the first run begins.
+fn first_in(block: &[u8; BLOCK + 2]) -> Option<usize> {
+    if !begins_run(block) {
+        return None;
+    }
+    (0..BLOCK).step_by(STEP).find_map(|from| {
+        // The last word lies within the block, and looks once more at what the one before it looked at.
+        let from = from.min(BLOCK + 2 - 8);
+        let word = block.get(from..).and_then(<[u8]>::first_chunk::<8>)?;
+        let starts = starts_in(u64::from_le_bytes(*word));
+        (starts != 0).then(|| from + starts.trailing_zeros() as usize / 8)
+    })
+}
+
+/// Positions of a word of which it shows whether a run begins there.
+const STEP: usize = 6;
+
+/// The highest bit of each byte of a word at which a run begins, as far as the word shows it.
+fn starts_in(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let below = |word: u64, bound: u64| !(((word & (0x7f * ONES)) + (0x80 - bound) * ONES) | word) & (0x80 * ONES);
+    let digits = below(word ^ (0x30 * ONES), 10);
+    let plus = below(word ^ (0x2b * ONES), 1);
+    (digits | plus) & (digits >> 8) & (digits >> 16)
+}
+
+/// Looks from a position up to another: by blocks, and in the last bytes, of which there is no whole one, at every third, which is enough to meet
+/// every run of three.
 pub(crate) fn next_run(text: &Text<'_>, from: usize, until: usize) -> Run {
     let mut at = from;
-    let mut looked = from;
     while at < until {
-        if at >= looked
-            && let Some(block) = text.bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>)
-        {
-            looked = at + BLOCK;
-            if !begins_run(block) {
-                at = looked;
+        let within = if let Some(block) = text.bytes.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 2 }>) {
+            let Some(ahead) = first_in(block) else {
+                at += BLOCK;
                 continue;
+            };
+            at += ahead;
+            at + 1
+        } else {
+            match text.byte(at + 2) {
+                Some(byte) if is_mark(byte) => at + 2,
+                Some(_) => {
+                    at += 3;
+                    continue;
+                }
+                // The last two bytes alone are no run; more bytes may make them one.
+                None => return Run::None(at),
             }
-        }
-        match text.byte(at + 2) {
-            Some(byte) if is_mark(byte) => {}
-            Some(_) => {
-                at += 3;
-                continue;
-            }
-            // The last two bytes alone are no run; more bytes may make them one.
-            None => return Run::None(at),
-        }
-        let (start, end) = run_around(text, at + 2);
+        };
+        let (start, end) = run_around(text, within);
         let known = end < text.bytes.len() || text.last;
         if !known && end - start <= RUN_MAX {
             return Run::Open(start);
@@ -124,9 +150,8 @@ fn run_around(text: &Text<'_>, at: usize) -> (usize, usize) {
     while start > at.saturating_sub(RUN_MAX) && text.byte(start - 1).is_some_and(is_digit) {
         start -= 1;
     }
-    while text.byte(end).is_some_and(is_digit) {
-        end += 1;
-    }
+    let behind = text.bytes.get(end..).unwrap_or_default();
+    end += behind.iter().take_while(|byte| is_digit(**byte)).count();
     if start > 0 && text.byte(start - 1) == Some(b'+') {
         start -= 1;
     }

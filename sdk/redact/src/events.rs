@@ -4,9 +4,12 @@
 //! into one virtual text, looked at there, and what is hidden is hidden in the pieces it came in: the name stands in the first, the others lose
 //! their part. Then the line as a whole goes through an ordinary stream, which sees everything else in it. Every line is JSON after as before.
 
+mod frames;
 mod messages;
 mod pieces;
+mod wire;
 
+pub use frames::FrameRedactor;
 pub use messages::MessageRedactor;
 
 use std::sync::Arc;

@@ -53,7 +53,7 @@ pub use body::{BodyLimits, BodyRedactor};
 pub use charset::Charset;
 pub use detector::{Class, Confidence, Detector, Risk};
 pub use engine::{Engine, EngineError, Options};
-pub use events::{EventRedactor, MessageRedactor};
+pub use events::{EventRedactor, FrameRedactor, MessageRedactor};
 pub use finding::{Finding, Reason};
 pub use known::{KnownSecretError, KnownSecrets};
 pub use redactor::Redactor;

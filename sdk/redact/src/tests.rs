@@ -3,6 +3,7 @@ mod chunks;
 mod encodings;
 mod events;
 mod faults;
+mod frames;
 mod known;
 mod people;
 

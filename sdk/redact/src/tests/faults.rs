@@ -52,18 +52,28 @@ fn no_value_is_in_anything_that_is_printed() {
     let mut stream = Redactor::new(&engine());
     let mut events = EventRedactor::new(&engine());
     let mut body = BodyRedactor::new(&engine(), "", BodyLimits::default());
+    let mut messages = MessageRedactor::new(&engine());
+    let mut fragments = FrameRedactor::new(&engine());
     let mut printed = String::new();
     for row in Options::default().detectors {
         let sample = row.sample(&mut seed);
         let half = sample.len() / 2;
         // In the middle of a value too, where it is held.
-        for part in [&sample.as_bytes()[..half], &sample.as_bytes()[half..], b" "] {
+        let parts = [&sample.as_bytes()[..half], &sample.as_bytes()[half..], b" "];
+        for (part, first) in parts.into_iter().zip([0x01, 0x00, 0x80]) {
             stream.push(part);
             body.push(part);
             events.push(part);
-            write!(printed, "{stream:?}{events:?}{body:?}{row:?}").unwrap();
+            messages.push(part);
+            fragments.push(&frames::frame(first, None, part));
+            write!(printed, "{stream:?}{events:?}{body:?}{messages:?}{fragments:?}{row:?}").unwrap();
         }
-        let findings = (stream.take_findings(), events.take_findings(), body.take_findings());
+        let findings = (
+            stream.take_findings(),
+            events.take_findings(),
+            body.take_findings(),
+            (messages.take_findings(), fragments.take_findings()),
+        );
         write!(printed, "{findings:?}").unwrap();
         for secret in sample
             .split(|byte: char| !byte.is_ascii_alphanumeric())

@@ -4,6 +4,7 @@ mod asking;
 mod header;
 mod labels;
 mod limits;
+mod redact;
 mod sections;
 
 use crate::action::Action;
@@ -11,6 +12,7 @@ use crate::diagnostic::{Code, Complaint, Diagnostics, Report, Span};
 use crate::expect;
 use crate::names::Names;
 use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
+use crate::redact::RedactedClass;
 use crate::rule::{self, Rule, Section};
 use crate::syntax::{self, Entry, Node, Value};
 use crate::verdict::RuleId;
@@ -108,6 +110,7 @@ struct Draft {
     labels: Vec<(String, Span)>,
     /// Of `data.from`.
     from: Vec<(String, Span)>,
+    redact: Option<Vec<RedactedClass>>,
     rules: Vec<(Rule, Span)>,
     expects: Vec<(String, Span)>,
 }
@@ -211,6 +214,7 @@ impl Draft {
             sections: self.sections,
             labels: label_names,
             idle_labels,
+            redact: self.redact,
             rules,
             expects,
             digest: Sha256::digest(text.as_bytes()).into(),

@@ -26,6 +26,7 @@ mod packs;
 mod policy;
 mod print;
 mod rate;
+mod redact;
 mod rule;
 mod special;
 mod syntax;
@@ -53,6 +54,7 @@ pub use policy::{
     Approver, Asking, Environment, ExecSelector, Mode, OnGap, Policy, Scope, ScopeLevel, SectionDefaults, Selector,
 };
 pub use rate::{RateClass, RateLimit};
+pub use redact::{DATA_CLASSES, RedactedClass};
 pub use rule::{Rule, RuleKind, Section};
 pub use special::special_purpose;
 pub use verdict::{Decision, PathDecision, RuleId, Verdict};

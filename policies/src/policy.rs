@@ -6,6 +6,7 @@ use crate::glob::PathPattern;
 use crate::hours::Hours;
 use crate::lower::{Limits, Lowered};
 use crate::rate::RateLimit;
+use crate::redact::RedactedClass;
 use crate::rule::{Column, Pattern, Rule, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
@@ -243,6 +244,7 @@ pub struct Policy {
     pub(crate) labels: Vec<String>,
     /// Those of them that take nothing from anybody.
     pub(crate) idle_labels: Vec<(String, Span)>,
+    pub(crate) redact: Option<Vec<RedactedClass>>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) expects: Vec<Expect>,
     pub(crate) digest: [u8; 32],
@@ -319,6 +321,11 @@ impl Policy {
         &self.labels
     }
 
+    /// The classes of data that are hidden on the way out; `None` where the policy does not say.
+    pub fn redact(&self) -> Option<&[RedactedClass]> {
+        self.redact.as_deref()
+    }
+
     /// SHA-256 of the text.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
@@ -370,6 +377,10 @@ impl PartialEq for Policy {
                 })
                 .collect()
         };
+        let redacted = |policy: &Self| -> Option<Vec<&str>> {
+            let classes = policy.redact.as_ref()?;
+            Some(classes.iter().map(|class| class.name).collect())
+        };
         let expects =
             |policy: &Self| -> Vec<String> { policy.expects.iter().map(|expect| expect.text.clone()).collect() };
         self.name == other.name
@@ -382,6 +393,7 @@ impl PartialEq for Policy {
             && self.lets == other.lets
             && self.asking == other.asking
             && self.sections == other.sections
+            && redacted(self) == redacted(other)
             && rules(self) == rules(other)
             && expects(self) == expects(other)
     }

@@ -81,7 +81,11 @@ impl Policy {
         }
         out.push_str(&self.section_text(Section::Exec, "exec", ""));
         out.push_str(&self.limits_text());
-        out.push_str(&self.carried_text());
+        let data = self.redact_text() + &self.carried_text();
+        if !data.is_empty() {
+            out.push_str("data:\n");
+            out.push_str(&data);
+        }
         if !self.expects.is_empty() {
             out.push_str("expect:\n");
             self.expects.iter().for_each(|expect| {
@@ -89,6 +93,13 @@ impl Policy {
             });
         }
         out
+    }
+
+    fn redact_text(&self) -> String {
+        self.redact.as_ref().map_or_else(String::new, |classes| {
+            let names: Vec<&str> = classes.iter().map(|class| class.name).collect();
+            format!("  redact: [{}]\n", names.join(", "))
+        })
     }
 
     fn limits_text(&self) -> String {
@@ -155,11 +166,7 @@ impl Policy {
                 let _ = writeln!(out, "    {}: {{{}}}", quote(label), parts.join(", "));
             }
         }
-        if out.is_empty() {
-            out
-        } else {
-            format!("data:\n  from:\n{out}")
-        }
+        if out.is_empty() { out } else { format!("  from:\n{out}") }
     }
 
     fn section_text(&self, section: Section, name: &str, indent: &str) -> String {

@@ -9,4 +9,5 @@ mod limits;
 mod packs;
 mod programs;
 mod rates;
+mod redact;
 mod speed;

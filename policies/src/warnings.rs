@@ -18,6 +18,7 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
     };
     absent(policy, top, &mut report);
     idle(policy, &mut report);
+    redacts(policy, top, &mut report);
     match lowered {
         Ok(lowered) => dead(policy, lowered, &mut report),
         Err(error) => {
@@ -70,6 +71,19 @@ fn absent(policy: &Policy, top: Span, report: &mut Report<'_>) {
                 .warning(Code::Absent, top, message)
                 .hint(format!("`{deny_all}` denies all of it"));
         }
+    }
+}
+
+/// The gateway and the proxy that would do it on the way are not built yet.
+fn redacts(policy: &Policy, top: Span, report: &mut Report<'_>) {
+    if let Some(first) = policy.redact.as_ref().and_then(|classes| classes.first()) {
+        let span = Span {
+            line: first.line,
+            ..top
+        };
+        report
+            .warning(Code::NotYet, span, "`data.redact` does not change what agents send yet")
+            .hint("it is what `aasm redact --policy FILE` hides in what is piped through it");
     }
 }
 

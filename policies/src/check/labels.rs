@@ -12,17 +12,6 @@ use crate::rule::{Pattern, Rule, RuleKind, Section};
 use crate::syntax::{Entry, Node, Value};
 use crate::verdict::{RuleId, Verdict};
 
-const DATA_KEYS: [&str; 1] = ["from"];
-const DATA_NOT_YET: [(&str, &str); 2] = [
-    (
-        "redact",
-        "deny reading the files in `file.read`, or label them in `file.label`",
-    ),
-    (
-        "block",
-        "label the files in `file.label` and take `net` from who read them in `data.from`",
-    ),
-];
 const FROM_KEYS: [&str; 2] = ["deny", "ask"];
 const FROM_NOT_YET: [(&str, &str); 4] = [
     ("kill", "write `deny`"),
@@ -85,17 +74,11 @@ impl Draft {
         self.rules.push((rule, span));
     }
 
-    /// `data: {from: {LABEL: {deny: [KIND...], ask: [KIND...]}}}`
-    pub(super) fn data(&mut self, node: &Node, report: &mut Report<'_>) {
-        for entry in mapping(node, "`data`", report).unwrap_or_default() {
-            if entry.key != "from" {
-                unknown_key(entry, &DATA_KEYS, &DATA_NOT_YET, report);
-                continue;
-            }
-            for carried in mapping(&entry.node, "`from`", report).unwrap_or_default() {
-                self.from.push((carried.key.clone(), carried.span));
-                self.carried(carried, report);
-            }
+    /// `from: {LABEL: {deny: [KIND...], ask: [KIND...]}}`
+    pub(super) fn data_from(&mut self, node: &Node, report: &mut Report<'_>) {
+        for carried in mapping(node, "`from`", report).unwrap_or_default() {
+            self.from.push((carried.key.clone(), carried.span));
+            self.carried(carried, report);
         }
     }
 

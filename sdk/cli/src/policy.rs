@@ -80,14 +80,23 @@ fn rules(policy: &Policy) -> String {
             rule.text.clone(),
         ]
     };
+    let redacted = |class: &aa_policy::RedactedClass| {
+        vec![
+            "data".to_owned(),
+            "redact".to_owned(),
+            class.line.to_string(),
+            class.name.to_owned(),
+        ]
+    };
+    let classes = policy.redact().unwrap_or_default().iter().map(redacted);
     table(
         &["SECTION", "VERDICT", "LINE", "RULE"],
-        &policy.rules().iter().map(row).collect::<Vec<_>>(),
+        &policy.rules().iter().map(row).chain(classes).collect::<Vec<_>>(),
     )
 }
 
 /// What `$home`, `$run` and `$work` are for who runs this here.
-fn here() -> Environment {
+pub(crate) fn here() -> Environment {
     let text = |variable: &str| std::env::var(variable).ok().filter(|path| path.starts_with('/'));
     let work = std::env::current_dir()
         .ok()

@@ -27,7 +27,8 @@ server-sent events are recognised by their first line, and values spread over th
 Exit codes: 0 redacted, or nothing found; 1 with --findings, something was found (documented
 examples do not count), or a file could not be read; 64 wrong usage; 65 the policy cannot be used.
 
-A policy says what to look for and what to write instead, both as you see them here:
+A policy (.yaml) says in `data.redact` what is hidden. Any other file says it in TOML, and what to
+write instead, both as you see them here:
   [redaction]
   detect = [\"secret\", \"private-key\", \"connection-string\", \"pii.card\"]  # classes or names
   replace = \"label\"    # or \"mask\", or \"pseudonym\"

@@ -1,4 +1,4 @@
-//! What a redaction policy says: the section `[redaction]` of a TOML file.
+//! What `--policy` says: `data.redact` of a policy (`.yaml`), or the section `[redaction]` of any TOML file.
 
 use std::io::Read;
 use std::path::Path;
@@ -7,7 +7,7 @@ use aa_redact::{Options, Style};
 use aa_wire::WireError;
 use serde::Deserialize;
 
-use crate::policy::read_policy;
+use crate::policy::{here, read_policy};
 
 /// The file; what else it says is other programs' business.
 #[derive(Deserialize)]
@@ -43,7 +43,33 @@ pub(super) fn options(policy: Option<&Path>) -> Result<Options, WireError> {
     let Some(path) = policy else {
         return Ok(Options::default());
     };
-    parse(&read_policy(path)?, &path.display().to_string())
+    let (text, name) = (read_policy(path)?, path.display().to_string());
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "yaml" || extension == "yml")
+    {
+        return of_policy(&text, &name);
+    }
+    parse(&text, &name)
+}
+
+/// What `data.redact` of a policy names, with the names in its place.
+pub(super) fn of_policy(text: &str, name: &str) -> Result<Options, WireError> {
+    let policy = aa_policy::parse_policy(text, name, &here()).map_err(|diagnostics| {
+        WireError::new("bad-policy", format!("{name} is no policy"))
+            .because(diagnostics.to_string().trim_end())
+            .hint("a file with `[redaction]` ends in .toml")
+    })?;
+    let Some(classes) = policy.redact() else {
+        return Err(
+            WireError::new("bad-policy", format!("{name} says nothing of `data.redact`"))
+                .hint("add `data: {redact: [secret]}`; without --policy everything is looked for"),
+        );
+    };
+    let names: Vec<&str> = classes.iter().map(|class| class.name).collect();
+    Options::default()
+        .only(&names)
+        .map_err(|error| WireError::from_error("bad-policy", &error))
 }
 
 pub(super) fn parse(text: &str, name: &str) -> Result<Options, WireError> {

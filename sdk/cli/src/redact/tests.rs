@@ -103,3 +103,24 @@ fn a_policy_that_cannot_be_used_is_refused_with_a_hint() {
         assert_eq!(crate::exit::code(&problem), crate::exit::BAD_POLICY);
     }
 }
+
+#[test]
+fn a_policy_names_what_is_hidden() {
+    let policy = |data: &str| format!("policy: x\nversion: 1\nexec: {{}}\n{data}\n");
+    let options = settings::of_policy(&policy("data: {redact: [pii.email]}"), "x.yaml").unwrap();
+    let text = format!("{} me@corp.test", token());
+    assert_eq!(
+        run(&options, false, None, &text).1,
+        format!("{} [REDACTED:email]", token())
+    );
+    let none = settings::of_policy(&policy("data: {redact: []}"), "x.yaml").unwrap();
+    assert_eq!(run(&none, false, None, &text), (false, text.clone()));
+    assert!(settings::of_policy(&policy(""), "x.yaml").is_err());
+    assert!(settings::of_policy(&policy("data: {redact: [nothing]}"), "x.yaml").is_err());
+}
+
+#[test]
+fn the_policy_language_has_the_classes_of_the_redactor() {
+    let classes: Vec<&str> = aa_redact::Class::ALL.iter().map(|class| class.name()).collect();
+    assert_eq!(aa_policy::DATA_CLASSES.as_slice(), classes);
+}

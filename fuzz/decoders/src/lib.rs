@@ -23,14 +23,14 @@ pub use dns::{dns_answer, dns_question};
 pub use policy::{policy_action, policy_lowered, policy_tables, policy_text};
 pub use proc::{proc_maps, proc_mountinfo, proc_stat};
 pub use record::ring_record;
-pub use redact::{redact_body, redact_events, redact_stream};
+pub use redact::{redact_body, redact_events, redact_frames, redact_stream};
 pub use wire::{control_lines, link_frames, scalars};
 
 /// A decoder, and what must hold of its answer; whether it took the bytes for what it decodes.
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 17] = [
+pub const ALL: [(&str, Decoder); 18] = [
     ("audit_log", audit_log),
     ("control_lines", control_lines),
     ("dns_answer", dns_answer),
@@ -45,6 +45,7 @@ pub const ALL: [(&str, Decoder); 17] = [
     ("proc_stat", proc_stat),
     ("redact_body", redact_body),
     ("redact_events", redact_events),
+    ("redact_frames", redact_frames),
     ("redact_stream", redact_stream),
     ("ring_record", ring_record),
     ("scalars", scalars),

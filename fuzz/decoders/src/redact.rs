@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use aa_redact::{
-    BodyLimits, BodyRedactor, Engine, EventRedactor, Finding, KnownSecrets, MessageRedactor, Options, Redactor,
-    detectors,
+    BodyLimits, BodyRedactor, Engine, EventRedactor, Finding, FrameRedactor, KnownSecrets, MessageRedactor, Options,
+    Redactor, detectors,
 };
 
 /// Everything there is to look for; `None` if the table is not sound, which the crate's own tests would say.
@@ -85,6 +85,35 @@ fn lines_of_json(text: &[u8]) -> impl Iterator<Item = bool> {
 
 fn run_events(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
     let mut stream = EventRedactor::new(engine);
+    let mut output = Vec::new();
+    for piece in pieces {
+        output.extend_from_slice(stream.push(piece));
+    }
+    output.extend_from_slice(stream.finish());
+    (output, stream.take_findings())
+}
+
+/// The same of WebSocket frames; what comes out of frames is frames again.
+pub fn redact_frames(bytes: &[u8]) -> bool {
+    let (Some((cut, input)), Some(engine)) = (bytes.split_first(), engine()) else {
+        return false;
+    };
+    let whole = run_frames(engine, &[input]);
+    let pieces: Vec<&[u8]> = input.chunks(usize::from(*cut) + 1).collect();
+    assert_eq!(run_frames(engine, &pieces), whole);
+    let (output, findings) = whole;
+    let is_broken = |findings: &[Finding]| findings.iter().any(|finding| finding.start == finding.end);
+    if !is_broken(&findings) {
+        assert!(
+            !is_broken(&run_frames(engine, &[&output]).1),
+            "what comes out is no frames"
+        );
+    }
+    !output.is_empty() && !is_broken(&findings)
+}
+
+fn run_frames(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
+    let mut stream = FrameRedactor::new(engine);
     let mut output = Vec::new();
     for piece in pieces {
         output.extend_from_slice(stream.push(piece));

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""Peers on the same bytes: CPU seconds, recall and false positives of what a registry has.
+"""Tools on the same bytes: CPU seconds, peak memory, recall and false positives, a row each.
 
-    peers.py CORPUS LABELS [tool...]
+    peers.py CORPUS LABELS [AASM]
 
-The corpus is what `aa-redact-corpus` writes to standard output, LABELS what it writes to standard error. Each tool gets the corpus line by
-line, as it wants files. A finding is where its secret's text stands in the line; recall is a touch, covered 95 % of the value.
+The corpus is what `aa-redact-corpus` writes to standard output, LABELS what it writes to standard error, AASM the program to compare with. Each
+tool runs in a process of its own and gets the corpus line by line, as it wants files. A finding is where its secret's text stands in the line; found
+is a touch, covered 95 % of the value; of secrets, and of what is a person's, apart. A tool that is not there has a row that says so.
 """
 
 import json
+import os
+import resource
+import shutil
 import subprocess
 import sys
-import time
+import tempfile
 
 
 def detect_secrets(lines):
@@ -25,7 +29,7 @@ def detect_secrets(lines):
 
 
 def presidio(lines):
-    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry
+    from presidio_analyzer import RecognizerRegistry
     from presidio_analyzer.nlp_engine import NlpArtifacts
 
     registry = RecognizerRegistry()
@@ -41,49 +45,97 @@ def presidio(lines):
     return found
 
 
-def score(corpus, labels, lines, found):
+def gitleaks(lines):
+    program = shutil.which("gitleaks")
+    if not program:
+        raise ImportError("no gitleaks in the path, and apt has none", name="gitleaks")
+    with tempfile.TemporaryDirectory() as folder:
+        with open(f"{folder}/x.txt", "w") as file:
+            file.write("\n".join(lines))
+        report = f"{folder}/report.json"
+        command = [program, "detect", "--no-git", "--no-banner", "--exit-code", "0", "-s", folder, "-f", "json", "-r", report]
+        subprocess.run(command, check=True, capture_output=True)
+        return [(finding["StartLine"] - 1, finding["Secret"]) for finding in json.load(open(report))]
+
+
+def in_lines(lines, found):
+    """Spans of what was found by its text."""
     starts, at = [], 0
     for line in lines:
         starts.append(at)
         at += len(line.encode()) + 1
-    spans = []
+    spans = set()
     for number, value in found:
+        if number >= len(lines):
+            continue
         raw, needle, from_ = lines[number].encode(), value.encode(), 0
         while needle and (place := raw.find(needle, from_)) >= 0:
-            spans.append((starts[number] + place, starts[number] + place + len(needle)))
+            spans.add((starts[number] + place, starts[number] + place + len(needle)))
             from_ = place + len(needle)
-    spans = sorted(set(spans))
-    hit = covered = 0
+    return sorted(spans)
+
+
+def aasm(program, corpus):
+    told = subprocess.run([program, "redact", "--findings", corpus], capture_output=True, text=True).stdout
+    findings = map(json.loads, told.splitlines())
+    return sorted((f["start"], f["end"]) for f in findings if not f.get("example"))
+
+
+def score(labels, spans):
     used = [False] * len(spans)
+    sums = {}
     for label in labels:
         hidden = set()
         for index, (start, end) in enumerate(spans):
             if start < label["end"] and end > label["start"]:
                 used[index] = True
                 hidden.update(range(max(start, label["start"]), min(end, label["end"])))
-        hit += bool(hidden)
-        covered += len(hidden) >= 0.95 * (label["end"] - label["start"])
-    wrong = used.count(False)
-    return hit / len(labels), covered / len(labels), wrong / (len(corpus) / 1e6)
+        group = sums.setdefault("people" if label["class"].startswith("pii.") else "secrets", [0, 0, 0])
+        group[0] += 1
+        group[1] += bool(hidden)
+        group[2] += len(hidden) >= 0.95 * (label["end"] - label["start"])
+    shares = [f"{name} found {f / n:.3f}, covered {c / n:.3f}" for name, (n, f, c) in sorted(sums.items(), reverse=True)]
+    return "; ".join(shares), used.count(False)
+
+
+def row(name, tool, size, labels):
+    """One tool, in a child whose CPU time and memory are its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            answer = {"spans": tool()}
+        except Exception as error:  # whatever a tool does, the others have their rows
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        uses = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        answer["seconds"] = sum(use.ru_utime + use.ru_stime for use in uses)
+        answer["peak"] = max(use.ru_maxrss for use in uses)
+        with os.fdopen(writer, "w") as file:
+            json.dump(answer, file)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        answer = json.load(file)
+    os.waitpid(child, 0)
+    if "error" in answer:
+        print(f"  {name}: not here ({answer['error'].splitlines()[0]})", flush=True)
+        return
+    shares, wrong = score(labels, [tuple(span) for span in answer["spans"]])
+    speed, wrong = size / answer["seconds"] / 1e6, wrong / (size / 1e6)
+    print(f"  {name}: {speed:.3f} MB/s, {answer['peak'] / 1000:.0f} MB, {shares}; {wrong:.1f} false positives per MB", flush=True)
 
 
 def main():
-    corpus = open(sys.argv[1], "rb").read()
+    path = sys.argv[1]
+    corpus = open(path, "rb").read()
     labels = [json.loads(line) for line in open(sys.argv[2])]
     lines = corpus.decode().split("\n")
-    tools = {"detect-secrets": detect_secrets, "presidio (patterns)": presidio}
+    if len(sys.argv) > 3:
+        row("aasm redact, its start included", lambda: aasm(sys.argv[3], path), len(corpus), labels)
+    tools = {"detect-secrets": detect_secrets, "presidio, patterns": presidio, "gitleaks": gitleaks}
     for name, tool in tools.items():
-        if len(sys.argv) > 3 and name.split()[0] not in sys.argv[3:]:
-            continue
-        try:
-            before = time.process_time()
-            found = tool(lines)
-            seconds = time.process_time() - before
-        except ImportError as error:
-            print(f"{name}: not installed ({error.name})")
-            continue
-        recall, covered, wrong = score(corpus, labels, lines, found)
-        print(f"{name}: {len(corpus) / seconds / 1e6:.3f} MB/s, found {recall:.3f}, covered {covered:.3f}, {wrong:.1f} false positives per MB")
+        row(name, lambda: in_lines(lines, tool(lines)), len(corpus), labels)
 
 
 main()

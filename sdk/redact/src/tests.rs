@@ -303,3 +303,45 @@ fn a_token_longer_than_any_bound_is_hidden_to_its_end() {
     let long = format!("ghs_{}", sample::mixed(&mut Seed::new(4), 20_000));
     assert_eq!(shown(&format!("x {long} y")), "x [REDACTED:github-app-token] y");
 }
+
+#[test]
+fn prompts_articles_dumps_and_users_of_hosts_stay() {
+    for text in [
+        "password = getpass.getpass('Password: ')\n\"integrity\": \"sha512\"",
+        r#"{"a":"ask(\"Password: \"), \"b\": \"c4pqrs8t\""}"#,
+        "getpass%28%27Password%3A+%27%29%0Aa%3D%27b9",
+        "ISBN 978-1-9242-8713-9, EAN 4567420150439",
+        "https%3A%2F%2Fuser%40acme.com%2F",
+        "095f dfa5 905e c68a 6924 5510 2300 8cae",
+    ] {
+        assert_eq!(shown(text), text);
+    }
+}
+
+#[test]
+fn passwords_of_databases_keys_and_sentences_are_hidden() {
+    for (text, expected) in [
+        (
+            "CREATE USER shop WITH PASSWORD 'q8Zk2mPwT4xR';",
+            "CREATE USER shop WITH PASSWORD '[REDACTED:said-password]';",
+        ),
+        (
+            "ALTER USER root IDENTIFIED BY 'q8Zk2mPwT4xR';",
+            "ALTER USER root IDENTIFIED BY '[REDACTED:said-password]';",
+        ),
+        (
+            "openssl rsa -in k.pem -passin pass:harbour-Orchid-64",
+            "openssl rsa -in k.pem -passin pass:[REDACTED:config-password]",
+        ),
+        (
+            "Mein Passwort lautet q8Zk2mPwT4xR.",
+            "Mein Passwort lautet [REDACTED:said-password].",
+        ),
+        (
+            "r(\"password: \\\"hunter2x\\\"\")",
+            "r(\"password: \\\"[REDACTED:password]\\\"\")",
+        ),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+}

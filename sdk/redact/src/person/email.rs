@@ -44,7 +44,11 @@ pub(crate) fn verify(text: &Text<'_>, hit: Hit) -> Verdict {
     }
     // `user:password@host` is a URL's business, and so is what goes on as a path.
     let before = text.before(start);
-    if matches!(before, Some(b':' | b'/')) && text.slice(start.saturating_sub(3), start).ends_with(b"//") {
+    let behind_slashes = |written: &[u8]| {
+        let head = text.slice(start.saturating_sub(written.len()), start);
+        head.eq_ignore_ascii_case(written)
+    };
+    if matches!(before, Some(b':' | b'/')) && (behind_slashes(b"//") || behind_slashes(b"%2F%2F")) {
         return Verdict::Clean;
     }
     Verdict::Hide(Found::new(start, run.end - trailing, Confidence::High))

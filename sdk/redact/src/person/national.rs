@@ -22,7 +22,9 @@ pub(crate) fn in_aadhaar(number: &Number<'_>) -> Option<Match> {
     let (place, sure) = either(number, number.shaped(&[4, 4, 4], SPACED), number.shaped(&[12], b""))?;
     let digits = number.digits(place);
     let good = digits.first().is_some_and(|first| *first >= 2) && verhoeff(&digits);
-    good.then_some(judged(place, sure))
+    // In a dump, groups of four hexadecimal digits are all there is.
+    let dumped = matches!(number.text.slice(place.0.saturating_sub(5), place.0), [group @ .., b' ' | b'+'] if group.len() == 4 && group.iter().all(u8::is_ascii_hexdigit));
+    good.then_some(judged(place, sure && !dumped))
 }
 
 /// Brazil's CPF: `000.000.000-00`, two check digits.

@@ -12,6 +12,8 @@ const NAME_MAX: usize = 64;
 const TYPICAL: usize = 64;
 /// How far before a name the word stands that says what is done with it.
 const SAID_MAX: usize = 32;
+/// A quote and the backslashes before it.
+const QUOTE_MAX: usize = 17;
 /// Functions of a name and its value.
 const SETTERS: [&[u8]; 3] = [b"define", b"setenv", b"putenv"];
 const SPACES_MAX: usize = 8;
@@ -40,6 +42,7 @@ pub(crate) fn verify(text: &Text<'_>, hit: Hit, kind: Assigned) -> Verdict {
         Some(Operator::None) => Verdict::Clean,
         Some(_) if is_benign_name(text.slice(name, hit.end)) => Verdict::Clean,
         Some(Operator::Element) => reader.value_until(kind, b'<', usize::MAX, true),
+        Some(Operator::Assign { quoted_name }) if !quoted_name && reader.ends_string(name) => Verdict::Clean,
         Some(Operator::Assign { quoted_name }) => reader.value(kind, quoted_name),
         None if text.last => Verdict::Clean,
         None => Verdict::More,
@@ -243,6 +246,20 @@ impl Reader<'_, '_> {
             Operator::None
         } else {
             Operator::Assign { quoted_name: true }
+        })
+    }
+
+    /// Whether the quote here closes a string that begins with the name: `'Password: '`, a prompt.
+    fn ends_string(&self, name: usize) -> bool {
+        let head = self.text.slice(name.saturating_sub(QUOTE_MAX), name);
+        let opening = match head.strip_suffix(b"%27").or_else(|| head.strip_suffix(b"%22")) {
+            Some(_) => 3,
+            None => 1 + head.iter().rev().skip(1).take_while(|byte| **byte == b'\\').count(),
+        };
+        self.peek().is_some_and(|quote| {
+            matches!(quote.byte, b'"' | b'\'' | b'`')
+                && quote.len == opening
+                && self.text.before(name) == Some(quote.byte)
         })
     }
 

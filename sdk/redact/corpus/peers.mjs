@@ -39,3 +39,4 @@ const rate = (corpus.length / (user + system)).toFixed(3);
 const wrong = ((spans.length - used.size) / (corpus.length / 1e6)).toFixed(1);
 const peak = (process.resourceUsage().maxRSS / 1000).toFixed(0);
 console.log(`  secretlint: ${rate} MB/s, ${peak} MB, ${shares.join("; ")}; ${wrong} false positives per MB`);
+process.exit(0);

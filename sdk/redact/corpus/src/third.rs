@@ -1,7 +1,7 @@
 //! The rows of the third corpus: what values look like where people and agents leave them, and what only looks like one.
 //!
-//! Written from providers' public documentation and the files and commands of everyday work, before its writer had read the table, the verifiers or
-//! the rows of the other two corpora; docs/redact.md says what he had read.
+//! Written from memory of providers' public documentation and of the files and commands of everyday work, before its writer had read the table or the
+//! verifiers; docs/redact.md says what he had read.
 //!
 //! In a text `«…»` is around the value, `‹set:count›` is so many characters of a set, and `‹name›` one of [`crate::grammar`]'s made values.
 

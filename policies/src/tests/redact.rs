@@ -1,7 +1,9 @@
 use crate::{Environment, Severity, parse_policy};
 
 fn written(data: &str) -> String {
-    format!("policy: x\nversion: 1\nnet: {{}}\nfile: {{read: {{}}, write: {{}}}}\nexec: {{}}\n{data}\n")
+    format!(
+        "policy: x\nversion: 1\nnet: {{}}\nfile: {{read: {{}}, write: {{}}, label: {{kept: [/kept]}}}}\nexec: {{}}\n{data}\n"
+    )
 }
 
 fn names(data: &str) -> Option<Vec<&'static str>> {
@@ -23,6 +25,10 @@ fn classes_are_kept_in_order_once_each_and_printed() {
     );
     assert_eq!(names("data: {redact: []}"), Some(vec![]));
     assert_eq!(names("data: {}"), None);
+    assert_eq!(
+        names("data: {redact: [pii.card], from: {kept: {deny: [net]}}}"),
+        Some(vec!["pii.card"])
+    );
     assert_eq!(names(""), None);
 }
 

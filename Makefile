@@ -11,7 +11,7 @@ PACKAGES := build-essential clang llvm libclang-dev pkg-config autoconf automake
 	linux-libc-dev qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd fakeroot uidmap debian-archive-keyring \
 	ca-certificates curl git bpftool
 
-.PHONY: help deps build test test-all check fuzz vm vm-run vm-shell bench run install
+.PHONY: help deps build test test-all soak check fuzz vm vm-run vm-shell bench run install
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,10 @@ test-all: test ## Every test there is, the slow ones too: under systemd, a minut
 	$(CARGO) test --release --workspace -- --ignored
 	$(VMTEST) test 6.12 --init systemd
 	$(MAKE) fuzz
+
+soak: build ## Kill our processes at random for an hour while agents act, on one kernel: make soak [K=6.12] [SECONDS=3600]
+	printf 'AA_SOAK_SECONDS=%s /usr/lib/aa-sensord/tests/aa-guest-test --filter random_kills\n' $(or $(SECONDS),3600) > .cache/soak.sh
+	$(VMTEST) run $(or $(K),6.12) --script .cache/soak.sh --timeout $$(($(or $(SECONDS),3600) + 1800)) -v
 
 check: deps ## Format, lints, licences, tidiness, host tests
 	cargo fmt --all --check

@@ -32,6 +32,16 @@ pub(crate) fn processes_of(program: &str) -> Vec<i32> {
     found.collect()
 }
 
+/// Kills what runs of these, and waits until it is gone; how many that were.
+pub(crate) fn kill_those_alive(programs: &[&str]) -> usize {
+    let mut pids: Vec<i32> = programs.iter().flat_map(|program| processes_of(program)).collect();
+    pids.retain(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(*pid), Signal::SIGKILL).is_ok());
+    let gone = |pid: &i32| fs::read_link(format!("/proc/{pid}/exe")).is_err();
+    let died = eventually(Duration::from_secs(30), || pids.iter().all(gone));
+    assert!(died, "{programs:?} do not die of SIGKILL");
+    pids.len()
+}
+
 pub(crate) fn kill(programs: &[&str], checks: &mut Checks) {
     for program in programs {
         let pids = processes_of(program);
@@ -59,7 +69,7 @@ pub(crate) fn revive() {
 }
 
 /// Starts the daemon if nobody else does.
-fn start_again() {
+pub(crate) fn start_again() {
     if !processes_of("aa-sensord").is_empty() {
         // Its supervisor is alive; what it supervises comes back by itself.
     } else if fs::read_to_string("/proc/1/comm").unwrap().trim() == "systemd" {

@@ -33,6 +33,15 @@ impl Test {
         }
     }
 
+    /// One that ends by itself after as long as it is told.
+    pub(crate) const fn unlimited(name: &'static str, body: Body) -> Self {
+        Self {
+            name,
+            body,
+            limit: Duration::MAX,
+        }
+    }
+
     /// One that does very much.
     pub(crate) const fn long(name: &'static str, body: Body) -> Self {
         Self {

@@ -37,6 +37,7 @@ mod privileges;
 mod programs;
 mod records;
 mod refusals;
+mod soak;
 mod steps;
 mod telling;
 mod unit;
@@ -88,6 +89,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             records::TESTS,
             if unit::is_systemd() { unit::TESTS } else { &[] },
             limits::LAST,
+            soak::TESTS,
             // Thousands of records: what reads the log is slow from here on.
             attacks::TESTS,
             privileges::LAST,

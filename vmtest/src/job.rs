@@ -13,6 +13,7 @@ use crate::manifest::Install;
 use crate::table::Expect;
 use crate::tool;
 
+const EM_BPF: [u8; 2] = 247_u16.to_le_bytes();
 const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
 
 /// What the guest does once it is up.
@@ -115,9 +116,10 @@ fn make_directory(path: &Path) -> Result<()> {
 /// Copies a file, a program without its line tables: they are most of it, and an emulated guest takes seconds to copy them.
 fn copy_lean(source: &Path, place: &Path) -> Result<()> {
     let context = || format!("cannot copy {}", source.display());
-    let mut magic = [0; ELF_MAGIC.len()];
+    // e_machine (gABI 1.2): strip knows programs of this machine, and BPF objects need their types.
+    let mut head = [0; 20];
     let mut file = fs::File::open(source).with_context(context)?;
-    if file.read_exact(&mut magic).is_err() || magic != *ELF_MAGIC {
+    if file.read_exact(&mut head).is_err() || !head.starts_with(ELF_MAGIC) || head.ends_with(&EM_BPF) {
         return fs::copy(source, place).map(drop).with_context(context);
     }
     tool::run(

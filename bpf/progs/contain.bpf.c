@@ -87,16 +87,15 @@ int BPF_PROG(contain_route, struct socket *sock, int level, int option)
 /*
  * What nobody governed is root enough for, in whichever user namespace: other code in the kernel, its memory and ports, its
  * log; the clock, the end of the machine; interfaces, routes and packet filters, which lead what was judged elsewhere; and
- * nodes by which a device has a name that rules do not speak of. Where the kernel only wants to know, nothing is recorded.
+ * nodes by which a device has a name that rules do not speak of. Those that sys_admin stands in for (bpf, perfmon) are had all
+ * the same; bpf(2) has a hook of its own. Where the kernel only wants to know, nothing is recorded.
  */
 static const u64 never_capable = AA_CAPABILITY(9) /* linux_immutable */ | AA_CAPABILITY(12) /* net_admin */ |
 				 AA_CAPABILITY(16) /* sys_module */ | AA_CAPABILITY(17) /* sys_rawio */ |
 				 AA_CAPABILITY(20) /* sys_pacct */ | AA_CAPABILITY(22) /* sys_boot */ |
 				 AA_CAPABILITY(25) /* sys_time */ | AA_CAPABILITY(27) /* mknod */ |
 				 AA_CAPABILITY(30) /* audit_control */ | AA_CAPABILITY(32) /* mac_override */ |
-				 AA_CAPABILITY(33) /* mac_admin */ | AA_CAPABILITY(34) /* syslog */ |
-				 AA_CAPABILITY(38) /* perfmon */ | AA_CAPABILITY(39) /* bpf */ |
-				 AA_CAPABILITY(40) /* checkpoint_restore */;
+				 AA_CAPABILITY(33) /* mac_admin */ | AA_CAPABILITY(34) /* syslog */;
 
 SEC("lsm/capable")
 int BPF_PROG(contain_capability, const struct cred *cred, const void *namespace, int capability, unsigned int options)

@@ -189,6 +189,9 @@ impl Policy {
                 hint: "put patterns together with `*`, `**` or `{a,b}`".to_owned(),
             });
         }
+        if let Some(gap) = self.gap().filter(|_| self.on_gap == OnGap::Refuse) {
+            return Err(gap);
+        }
         let (paths, path_decisions) = paths::lower(self, limits)?;
         let (argv, argv_decisions) = argv::lower(self, limits)?;
         let (memfd, deleted) = self.nameless();

@@ -1,5 +1,8 @@
 //! What a policy hides of the data on its way out: classes of `aa-redact`, by name.
 
+use crate::lower::LowerError;
+use crate::policy::{OnGap, Policy};
+
 /// The classes, in the order the documentation has them. The crate `aasm`, which knows both sides, tests that the redactor has the same.
 pub const DATA_CLASSES: [&str; 10] = [
     "secret",
@@ -13,6 +16,24 @@ pub const DATA_CLASSES: [&str; 10] = [
     "pii.ip",
     "pii.mac",
 ];
+
+impl Policy {
+    /// What it asks for that is not built yet: it is not to be loaded unless it says `on_gap: degrade`.
+    pub(crate) fn gap(&self) -> Option<LowerError> {
+        let first = self.redact()?.first()?;
+        Some(LowerError {
+            message: "`data.redact` does not change what agents send yet".to_owned(),
+            reason: format!(
+                "line {} asks for it; nothing reads what agents send in this version",
+                first.line
+            ),
+            hint: match self.on_gap {
+                OnGap::Refuse => "take it out, or write `on_gap: degrade` to load the rest of the policy".to_owned(),
+                OnGap::Degrade => "it is what `aasm redact --policy FILE` hides in what is piped through it".to_owned(),
+            },
+        })
+    }
+}
 
 /// A class of `data.redact`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

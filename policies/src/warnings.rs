@@ -18,17 +18,23 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
     };
     absent(policy, top, &mut report);
     idle(policy, &mut report);
-    redacts(policy, top, &mut report);
+    let gap = policy.gap();
+    if let Some(gap) = &gap {
+        tell(Code::NotYet, gap, top, &mut report);
+    }
     match lowered {
         Ok(lowered) => dead(policy, lowered, &mut report),
-        Err(error) => {
-            report
-                .warning(Code::TooLarge, top, &error.message)
-                .cause(&error.reason)
-                .hint(&error.hint);
-        }
+        Err(error) if gap.as_ref() == Some(error) => {}
+        Err(error) => tell(Code::TooLarge, error, top, &mut report),
     }
     report.finish().items
+}
+
+fn tell(code: Code, error: &LowerError, span: Span, report: &mut Report<'_>) {
+    report
+        .warning(code, span, &error.message)
+        .cause(&error.reason)
+        .hint(&error.hint);
 }
 
 /// Labels that are given and never looked at.
@@ -71,19 +77,6 @@ fn absent(policy: &Policy, top: Span, report: &mut Report<'_>) {
                 .warning(Code::Absent, top, message)
                 .hint(format!("`{deny_all}` denies all of it"));
         }
-    }
-}
-
-/// The gateway and the proxy that would do it on the way are not built yet.
-fn redacts(policy: &Policy, top: Span, report: &mut Report<'_>) {
-    if let Some(first) = policy.redact.as_ref().and_then(|classes| classes.first()) {
-        let span = Span {
-            line: first.line,
-            ..top
-        };
-        report
-            .warning(Code::NotYet, span, "`data.redact` does not change what agents send yet")
-            .hint("it is what `aasm redact --policy FILE` hides in what is piped through it");
     }
 }
 

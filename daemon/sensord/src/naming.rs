@@ -33,7 +33,7 @@ const ACCOUNT: &str = "aa-resolver";
 /// A resolver that does not read for so long is not one.
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a policy waits for the resolver to bind again what names led to.
-const TAKING_TIME: Duration = Duration::from_secs(2);
+const TAKING_TIME: Duration = Duration::from_secs(5);
 /// What the gateway is to hear waits for one, this much at most.
 const NEWS_LIMIT: usize = 4096;
 

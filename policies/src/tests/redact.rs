@@ -1,4 +1,4 @@
-use crate::{Environment, Severity, parse_policy};
+use crate::{Environment, Limits, Policy, parse_policy};
 
 fn written(data: &str) -> String {
     format!(
@@ -43,14 +43,26 @@ fn a_class_nobody_knows_is_an_error_that_names_the_nearest() {
 }
 
 #[test]
-fn who_checks_it_is_told_that_nothing_on_the_way_is_redacted_yet() {
-    let policy = parse_policy(&written("data:\n  redact: [secret]"), "x.yaml", &Environment::default()).unwrap();
-    let warning = policy
-        .warnings()
-        .iter()
-        .find(|warning| warning.message.contains("data.redact"));
-    assert_eq!(
-        warning.map(|warning| (warning.severity, warning.span.line)),
-        Some((Severity::Warning, 7))
+fn what_nothing_does_yet_is_not_loaded_unless_the_policy_says_so() {
+    let parsed = |text: &str| parse_policy(text, "x.yaml", &Environment::default()).unwrap();
+    let warned = |policy: &Policy| {
+        let told: Vec<_> = policy
+            .warnings()
+            .iter()
+            .filter(|warning| warning.message.contains("data.redact"))
+            .collect();
+        told.len()
+    };
+    let asks = written("data:\n  redact: [secret]");
+    let refused = parsed(&asks);
+    let error = refused.lower(&Limits::default()).unwrap_err();
+    assert!(
+        error.reason.contains("line 7") && error.hint.contains("on_gap: degrade"),
+        "{error:?}"
     );
+    assert_eq!(warned(&refused), 1);
+    let degraded = parsed(&format!("on_gap: degrade\n{asks}"));
+    assert!(degraded.lower(&Limits::default()).is_ok());
+    assert_eq!(warned(&degraded), 1);
+    assert!(parsed(&written("data: {redact: []}")).lower(&Limits::default()).is_ok());
 }

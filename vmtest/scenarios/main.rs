@@ -85,11 +85,11 @@ fn tests(expect: Expect) -> Vec<Test> {
             faults::TESTS,
             privileges::TESTS,
             crashes::TESTS,
+            soak::TESTS,
             differential::TESTS,
             records::TESTS,
             if unit::is_systemd() { unit::TESTS } else { &[] },
             limits::LAST,
-            soak::TESTS,
             // Thousands of records: what reads the log is slow from here on.
             attacks::TESTS,
             privileges::LAST,

@@ -433,7 +433,7 @@ fn without_a_resolver_nothing_is_looked_up(_: &Guest, checks: &mut Checks) {
 }
 
 /// As systemd does, or by it.
-fn start_resolver() {
+pub(crate) fn start_resolver() {
     if !crate::unit::is_systemd() {
         succeed(
             "bash",

@@ -123,7 +123,7 @@ pub(crate) struct GuestOptions {
     #[arg(long, value_enum, default_value_t = Init::Light)]
     pub(crate) init: Init,
     /// Seconds after which the guest is killed (exit status 124); 0 for a day
-    #[arg(long, default_value_t = 1800)]
+    #[arg(long, default_value_t = 2400)]
     pub(crate) timeout: u64,
     /// One processor and a clock that counts instructions: slower, but counts repeat
     #[arg(long)]

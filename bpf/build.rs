@@ -11,6 +11,8 @@ use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
 use libbpf_cargo::SkeletonBuilder;
 
 const OBJECTS: [&str; 6] = ["process", "file", "net", "names", "contain", "labels"];
+/// Loaded for a moment, and in force never.
+const PROBE: &str = "obedience";
 const TABLES: [(&str, &str); 3] = [
     ("AA_ACTIONS", "ACTIONS"),
     ("AA_REASONS", "REASONS"),
@@ -27,7 +29,7 @@ fn main() -> Result<(), Failure> {
     bind_abi(&out)?;
     write_layouts(&out)?;
     write_tables(&out)?;
-    for object in OBJECTS {
+    for object in OBJECTS.into_iter().chain([PROBE]) {
         SkeletonBuilder::new()
             .source(format!("progs/{object}.bpf.c"))
             .clang_args(clang_args()?)

@@ -1,16 +1,24 @@
-//! Loads and attaches every program, prints what is in force and what the verifier went through for each.
+//! Loads and attaches every program, prints what is in force and what the verifier went through for each. Arguments: words of
+//! the pool; anything more, and it is by fmod_ret.
 
-use aa_bpf::{Kernel, load::Sizes, tables::Tables};
+use aa_bpf::{Kernel, hooks::Way, load::Sizes, tables::Tables};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words = std::env::args()
         .nth(1)
         .and_then(|words| words.parse().ok())
         .unwrap_or(1 << 20);
-    let kernel = Kernel::start(Sizes {
+    let way = if std::env::args().nth(2).is_some() {
+        Way::FmodRet
+    } else {
+        Way::Lsm
+    };
+    println!("programs are obeyed: {:?}", aa_bpf::obedience::is_obeyed(way));
+    let sizes = Sizes {
         pool_words: words,
         ..Sizes::default()
-    })?;
+    };
+    let kernel = Kernel::start(sizes, way)?;
     for program in kernel.attached() {
         println!("{} {}", program.program, program.hook);
     }

@@ -34,7 +34,9 @@ enum aa_kernel_constants {
 	AA_FMODE_READ = 0x1,
 	AA_FMODE_WRITE = 0x2,
 	AA_FMODE_EXEC = 0x20, /* in f_flags; user space cannot set it (fs/open.c strips it) */
+	AA_PROT_READ = 0x1,
 	AA_PROT_EXEC = 0x4,
+	AA_READ_IMPLIES_EXEC = 0x0400000, /* include/uapi/linux/personality.h */
 	AA_MAP_SHARED_KINDS = 0x1, /* MAP_SHARED, and MAP_SHARED_VALIDATE with it */
 	AA_MAY_WRITE = 2,
 	AA_MAY_READ = 4,
@@ -170,9 +172,22 @@ typedef struct {
 	u32 val;
 } kuid_t;
 
+typedef struct {
+	s64 counter;
+} atomic64_t;
+
+/* Two words before 6.3. */
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
+struct user_namespace;
+
 struct cred {
 	kuid_t uid;
 	kuid_t euid;
+	struct user_namespace *user_ns;
+	kernel_cap_t cap_effective;
 };
 
 struct mm_struct {
@@ -209,6 +224,7 @@ struct task_struct {
 	struct thread_info thread_info;
 	u32 flags;
 	u32 ptrace;
+	u32 personality;
 	s32 pid;
 	s32 tgid;
 	struct task_struct *real_parent;
@@ -260,6 +276,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
 };
 
 struct sock {

@@ -288,7 +288,7 @@ static __always_inline int become_labelled(const struct subject *subject, u32 la
 /* The file's content is labelled from now on. Returns 0 or -1. */
 static __always_inline int label_inode(struct inode *inode, u32 labels)
 {
-	struct aa_inode_labels *of = bpf_inode_storage_get(&inode_labels, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct aa_inode_labels *of = labels_of_inode(inode, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!of)
 		return -1;

@@ -164,6 +164,9 @@ struct {
 /* Which bits of a place are in the pool: its bytes minus one, word by word. The loader sets it with the map's size. */
 const volatile u32 pool_mask = ((1 << 14) - 1) * 4;
 
+/* Whether the programs are attached by fmod_ret and not as the LSM's. The loader sets it; the verifier drops the other way. */
+const volatile u32 by_fmod_ret SEC(".rodata.way") = 0;
+
 /* Selectors by uid and by cgroup id: the slot whose policy governs, plus one. Sensor writes. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

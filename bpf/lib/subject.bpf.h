@@ -4,6 +4,7 @@
 #define AA_SUBJECT_BPF_H
 
 #include "scratch.bpf.h"
+#include "storage.bpf.h"
 
 struct subject {
 	struct aa_identity *identity; /* null where only the socket's owner is known */

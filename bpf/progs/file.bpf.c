@@ -35,7 +35,7 @@ static __always_inline int cacheable(struct inode *inode, struct dentry *dentry)
 /* The strictest cached decision of the columns asked for, or -1. */
 static __always_inline s64 cached_decision(struct inode *inode, u64 tag, u64 place, u32 first, u32 other)
 {
-	struct aa_inode_cache *cache = bpf_inode_storage_get(&inode_verdicts, inode, 0, 0);
+	struct aa_inode_cache *cache = verdicts_of(inode, 0);
 	s64 one, two;
 
 	if (!cache || first >= AA_CACHED_COLUMNS || other >= AA_CACHED_COLUMNS)
@@ -49,7 +49,7 @@ static __always_inline s64 cached_decision(struct inode *inode, u64 tag, u64 pla
 
 static __always_inline void cache_decisions(struct inode *inode, struct aa_text *text, u64 tag, u64 place)
 {
-	struct aa_inode_cache *cache = bpf_inode_storage_get(&inode_verdicts, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct aa_inode_cache *cache = verdicts_of(inode, BPF_LOCAL_STORAGE_GET_F_CREATE);
 
 	if (!cache) {
 		count_loss(AA_LOSS_INODE_CACHE);
@@ -73,6 +73,10 @@ static __always_inline int judge_file(void *ctx, struct subject *subject, struct
 		return refuse_outright(ctx, subject, action, AA_REASON_NO_POLICY, 0, 0, 0, 0);
 
 	u64 place = place_of(subject->identity, file->f_path.mnt);
+
+	if (by_fmod_ret)
+		place += address_of(subject->identity, inode);
+
 	u64 tag = cacheable(inode, file->f_path.dentry) ? current_tag(policy->generation) : 0;
 	u32 taken = other == AA_COLUMN_WRITE ? taken_from(subject, AA_LABEL_WRITE) : 0;
 	u32 labels = 0, labelled_by = 0;
@@ -198,9 +202,9 @@ static __always_inline int judge_load(void *ctx, struct file *file)
 
 /* mmap(PROT_EXEC). The file may be null (anonymous memory); the verifier insists on the check from 7.2 on. */
 SEC("lsm/mmap_file")
-int BPF_PROG(judge_code_mapping, struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)
+int BPF_PROG(judge_code_mapping, struct file *file, unsigned long second, unsigned long third, unsigned long fourth)
 {
-	if (!file || !(prot & AA_PROT_EXEC))
+	if (!file || !(mapping_of(second, third, fourth).protection & AA_PROT_EXEC))
 		return 0;
 	return judge_load(ctx, file);
 }
@@ -421,14 +425,19 @@ int BPF_PROG(judge_received_file, struct file *file)
 /*
  * Cached verdicts follow names, so they fall when names change, whoever changes them. A regular file's cell is emptied
  * before the change, because inode storage may be touched from LSM programs alone; an open that slips in between
- * caches what it was just allowed. A directory voids every cell, after the change (fexit).
+ * caches what it was just allowed. A directory voids every cell, before the change and after it (fexit): the second is
+ * for opens that slip in between, the first for kernels that pass over the second (ARCHITECTURE.md, "Labels").
  */
 static __always_inline int forget(struct dentry *dentry)
 {
 	struct inode *inode = dentry->d_inode;
 
-	if (inode && !is_directory(inode))
-		bpf_inode_storage_delete(&inode_verdicts, inode);
+	if (!inode)
+		return 0;
+	if (is_directory(inode))
+		raise_epoch();
+	else
+		forget_verdicts(inode);
 	return 0;
 }
 

@@ -60,7 +60,7 @@ static __always_inline u32 labels_of_pipe(u64 pipe)
 
 static __always_inline u32 labels_of_socket(struct sock *sk)
 {
-	struct aa_socket_owner *of = bpf_sk_storage_get(&socket_owners, sk, 0, 0);
+	struct aa_socket_owner *of = owner_of(sk, 0);
 
 	return of ? of->labels : 0;
 }
@@ -115,7 +115,7 @@ static __always_inline int send_labelled(void *ctx, struct subject *subject, str
 		peer = own->peer;
 		if (!peer)
 			return 0;
-		owner = bpf_sk_storage_get(&socket_owners, peer, 0, 0);
+		owner = owner_of(peer, 0);
 		if (owner && owner->agent == subject->agent) {
 			__sync_fetch_and_or(&owner->labels, carried);
 			return 0;
@@ -143,7 +143,7 @@ static __always_inline int take_labels(const struct subject *subject, u32 labels
 static __always_inline int read_labelled(struct subject *subject, struct file *file, struct inode *inode, u32 type)
 {
 	if (type == AA_S_IFREG) {
-		struct aa_inode_labels *of = bpf_inode_storage_get(&inode_labels, inode, 0, 0);
+		struct aa_inode_labels *of = labels_of_inode(inode, 0);
 		u32 labels = of ? of->labels : 0;
 
 		return take_labels(subject, labels, file);
@@ -279,14 +279,29 @@ int BPF_PROG(follow_splice, struct file *file, u32 for_splice)
 	return 0;
 }
 
-/* The memory is another pipe's from now on. */
+/* The memory is another inode's from now on. */
 SEC("lsm/inode_free_security")
-int BPF_PROG(forget_pipe, struct inode *inode)
+int BPF_PROG(forget_inode, struct inode *inode)
 {
-	u64 pipe = (u64)inode;
+	u64 address = (u64)inode;
 
 	if ((inode->i_mode & AA_S_IFMT) == AA_S_IFIFO && labels_in_force())
-		bpf_map_delete_elem(&pipe_labels, &pipe);
+		bpf_map_delete_elem(&pipe_labels, &address);
+	if (by_fmod_ret) {
+		bpf_map_delete_elem(&verdicts_by_address, &address);
+		bpf_map_delete_elem(&labels_by_address, &address);
+	}
+	return 0;
+}
+
+/* Loaded where sockets' owners are in a table. No other socket will have this cookie. */
+SEC("?fentry/security_sk_free")
+int BPF_PROG(forget_socket, struct sock *sk)
+{
+	u64 cookie = sk->__sk_common.skc_cookie.counter;
+
+	if (cookie)
+		bpf_map_delete_elem(&owners_by_cookie, &cookie);
 	return 0;
 }
 
@@ -321,7 +336,7 @@ int BPF_PROG(follow_datagram, struct socket *sock, struct socket *other)
 	carried = carried_now(&subject);
 	if (!carried)
 		return 0;
-	owner = bpf_sk_storage_get(&socket_owners, sk, 0, 0);
+	owner = owner_of(sk, 0);
 	if (owner && owner->agent == subject.agent)
 		__sync_fetch_and_or(&owner->labels, carried);
 	return 0;
@@ -336,10 +351,10 @@ int BPF_PROG(own_far_end, struct sock *sock, struct sock *other, struct sock *ne
 
 	if (!followed_subject(&subject))
 		return 0;
-	listening = bpf_sk_storage_get(&socket_owners, other, 0, 0);
+	listening = owner_of(other, 0);
 	if (!listening || !listening->agent)
 		return 0;
-	made = bpf_sk_storage_get(&socket_owners, newsk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	made = owner_of(newsk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!made)
 		return 0;
 	made->session = listening->session;
@@ -434,11 +449,11 @@ static __always_inline int share(struct task_struct *task, struct aa_identity *o
  * gives the labels its content has.
  */
 SEC("lsm/mmap_file")
-int BPF_PROG(follow_mapping, struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)
+int BPF_PROG(follow_mapping, struct file *file, unsigned long second, unsigned long third, unsigned long fourth)
 {
 	struct subject subject;
 	struct inode *inode;
-	int shared = flags & AA_MAP_SHARED_KINDS;
+	int shared = mapping_of(second, third, fourth).flags & AA_MAP_SHARED_KINDS;
 	u32 carried;
 
 	if (!followed_subject(&subject))
@@ -453,7 +468,7 @@ int BPF_PROG(follow_mapping, struct file *file, unsigned long reqprot, unsigned 
 	if ((inode->i_mode & AA_S_IFMT) != AA_S_IFREG)
 		return 0;
 
-	struct aa_inode_labels *of = bpf_inode_storage_get(&inode_labels, inode, 0, 0);
+	struct aa_inode_labels *of = labels_of_inode(inode, 0);
 	u32 labels = of ? of->labels : 0;
 	int ret = take_labels(&subject, labels, file);
 

@@ -16,9 +16,7 @@ static __always_inline int send_question(struct bpf_sock_addr *ctx, struct aa_de
 	struct aa_socket_owner *owner;
 	struct subject subject;
 
-	if (!ctx->sk)
-		return 1;
-	owner = bpf_sk_storage_get(&socket_owners, ctx->sk, 0, 0);
+	owner = owner_at(ctx);
 	if (!owner || !owner->agent)
 		return 1;
 	subject_of_agent(&subject, owner->agent, owner->session);
@@ -75,9 +73,9 @@ static __always_inline struct aa_socket_owner *asked_from(struct bpf_sock_addr *
 	struct aa_resolver *resolver = the_resolver();
 	struct aa_socket_owner *owner;
 
-	if (!resolver || !ctx->sk || ctx->user_port != bpf_htons(v4 ? resolver->port4 : resolver->port6))
+	if (!resolver || ctx->user_port != bpf_htons(v4 ? resolver->port4 : resolver->port6))
 		return 0;
-	owner = bpf_sk_storage_get(&socket_owners, ctx->sk, 0, 0);
+	owner = owner_at(ctx);
 	return owner && owner->asked.port ? owner : 0;
 }
 

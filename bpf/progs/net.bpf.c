@@ -42,7 +42,7 @@ static __always_inline void end_grant(const struct subject *subject, struct sock
 
 	if (!subject->identity->let_go)
 		return;
-	owner = bpf_sk_storage_get(&socket_owners, sk, 0, 0);
+	owner = owner_of(sk, 0);
 	if (owner && granted_to_us(owner))
 		owner->granted_tid = 0;
 }
@@ -89,7 +89,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		j.decision = subject->policy->dns;
 		j.reason = reason_of(j.decision);
 		if (passes(j.decision)) {
-			owner = sk && with_stack ? bpf_sk_storage_get(&socket_owners, sk, 0, 0) : 0;
+			owner = sk && with_stack ? owner_of(sk, 0) : 0;
 			/* The cgroup programs send it to the resolver. */
 			if (owner && owner->agent == subject->agent && resolver_port(owner, 1) && !subject->barred)
 				return 0;
@@ -112,7 +112,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 			return 0;
 	}
 	if (sk && verdict_of(j.decision) == AA_ASK && !subject->observes) {
-		owner = bpf_sk_storage_get(&socket_owners, sk, 0, with_stack ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+		owner = with_stack ? owner_of(sk, BPF_SK_STORAGE_GET_F_CREATE) : owner_at(ctx);
 		if (owner && granted_to_us(owner) && same_destination(&owner->granted, to)) {
 			/* A datagram of the call that judge_send let pass, or a connect that goes on after a signal. */
 			if (!with_stack || goes_on)
@@ -152,7 +152,7 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 /* Remembers who opened or uses a socket, for the hooks that have no task storage and for passed descriptors. */
 static __always_inline void own_socket(struct sock *sk, const struct subject *subject, int overwrite)
 {
-	struct aa_socket_owner *owner = bpf_sk_storage_get(&socket_owners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct aa_socket_owner *owner = owner_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
 
 	if (!owner || (owner->agent && !overwrite))
 		return;
@@ -255,9 +255,7 @@ static __always_inline int judge_datagram(struct bpf_sock_addr *ctx, struct aa_d
 	struct aa_socket_owner *owner;
 	struct subject subject;
 
-	if (!ctx->sk)
-		return 1;
-	owner = bpf_sk_storage_get(&socket_owners, ctx->sk, 0, 0);
+	owner = owner_at(ctx);
 	if (!owner || !owner->agent)
 		return 1;
 	subject_of_agent(&subject, owner->agent, owner->session);
@@ -457,7 +455,7 @@ static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
 	if (verdict_of(subject.policy->default_net) == AA_UNGOVERNED && passes(taken) && !subject.barred)
 		return 0;
 	/* The agent's own sockets: socketpair, multiprocessing. */
-	owner = bpf_sk_storage_get(&socket_owners, other, 0, 0);
+	owner = owner_of(other, 0);
 	if (owner && owner->agent == subject.agent && !subject.barred)
 		return 0;
 
@@ -512,7 +510,7 @@ int BPF_PROG(judge_received_socket, struct file *file)
 	if (!sock || !sock->sk)
 		return 0;
 	sk = sock->sk;
-	owner = bpf_sk_storage_get(&socket_owners, sk, 0, 0);
+	owner = owner_of(sk, 0);
 	if (owner && owner->agent == subject.agent && !subject.barred)
 		return 0;
 

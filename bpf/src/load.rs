@@ -6,18 +6,18 @@
 //! its own programs beside the old ones, and only then lets the old ones go: no instant is unjudged. The folder gets
 //! its final name by a rename when everything is pinned, so that a crash in between leaves nothing half.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, ProgramType};
 
 use crate::abi;
+use crate::hooks::{Hooks, Way};
 
 /// The objects, in the order they are loaded; the first creates the maps.
 pub(crate) const OBJECTS: [(&str, &[u8]); 6] = [
@@ -114,7 +114,7 @@ impl Default for Sizes {
 pub struct Attached {
     /// Program name as `bpftool` shows it.
     pub program: String,
-    /// Hook, as the ELF section says it (`lsm/file_open`).
+    /// How it is attached, and where: `lsm/file_open`, `fmod_ret/file_open`.
     pub hook: String,
     /// The link's id as `bpftool` shows it; 0 if the kernel does not tell.
     pub link_id: u32,
@@ -133,7 +133,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Brings the kernel side into force: adopts this build's pins, or loads, attaches and pins.
-    pub fn start(sizes: Sizes) -> Result<Self, LoadError> {
+    pub fn start(sizes: Sizes, way: Way) -> Result<Self, LoadError> {
         let root = Path::new(PIN_ROOT);
         let folder = root.join(build_name());
         if folder.is_dir() {
@@ -141,7 +141,7 @@ impl Kernel {
         }
         let older = older_builds(root)?;
         let reuse = older.iter().find(|path| same_abi(path));
-        let kernel = Self::load(&folder, sizes, reuse.map(PathBuf::as_path))?;
+        let kernel = Self::load(&folder, sizes, way, reuse.map(PathBuf::as_path))?;
         for path in &older {
             remove_pins(path)?;
         }
@@ -215,13 +215,13 @@ impl Kernel {
         })
     }
 
-    fn load(folder: &Path, sizes: Sizes, reuse: Option<&Path>) -> Result<Self, LoadError> {
+    fn load(folder: &Path, sizes: Sizes, way: Way, reuse: Option<&Path>) -> Result<Self, LoadError> {
         // The BPF file system refuses names with a dot.
         let partial = folder.with_file_name(format!("{}{PARTIAL}", build_name()));
         if partial.is_dir() {
             remove_pins(&partial)?;
         }
-        let attached = load_into(&partial, sizes, reuse).inspect_err(|_| {
+        let attached = load_into(&partial, sizes, way, reuse).inspect_err(|_| {
             // What is half in force would stay so until the next start.
             drop(remove_pins(&partial));
         })?;
@@ -239,11 +239,11 @@ impl Kernel {
 }
 
 /// Loads, attaches and pins everything below `partial`.
-fn load_into(partial: &Path, sizes: Sizes, reuse: Option<&Path>) -> Result<Vec<Attached>, LoadError> {
+fn load_into(partial: &Path, sizes: Sizes, way: Way, reuse: Option<&Path>) -> Result<Vec<Attached>, LoadError> {
     for name in ["maps", "links", "tasks"] {
         make_folder(&partial.join(name))?;
     }
-    let hooks = Hooks::of_this_kernel()?;
+    let hooks = Hooks::of_this_kernel(way).map_err(LoadError::Btf)?;
     let older = reuse.map_or_else(|| Ok(BTreeMap::new()), pinned_maps)?;
     let mut opened = Vec::new();
     for (name, bytes) in OBJECTS {
@@ -259,7 +259,7 @@ fn load_into(partial: &Path, sizes: Sizes, reuse: Option<&Path>) -> Result<Vec<A
     let objects = load_all(opened)?;
     let mut attached = Vec::new();
     for object in &objects {
-        attach_all(object, partial, &mut attached)?;
+        attach_all(object, hooks.way, partial, &mut attached)?;
     }
     Ok(attached)
 }
@@ -277,12 +277,16 @@ fn open_object(
         .map_err(|source| LoadError::Load { object: name, source })?;
     for mut program in open.progs_mut() {
         // Programs of `?` sections are for hooks that not every kernel has; libbpf leaves them out by default.
-        let hook = program.section().to_string_lossy().into_owned();
+        let section = program.section().to_string_lossy().into_owned();
         if !program.autoload() {
-            program.set_autoload(hooks.has(&hook));
+            program.set_autoload(hooks.has(&section));
+        }
+        if program.autoload() {
+            let redirected = hooks.way.redirect(&mut program);
+            redirected.map_err(|source| LoadError::Load { object: name, source })?;
         }
     }
-    prepare_maps(name, &mut open, sizes, older, maps_folder)?;
+    prepare_maps(name, &mut open, sizes, hooks.way, older, maps_folder)?;
     Ok(open)
 }
 
@@ -314,47 +318,9 @@ fn load_all(opened: Vec<(&'static str, OpenObject)>) -> Result<Vec<Object>, Load
     })
 }
 
-/// The hooks this kernel has. Looked up as names among the strings of its BTF: that takes a thousandth of the time
-/// of parsing it, and a `bpf_lsm_` name stands there for nothing else. Nor do the functions' that `OPTIONAL_FUNCTIONS` has.
-struct Hooks(BTreeSet<Vec<u8>>);
-
-/// Functions that programs are at the end of, where there are.
-const OPTIONAL_FUNCTIONS: [&[u8]; 2] = [b"pipe_read", b"anon_pipe_read"];
-
-impl Hooks {
-    fn of_this_kernel() -> Result<Self, LoadError> {
-        let strings = btf_strings(Path::new("/sys/kernel/btf/vmlinux")).map_err(LoadError::Btf)?;
-        let names = strings.split(|byte| *byte == 0);
-        Ok(Self(
-            names
-                .filter_map(|name| match name.strip_prefix(b"bpf_lsm_") {
-                    Some(hook) => Some([b"lsm/", hook].concat()),
-                    None => OPTIONAL_FUNCTIONS.contains(&name).then(|| [b"fexit/", name].concat()),
-                })
-                .collect(),
-        ))
-    }
-
-    fn has(&self, hook: &str) -> bool {
-        self.0.contains(hook.as_bytes())
-    }
-}
-
 /// Words of the pool that `automaton_pool` holds, without the slack behind it.
 pub(crate) fn pool_words_of(pool: &MapHandle) -> u32 {
     pool.value_size().saturating_sub(abi::AA_POOL_SLACK_BYTES) / 4
-}
-
-/// The string section of a BTF file. `struct btf_header`: magic, version and flags, then in words the header's length,
-/// offset and length of the types, offset and length of the strings, offsets after the header.
-fn btf_strings(path: &Path) -> io::Result<Vec<u8>> {
-    let file = fs::File::open(path)?;
-    let mut header = [[0_u8; 4]; 6];
-    file.read_exact_at(header.as_flattened_mut(), 0)?;
-    let [_, header_bytes, _, _, offset, length] = header.map(u32::from_ne_bytes);
-    let mut strings = vec![0; length as usize];
-    file.read_exact_at(&mut strings, u64::from(header_bytes) + u64::from(offset))?;
-    Ok(strings)
 }
 
 /// Sizes the maps, says where they are pinned (one that is pinned there already is used), and takes over an older build's.
@@ -362,6 +328,7 @@ fn prepare_maps(
     name: &'static str,
     open: &mut OpenObject,
     sizes: Sizes,
+    way: Way,
     older: &BTreeMap<String, MapHandle>,
     maps_folder: &Path,
 ) -> Result<(), LoadError> {
@@ -369,13 +336,27 @@ fn prepare_maps(
     let pool_words = older.get("automaton_pool").map_or(sizes.pool_words, pool_words_of);
     for mut map in open.maps_mut() {
         let map_name = map.name().to_string_lossy().into_owned();
-        if map_name.ends_with(".rodata") {
-            let constants = map.initial_value_mut().ok_or(LoadError::Constants(name))?;
-            // The one constant is `pool_mask`.
-            if constants.len() != 4 {
+        let constant = match map_name.rsplit_once('.') {
+            // `pool_mask` alone.
+            Some((_, "rodata")) => Some((pool_words - 1) * 4),
+            // `by_fmod_ret` alone.
+            Some((_, "way")) => Some(u32::from(way == Way::FmodRet)),
+            _ => None,
+        };
+        if let Some(value) = constant {
+            let place = map.initial_value_mut().ok_or(LoadError::Constants(name))?;
+            if place.len() != 4 {
                 return Err(LoadError::Constants(name));
             }
-            constants.copy_from_slice(&((pool_words - 1) * 4).to_ne_bytes());
+            place.copy_from_slice(&value.to_ne_bytes());
+            continue;
+        }
+        let unused = match way {
+            Way::Lsm => TABLES,
+            Way::FmodRet => STORAGES,
+        };
+        if unused.contains(&map_name.as_str()) {
+            map.set_autocreate(false).map_err(failed)?;
             continue;
         }
         match map_name.as_str() {
@@ -401,17 +382,22 @@ fn prepare_maps(
     Ok(())
 }
 
+/// What is kept beside inodes and sockets, one way and the other: `lib/storage.bpf.h`.
+const STORAGES: [&str; 3] = ["inode_verdicts", "inode_labels", "socket_owners"];
+const TABLES: [&str; 3] = ["verdicts_by_address", "labels_by_address", "owners_by_cookie"];
+
 /// The same as AA_SCRATCHES_PER_CPU in `lib/scratch.bpf.h`, which only fewer buffers than these would hurt.
 const SCRATCHES_PER_CPU: u32 = 4;
 
-fn attach_all(object: &Object, partial: &Path, attached: &mut Vec<Attached>) -> Result<(), LoadError> {
+fn attach_all(object: &Object, way: Way, partial: &Path, attached: &mut Vec<Attached>) -> Result<(), LoadError> {
     let cgroup_path = PathBuf::from("/sys/fs/cgroup");
     for program in object.progs_mut() {
         if !program.autoload() {
             continue;
         }
         let name = program.name().to_string_lossy().into_owned();
-        let hook = program.section().to_string_lossy().into_owned();
+        let section = program.section().to_string_lossy().into_owned();
+        let hook = way.place(&section);
         let failed = |source| LoadError::Attach {
             program: name.clone(),
             hook: hook.clone(),
@@ -423,6 +409,8 @@ fn attach_all(object: &Object, partial: &Path, attached: &mut Vec<Attached>) -> 
                 source,
             })?;
             program.attach_cgroup(cgroup.as_raw_fd()).map_err(failed)?
+        } else if way.is_redirected(&section) {
+            program.attach_trace().map_err(failed)?
         } else {
             program.attach().map_err(failed)?
         };

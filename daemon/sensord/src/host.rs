@@ -1,8 +1,10 @@
 //! Facts about the host: one field each, found by looking or doing, never by comparing versions.
 
+use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use aa_bpf::hooks::Way;
 use aa_wire::status::{FactState, HostFact, HostFacts};
 
 /// What the host has.
@@ -16,6 +18,8 @@ pub(crate) struct HostSupport {
     /// `bpf` among the security modules that were booted.
     pub(crate) lsm_bpf: FactState,
     pub(crate) lsm: Vec<String>,
+    /// A program that denies does so each time: of LSM programs where `lsm_bpf` holds, else of fmod_ret.
+    pub(crate) obeyed: FactState,
     pub(crate) cgroup2: FactState,
     pub(crate) bpffs: FactState,
     /// No kernel lockdown, which would refuse the programs.
@@ -45,6 +49,26 @@ fn mounted(kind: &str) -> FactState {
     }
 }
 
+/// How programs are attached where this is known of the list of security modules. An unknown list is no reason to give up
+/// what the self-test may prove.
+fn way(lsm_bpf: &FactState) -> Way {
+    if *lsm_bpf == FactState::No {
+        Way::FmodRet
+    } else {
+        Way::Lsm
+    }
+}
+
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Looks.
 pub(crate) fn probe_host() -> HostSupport {
     let lsm = text("/sys/kernel/security/lsm");
@@ -52,7 +76,17 @@ pub(crate) fn probe_host() -> HostSupport {
         .as_deref()
         .map(|list| list.split(',').map(str::to_owned).collect())
         .unwrap_or_default();
+    let lsm_bpf = match &lsm {
+        Ok(_) if modules.iter().any(|name| name == "bpf") => FactState::Yes,
+        Ok(_) => FactState::No,
+        Err(why) => FactState::Unknown(why.clone()),
+    };
     HostSupport {
+        obeyed: match aa_bpf::obedience::is_obeyed(way(&lsm_bpf)) {
+            Ok(true) => FactState::Yes,
+            Ok(false) => FactState::No,
+            Err(error) => FactState::Unknown(chain(&error)),
+        },
         kernel_release: text("/proc/sys/kernel/osrelease").unwrap_or_default(),
         btf: present("/sys/kernel/btf/vmlinux"),
         task_storage: match aa_bpf::probe::has_task_storage() {
@@ -60,11 +94,7 @@ pub(crate) fn probe_host() -> HostSupport {
             Ok(false) => FactState::No,
             Err(error) => FactState::Unknown(error.to_string()),
         },
-        lsm_bpf: match &lsm {
-            Ok(_) if modules.iter().any(|name| name == "bpf") => FactState::Yes,
-            Ok(_) => FactState::No,
-            Err(why) => FactState::Unknown(why.clone()),
-        },
+        lsm_bpf,
         lsm: modules,
         cgroup2: mounted("cgroup2"),
         bpffs: mounted("bpf"),
@@ -86,6 +116,11 @@ pub(crate) fn probe_host() -> HostSupport {
 }
 
 impl HostSupport {
+    /// How programs are attached here.
+    pub(crate) fn way(&self) -> Way {
+        way(&self.lsm_bpf)
+    }
+
     /// As status shows them.
     pub(crate) fn facts(&self) -> HostFacts {
         let fact = |name: &str, state: &FactState| HostFact {
@@ -99,6 +134,7 @@ impl HostSupport {
                 fact("btf", &self.btf),
                 fact("task-storage", &self.task_storage),
                 fact("lsm-bpf", &self.lsm_bpf),
+                fact("obeyed", &self.obeyed),
                 fact("cgroup2", &self.cgroup2),
                 fact("bpffs", &self.bpffs),
                 fact("unlocked", &self.unlocked),

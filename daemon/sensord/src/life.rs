@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use aa_bpf::holds::Holds;
+use aa_bpf::hooks::Way;
 use aa_bpf::names::Names;
 use aa_bpf::tables::Tables;
 use aa_bpf::tasks::{ProcessHandle, Tasks};
@@ -68,7 +69,7 @@ fn failed(error: &dyn Error) -> Failure {
 /// Starts, serves until told to stop, ends. Enforcement stays.
 pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     let host = host::probe_host();
-    plan::decide(&host).map_err(Failure::kernel)?;
+    let way = plan::decide(&host).map_err(Failure::kernel)?;
     prepare_run_directory(&settings.run_dir).map_err(|error| failed(&error))?;
     let _only_one = lock(settings)?;
     let signals = block_signals().map_err(|error| failed(&error))?;
@@ -77,8 +78,9 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     let begun = Instant::now();
     cgroups::prepare().map_err(|error| failed(&error))?;
     let mut mounts = MountList::open().map_err(|error| failed(&error))?;
-    let mut sensor = start(settings, host, &mut mounts)?;
+    let mut sensor = start(settings, host, way, &mut mounts)?;
     tracing::info!(
+        via = way.name(),
         adopted = sensor.kernel.adopted,
         took_ms = begun.elapsed().as_millis(),
         "in force and proven"
@@ -110,9 +112,9 @@ fn lock(settings: &Settings) -> Result<Flock<File>, Failure> {
 }
 
 /// Loads or adopts, writes what every policy needs, proves the hooks.
-fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -> Result<Sensor, Failure> {
+fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut MountList) -> Result<Sensor, Failure> {
     let mut steps = Steps(Instant::now());
-    let kernel = Kernel::start(settings.sizes).map_err(|error| refused_by_kernel(&error, &host.kernel_release))?;
+    let kernel = Kernel::start(settings.sizes, way).map_err(|error| refused_by_kernel(&error, &host.kernel_release))?;
     steps.done("programs in force");
     let mut tables = Tables::new(&kernel).map_err(|error| failed(&error))?;
     let tasks = Tasks::new(&kernel).map_err(|error| failed(&error))?;
@@ -174,7 +176,7 @@ fn refused_by_kernel(error: &LoadError, release: &str) -> Failure {
     let told = WireError::from_error("AA-K004", error);
     Failure::kernel(WireError { message: format!("kernel {release} refuses the programs"), ..told }
         .because(format!("{error}{}", error.source().map_or(String::new(), |source| format!(": {source}"))))
-        .hint("6.1 or newer with BPF-LSM is needed, without kernel lockdown in confidentiality mode; `aasm doctor` says what is missing"))
+        .hint("6.1 or newer is needed, without kernel lockdown in confidentiality mode; `aasm doctor` says what is missing"))
 }
 
 fn block_signals() -> nix::Result<SignalFd> {

@@ -39,7 +39,7 @@ use clap::{Parser, Subcommand};
 use crate::life::Failure;
 use crate::settings::Settings;
 
-/// The kernel side of aa-sensord: governs agents' processes through BPF-LSM.
+/// The kernel side of aa-sensord: governs agents' processes by BPF programs.
 ///
 /// Exit status: 0 after an orderly end, 1 on a failure, 69 if this kernel cannot enforce, 77 without privilege, 78 on a
 /// wrong configuration.

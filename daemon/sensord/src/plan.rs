@@ -1,5 +1,6 @@
 //! From facts to what is loaded: pure, and tested by taking one fact away at a time.
 
+use aa_bpf::hooks::Way;
 use aa_wire::WireError;
 use aa_wire::status::{FactState, Protection, ProtectionState};
 
@@ -75,8 +76,8 @@ pub(crate) const PROTECTIONS: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Whether to load, and the refusal if not.
-pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
+/// How to load, and the refusal if not at all.
+pub(crate) fn decide(host: &HostSupport) -> Result<Way, WireError> {
     let refuse =
         |message: &str, cause: String, hint: &str| Err(WireError::new("AA-K001", message).because(cause).hint(hint));
     if host.privileged == FactState::No {
@@ -100,23 +101,18 @@ pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
             "use a newer kernel; 6.1 is the oldest that is tested",
         );
     }
-    if host.lsm_bpf == FactState::No {
+    let way = host.way();
+    if host.obeyed == FactState::No {
+        return Err(not_obeyed(host));
+    }
+    if let (Way::FmodRet, FactState::Unknown(why)) = (way, &host.obeyed) {
         return Err(
             WireError::new("AA-K002", "this kernel cannot enforce: BPF-LSM is not active")
                 .because(format!(
-                    "`bpf` is not among the active security modules ({})",
+                    "`bpf` is not among the active security modules ({}), and without it: {why}",
                     host.lsm.join(",")
                 ))
-                .hint(format!(
-                    "boot with `lsm={}`; `aasm doctor` shows the file and the line to change",
-                    host.lsm
-                        .iter()
-                        .map(String::as_str)
-                        .filter(|name| *name != "capability")
-                        .chain(["bpf"])
-                        .collect::<Vec<_>>()
-                        .join(",")
-                )),
+                .hint(boot_line(host)),
         );
     }
     if host.cgroup2 == FactState::No {
@@ -133,16 +129,35 @@ pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
             "mount -t bpf bpf /sys/fs/bpf",
         );
     }
-    Ok(())
+    Ok(way)
+}
+
+/// A program that is passed over whenever somebody arranges it denies nothing.
+fn not_obeyed(host: &HostSupport) -> WireError {
+    let told = WireError::new("AA-K005", "this kernel cannot enforce: it passes over programs").because(format!(
+        "{} programs are not run while another task is inside of them on the same processor, and this kernel takes the \
+         processor from a task there",
+        host.way().name()
+    ));
+    told.hint(match host.way() {
+        Way::Lsm => "boot with `preempt=voluntary`, or use kernel 6.2 or newer".to_owned(),
+        Way::FmodRet => format!("{}; or boot with `preempt=voluntary`", boot_line(host)),
+    })
+}
+
+fn boot_line(host: &HostSupport) -> String {
+    let modules = host.lsm.iter().map(String::as_str).filter(|name| *name != "capability");
+    let list = modules.chain(["bpf"]).collect::<Vec<_>>().join(",");
+    format!("boot with `lsm={list}`; `aasm doctor` shows the file and the line to change")
 }
 
 /// What status says of each protection, given which hooks the self-test proved.
-pub(crate) fn coverage(attached: &[&str], proven: &[&str]) -> Vec<Protection> {
+pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Protection> {
     PROTECTIONS
         .iter()
         .map(|(name, hooks)| {
             let missing: Vec<&str> = hooks.iter().copied().filter(|hook| !attached.contains(hook)).collect();
-            let via = "bpf-lsm".to_owned();
+            let via = way.name().to_owned();
             let state = if missing.is_empty() {
                 ProtectionState::Enforced { via }
             } else {
@@ -170,6 +185,7 @@ mod tests {
             task_storage: FactState::Yes,
             lsm_bpf: FactState::Yes,
             lsm: ["lockdown", "capability", "bpf"].map(str::to_owned).into(),
+            obeyed: FactState::Yes,
             cgroup2: FactState::Yes,
             bpffs: FactState::Yes,
             unlocked: FactState::Yes,
@@ -179,19 +195,47 @@ mod tests {
 
     #[test]
     fn a_capable_host_is_not_refused() {
-        assert_eq!(decide(&capable_host()), Ok(()));
+        assert_eq!(decide(&capable_host()), Ok(Way::Lsm));
     }
 
-    #[test]
-    fn without_bpf_in_the_list_the_refusal_names_the_line_to_boot_with() {
-        let host = HostSupport {
+    fn host_without_bpf() -> HostSupport {
+        HostSupport {
             lsm_bpf: FactState::No,
             lsm: ["lockdown", "capability", "yama"].map(str::to_owned).into(),
             ..capable_host()
+        }
+    }
+
+    #[test]
+    fn without_bpf_in_the_list_programs_go_to_the_functions() {
+        assert_eq!(decide(&host_without_bpf()), Ok(Way::FmodRet));
+    }
+
+    #[test]
+    fn where_these_do_not_deny_either_the_refusal_names_the_line_to_boot_with() {
+        let host = HostSupport {
+            obeyed: FactState::Unknown("refused".into()),
+            ..host_without_bpf()
         };
         let refusal = decide(&host).unwrap_err();
         assert_eq!(refusal.code, "AA-K002");
         assert!(refusal.hint.unwrap().contains("lsm=lockdown,yama,bpf"));
+        let with_bpf = HostSupport {
+            obeyed: FactState::Unknown("refused".into()),
+            ..capable_host()
+        };
+        assert_eq!(decide(&with_bpf), Ok(Way::Lsm), "the self-test proves it");
+    }
+
+    #[test]
+    fn programs_that_are_passed_over_are_refused_either_way() {
+        for host in [capable_host(), host_without_bpf()] {
+            let refusal = decide(&HostSupport {
+                obeyed: FactState::No,
+                ..host
+            });
+            assert_eq!(refusal.unwrap_err().code, "AA-K005");
+        }
     }
 
     #[test]
@@ -227,10 +271,10 @@ mod tests {
     #[test]
     fn a_protection_with_an_unproven_hook_is_not_called_proven() {
         let hooks = ["socket_bind", "socket_listen"];
-        let all = coverage(&hooks, &hooks);
+        let all = coverage(Way::Lsm, &hooks, &hooks);
         let listen = all.iter().find(|protection| protection.name == "listen").unwrap();
         assert!(listen.proven);
-        let some = coverage(&hooks, &["socket_bind"]);
+        let some = coverage(Way::FmodRet, &hooks, &["socket_bind"]);
         assert!(
             !some
                 .iter()

@@ -474,7 +474,7 @@ impl Sensor {
         Ok(SensorStatus {
             resolver: self.resolver.is_ready(),
             host: self.host.facts(),
-            protections: plan::coverage(&hooks, &passed),
+            protections: plan::coverage(self.host.way(), &hooks, &passed),
             self_test: self.self_test.clone(),
             programs: programs
                 .iter()

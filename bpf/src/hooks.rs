@@ -1,0 +1,167 @@
+//! Where programs are attached: to the LSM's hooks, or to the functions that call these.
+//!
+//! Where `bpf` is not among the active security modules, programs at `lsm/X` are attached and never run. The same programs
+//! run, and deny by what they return, as `fmod_ret` at `security_X`: before the kernel's own modules instead of after
+//! them. What they may use less of is in `lib/storage.bpf.h`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use libbpf_rs::{OpenProgramMut, ProgramAttachType, ProgramType};
+
+/// How the programs that decide are attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As BPF-LSM programs.
+    Lsm,
+    /// In front of the functions that ask the security modules.
+    FmodRet,
+}
+
+/// Hooks that are called by a function of another name than `security_` and theirs.
+const CALLED_BY: [(&str, &str); 3] = [
+    ("bprm_check_security", "security_bprm_check"),
+    ("userns_create", "security_create_user_ns"),
+    (RETURNS_NOTHING, "security_inode_free"),
+];
+
+/// Nothing is decided there, so there is nothing to modify.
+const RETURNS_NOTHING: &str = "inode_free_security";
+
+/// Functions that programs are at the end of, where there are.
+const OPTIONAL_FUNCTIONS: [&str; 2] = ["pipe_read", "anon_pipe_read"];
+
+impl Way {
+    /// As status and documentation call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lsm => "bpf-lsm",
+            Self::FmodRet => "fmod_ret",
+        }
+    }
+
+    /// The function at which a program of this ELF section goes instead, and as what.
+    fn instead_of(self, section: &str) -> Option<(ProgramAttachType, String)> {
+        let hook = section.trim_start_matches('?').strip_prefix("lsm/")?;
+        if self == Self::Lsm {
+            return None;
+        }
+        let renamed = CALLED_BY.iter().find(|(name, _)| *name == hook);
+        let function = renamed.map_or_else(|| format!("security_{hook}"), |(_, function)| (*function).to_owned());
+        let kind = if hook == RETURNS_NOTHING {
+            ProgramAttachType::TraceFentry
+        } else {
+            ProgramAttachType::ModifyReturn
+        };
+        Some((kind, function))
+    }
+
+    /// Makes a program that is not loaded yet one of this way. Returns whether it is another than it was written as.
+    pub(crate) fn redirect(self, program: &mut OpenProgramMut<'_>) -> Result<bool, libbpf_rs::Error> {
+        let Some((kind, function)) = self.instead_of(&program.section().to_string_lossy()) else {
+            return Ok(false);
+        };
+        program.set_prog_type(ProgramType::Tracing);
+        program.set_attach_type(kind);
+        program.set_attach_target(0, Some(function))?;
+        Ok(true)
+    }
+
+    /// Whether programs of this section are attached to another place than it says, which libbpf must be told.
+    pub(crate) fn is_redirected(self, section: &str) -> bool {
+        self.instead_of(section).is_some()
+    }
+
+    /// What is attached, and to which hook: `lsm/file_open`, `fmod_ret/file_open`.
+    pub(crate) fn place(self, section: &str) -> String {
+        match (self.instead_of(section), section.split_once('/')) {
+            (Some(_), Some((_, hook))) => format!("{}/{hook}", self.name()),
+            _ => section.to_owned(),
+        }
+    }
+}
+
+/// The hooks this kernel has, for programs that are not for every kernel. Looked up as names among the strings of its BTF:
+/// that takes a thousandth of the time of parsing it, and these names stand there for nothing else.
+pub(crate) struct Hooks {
+    pub(crate) way: Way,
+    functions: BTreeSet<String>,
+}
+
+impl Hooks {
+    pub(crate) fn of_this_kernel(way: Way) -> io::Result<Self> {
+        let strings = btf_strings(Path::new("/sys/kernel/btf/vmlinux"))?;
+        let wanted = |name: &&str| {
+            name.starts_with("bpf_lsm_") || name.starts_with("security_") || OPTIONAL_FUNCTIONS.contains(name)
+        };
+        let names = strings
+            .split(|byte| *byte == 0)
+            .filter_map(|name| str::from_utf8(name).ok());
+        Ok(Self {
+            way,
+            functions: names.filter(wanted).map(str::to_owned).collect(),
+        })
+    }
+
+    /// Whether a program of this section can be attached, and should be: what is at a `security_` function as it is written
+    /// does what the LSM's storage does by itself.
+    pub(crate) fn has(&self, section: &str) -> bool {
+        let (kind, name) = section.split_once('/').unwrap_or_default();
+        let function = match self.way.instead_of(section) {
+            Some((_, function)) => function,
+            None if kind == "lsm" => format!("bpf_lsm_{name}"),
+            None if name.starts_with("security_") && self.way == Way::Lsm => return false,
+            None => name.to_owned(),
+        };
+        self.functions.contains(&function)
+    }
+}
+
+/// The string section of a BTF file. `struct btf_header`: magic, version and flags, then in words the header's length,
+/// offset and length of the types, offset and length of the strings, offsets after the header.
+fn btf_strings(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    let mut header = [[0_u8; 4]; 6];
+    file.read_exact_at(header.as_flattened_mut(), 0)?;
+    let [_, header_bytes, _, _, offset, length] = header.map(u32::from_ne_bytes);
+    let mut strings = vec![0; length as usize];
+    file.read_exact_at(&mut strings, u64::from(header_bytes) + u64::from(offset))?;
+    Ok(strings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hooks(way: Way, functions: &[&str]) -> Hooks {
+        Hooks {
+            way,
+            functions: functions.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_hook_is_its_own_place_or_the_function_that_calls_it() {
+        assert_eq!(Way::Lsm.instead_of("lsm/file_open"), None);
+        let by_function = |section| Way::FmodRet.instead_of(section).map(|(_, function)| function);
+        assert_eq!(by_function("lsm/file_open").unwrap(), "security_file_open");
+        assert_eq!(by_function("lsm/bprm_check_security").unwrap(), "security_bprm_check");
+        assert_eq!(by_function("tp_btf/sched_process_exec"), None);
+        assert_eq!(Way::FmodRet.place("lsm/userns_create"), "fmod_ret/userns_create");
+        assert_eq!(Way::FmodRet.place("cgroup/connect4"), "cgroup/connect4");
+    }
+
+    #[test]
+    fn optional_programs_are_loaded_where_their_function_is() {
+        let kernel = ["bpf_lsm_userns_create", "security_sk_free", "pipe_read"];
+        let by_lsm = hooks(Way::Lsm, &kernel);
+        assert!(by_lsm.has("lsm/userns_create") && by_lsm.has("fexit/pipe_read"));
+        assert!(!by_lsm.has("fentry/security_sk_free") && !by_lsm.has("fexit/anon_pipe_read"));
+        let by_function = hooks(Way::FmodRet, &kernel);
+        assert!(by_function.has("fentry/security_sk_free") && !by_function.has("lsm/userns_create"));
+        assert!(hooks(Way::FmodRet, &["security_create_user_ns"]).has("lsm/userns_create"));
+    }
+}

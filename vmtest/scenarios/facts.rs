@@ -1,7 +1,7 @@
 //! The facts G1-G27 of the kernel notes that concern a deny: ways round the obvious hook, one test each.
 //!
-//! No test: G20-G22, G24's cgroup half and G25 say what we must not build on; G22 is what the no-lsm kernel of the matrix is for; G23 is a
-//! way to enforce that this version does not use.
+//! No test: G20-G22, G24's cgroup half and G25 say what we must not build on; G22 and G23 are what the
+//! fmod-ret kernel of the matrix is for.
 
 use std::fs;
 use std::net::TcpStream;

@@ -30,7 +30,8 @@ const TREES: &str = "/srv/aa-test";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expect {
     Enforce,
-    NoLsm,
+    FmodRet,
+    PassesOver,
     TooOld,
 }
 
@@ -64,6 +65,7 @@ const EXPECTATIONS: &[(&str, &str)] = &[
     ("6.18", include_str!("../expect/6.18.toml")),
     ("7.x", include_str!("../expect/7.x.toml")),
     ("6.12-nolsm", include_str!("../expect/6.12-nolsm.toml")),
+    ("6.12-preempt", include_str!("../expect/6.12-preempt.toml")),
     ("5.10", include_str!("../expect/5.10.toml")),
 ];
 
@@ -88,7 +90,8 @@ impl Guest {
         let kernel = variable("AA_KERNEL")?;
         let expect = match variable("AA_EXPECT")?.as_str() {
             "enforce" => Expect::Enforce,
-            "no-lsm" => Expect::NoLsm,
+            "fmod-ret" => Expect::FmodRet,
+            "passes-over" => Expect::PassesOver,
             "too-old" => Expect::TooOld,
             other => return Err(format!("AA_EXPECT is {other}")),
         };
@@ -232,9 +235,10 @@ fn the_environment_can_test_at_all(guest: &Guest, checks: &mut Checks) {
     checks.contains("root", &status, "\nUid:\t0\t0\t0\t0");
     let lsm = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
     let has_bpf = lsm.trim().split(',').any(|name| name == "bpf");
-    let (daemon, bpf) = match guest.expect {
-        Expect::Enforce => ("running", true),
-        Expect::NoLsm | Expect::TooOld => ("refused", false),
+    let (daemon, bpf, via) = match guest.expect {
+        Expect::Enforce => ("running", true, Some("bpf-lsm")),
+        Expect::FmodRet => ("running", false, Some("fmod_ret")),
+        Expect::PassesOver | Expect::TooOld => ("refused", false, None),
     };
     checks.equal("AA_DAEMON", &guest.daemon.as_str(), &daemon);
     checks.equal("`bpf` in the list of security modules", &has_bpf, &bpf);
@@ -242,7 +246,12 @@ fn the_environment_can_test_at_all(guest: &Guest, checks: &mut Checks) {
     checks.contains("act runs", &answer, "ok ");
     let mut act = crate::act::Act::ungoverned();
     checks.equal("act in a batch", &act.ask("open-read /etc/passwd"), &"ok".to_owned());
-    if guest.expect == Expect::Enforce {
+    if let Some(via) = via {
+        checks.contains(
+            "aasm status",
+            &succeed("aasm", &["status"]),
+            &format!("enforced via {via}"),
+        );
         let agents = command("aasm", &["agents"]);
         checks.that(agents.status.success(), || {
             format!("the daemon does not answer: {}", said(&agents))

@@ -3,7 +3,7 @@
 //! Where systemd is process 1 there are those of the unit too.
 //!
 //! `aa-guest-test [--filter TEXT]... [--list]`: a line for each test (`ok NAME` or `FAIL NAME` and what was wrong), at last
-//! `N passed, N failed`. `AA_KERNEL` and `AA_EXPECT` (`enforce`, `no-lsm`, `too-old`) say which tests there are: nothing is skipped
+//! `N passed, N failed`. `AA_KERNEL` and `AA_EXPECT` (`enforce`, `fmod-ret`, `passes-over`, `too-old`) say which tests there are: nothing is skipped
 //! at run time. What kernels do differently stands in `vmtest/expect/<kernel>.toml`.
 //!
 //! A test has ungoverned helpers (listeners, files) in this process and governed processes that run `act batch` (`act.c`) under
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
 fn tests(expect: Expect) -> Vec<Test> {
     let mut tests = vec![guest::TESTS];
     match expect {
-        Expect::Enforce => tests.extend([
+        Expect::Enforce | Expect::FmodRet => tests.extend([
             network::TESTS,
             files::TESTS,
             programs::TESTS,
@@ -94,7 +94,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             attacks::TESTS,
             privileges::LAST,
         ]),
-        Expect::NoLsm | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),
+        Expect::PassesOver | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),
     }
     tests.concat()
 }

@@ -67,6 +67,9 @@ pub(crate) enum Action {
         /// Only tests whose name contains this
         #[arg(long)]
         filter: Option<String>,
+        /// All tests of a kernel, also where the support table says that some are enough
+        #[arg(long)]
+        whole: bool,
         /// Guests at the same time; each has two processors, and waits for itself half of the time
         #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
         jobs: u8,

@@ -12,6 +12,7 @@ use clap::Parser;
 
 use crate::cli::{Action, Cli, GuestOptions};
 use crate::job::Task;
+use crate::matrix::Choice;
 use crate::session::Session;
 use crate::supervise::Sinks;
 
@@ -98,11 +99,16 @@ fn act(action: Action) -> Result<u8> {
         Action::Test {
             kernels,
             filter,
+            whole,
             jobs,
             options,
         } => {
             let kernels = session.table.select(&kernels)?;
-            let passed = matrix::test(&session, &kernels, filter.as_deref(), jobs, &options.bounded())?;
+            let choice = Choice {
+                filter: filter.as_deref(),
+                whole,
+            };
+            let passed = matrix::test(&session, &kernels, choice, jobs, &options.bounded())?;
             Ok(u8::from(!passed))
         }
         Action::Attacks { counts } => show_attacks(counts),

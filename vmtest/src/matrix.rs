@@ -15,21 +15,14 @@ use crate::session::{Run, Session};
 use crate::supervise::{End, Sink, Sinks};
 use crate::table::Kernel;
 
-/// Runs the tests and prints the table; true if nothing failed.
+/// Runs the chosen tests and prints the table; true if nothing failed.
 pub(crate) fn test(
     session: &Session,
     kernels: &[&Kernel],
-    filter: Option<&str>,
+    choice: Choice<'_>,
     jobs: u8,
     options: &GuestOptions,
 ) -> Result<bool> {
-    let arguments = filter
-        .map(|filter| vec!["--filter".to_owned(), filter.to_owned()])
-        .unwrap_or_default();
-    let task = Task::Script {
-        path: session.repository.join(&session.table.test.script),
-        arguments,
-    };
     // Once, before guests run side by side.
     session.image(false)?;
     let queue: Mutex<VecDeque<(usize, &Kernel)>> = Mutex::new(kernels.iter().copied().enumerate().collect());
@@ -38,7 +31,7 @@ pub(crate) fn test(
         for _ in 0..jobs {
             scope.spawn(|| {
                 while let Some((place, kernel)) = pop(&queue) {
-                    let row = test_one(session, kernel, task.clone(), options);
+                    let row = test_one(session, kernel, choice, options);
                     rows.lock().unwrap_or_else(PoisonError::into_inner).push((place, row));
                 }
             });
@@ -60,7 +53,35 @@ fn pop<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {
     queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
 }
 
-fn test_one(session: &Session, kernel: &Kernel, task: Task, options: &GuestOptions) -> Row {
+/// Which tests are run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Choice<'a> {
+    /// Those whose name contains this.
+    pub(crate) filter: Option<&'a str>,
+    /// All of a kernel, also where the table says that some are enough.
+    pub(crate) whole: bool,
+}
+
+impl Choice<'_> {
+    /// What the guest's program is told.
+    fn arguments(self, kernel: &Kernel) -> Vec<String> {
+        let named: Vec<&str> = match self.filter {
+            Some(filter) => vec![filter],
+            None if self.whole => vec![],
+            None => kernel.tests.iter().map(String::as_str).collect(),
+        };
+        named
+            .into_iter()
+            .flat_map(|part| ["--filter".to_owned(), part.to_owned()])
+            .collect()
+    }
+}
+
+fn test_one(session: &Session, kernel: &Kernel, choice: Choice<'_>, options: &GuestOptions) -> Row {
+    let task = Task::Script {
+        path: session.repository.join(&session.table.test.script),
+        arguments: choice.arguments(kernel),
+    };
     let sums = Arc::new(Mutex::new(Sums::default()));
     let sinks = Sinks {
         stdout: echo(&kernel.name, Some(Arc::clone(&sums))),

@@ -48,8 +48,10 @@ pub(crate) enum TableError {
 pub(crate) enum Expect {
     /// Full or partial enforcement: the daemon must start.
     Enforce,
-    /// BPF is not among the active LSMs: attach succeeds and nothing fires.
-    NoLsm,
+    /// BPF is not among the active LSMs: the daemon must enforce by fmod_ret.
+    FmodRet,
+    /// The same, and the kernel passes over such programs: the daemon must refuse.
+    PassesOver,
     /// The daemon must refuse.
     TooOld,
 }
@@ -58,7 +60,8 @@ impl fmt::Display for Expect {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             Self::Enforce => "enforce",
-            Self::NoLsm => "no-lsm",
+            Self::FmodRet => "fmod-ret",
+            Self::PassesOver => "passes-over",
             Self::TooOld => "too-old",
         })
     }
@@ -69,7 +72,8 @@ impl Expect {
     fn in_words(self) -> &'static str {
         match self {
             Self::Enforce => "enforced, tested",
-            Self::NoLsm => "refused, with the boot line to change; tested",
+            Self::FmodRet => "enforced by `fmod_ret`, tested",
+            Self::PassesOver => "refused, with the boot line to change; tested",
             Self::TooOld => "refused: too old; tested",
         }
     }
@@ -94,6 +98,9 @@ pub(crate) struct Kernel {
     pub(crate) append: String,
     /// What the daemon must do here.
     pub(crate) expect: Expect,
+    /// Parts of the names of the tests that are enough here by default; empty: all.
+    #[serde(default)]
+    pub(crate) tests: Vec<String>,
 }
 
 impl Kernel {
@@ -241,7 +248,7 @@ mod tests {
     #[test]
     fn the_committed_table_is_valid_and_covers_each_expectation() {
         let table = Table::parse(COMMITTED).unwrap();
-        for expect in [Expect::Enforce, Expect::NoLsm, Expect::TooOld] {
+        for expect in [Expect::Enforce, Expect::FmodRet, Expect::PassesOver, Expect::TooOld] {
             assert!(table.kernels().iter().any(|kernel| kernel.expect == expect), "{expect}");
         }
         assert_eq!(table.suite("bullseye-security").archive, "debian-security");

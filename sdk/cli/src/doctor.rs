@@ -161,7 +161,12 @@ fn lsm(found: &Found) -> Fact {
         "in /etc/default/grub: {}\nthen: sudo update-grub && sudo reboot",
         grub_line(found.grub_line.as_deref(), list)
     );
-    fact("lsm", State::Missing, format!("{list} (without bpf)"), Some(change))
+    fact(
+        "lsm",
+        State::Degraded,
+        format!("{list} (without bpf: by fmod_ret, or not at all)"),
+        Some(change),
+    )
 }
 
 /// The line as it is now with `lsm=` set to the present list and `bpf`.
@@ -297,7 +302,7 @@ mod tests {
                 },
                 "lsm"
             ),
-            State::Missing
+            State::Degraded
         );
         assert_eq!(
             state(
@@ -375,7 +380,10 @@ mod tests {
             ..good()
         });
         let text = render(&facts);
-        assert!(text.contains("lsm       MISSING  capability (without bpf)\n"), "{text}");
+        assert!(
+            text.contains("lsm       degraded  capability (without bpf: by fmod_ret, or not at all)\n"),
+            "{text}"
+        );
         assert!(
             text.contains("to change lsm:\n  in /etc/default/grub: GRUB_CMDLINE_LINUX=\"lsm=capability,bpf\""),
             "{text}"

@@ -86,7 +86,7 @@
 	X(DECISIONS_RING, 0, "decisions-ring-full", "records of denials, because the gateway did not drain the ring") \
 	X(ACTIVITY_RING, 1, "activity-ring-full", "records of allowed actions, because the gateway did not drain the ring") \
 	X(SCRATCH, 2, "scratch-busy", "actions denied because no working memory was free") \
-	X(IDENTITY, 3, "identity-failed", "forks refused because the identity could not be stored") \
+	X(IDENTITY, 3, "identity-failed", "forks and sockets refused because whose they are could not be stored") \
 	X(PATH, 4, "path-unreadable", "actions denied because a path could not be read") \
 	X(ADDRESS, 5, "address-unreadable", "actions denied because an address could not be read") \
 	X(ARGV, 6, "argv-unreadable", "executions denied because the arguments could not be read") \

@@ -149,16 +149,24 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 	return ret;
 }
 
-/* Remembers who opened or uses a socket, for the hooks that have no task storage and for passed descriptors. */
-static __always_inline void own_socket(struct sock *sk, const struct subject *subject, int overwrite)
+/*
+ * Remembers who opened or uses a socket, for the hooks that have no task storage and for passed descriptors. Returns 0, or -1
+ * where it cannot: such a socket is not to be used, since those hooks would take it for nobody's.
+ */
+static __always_inline int own_socket(struct sock *sk, const struct subject *subject, int overwrite)
 {
 	struct aa_socket_owner *owner = owner_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
 
-	if (!owner || (owner->agent && !overwrite))
-		return;
+	if (!owner) {
+		count_loss(AA_LOSS_IDENTITY);
+		return -1;
+	}
+	if (owner->agent && !overwrite)
+		return 0;
 	owner->session = subject->session;
 	owner->network = sk->__sk_common.skc_net.net->ns.inum;
 	owner->agent = subject->agent;
+	return 0;
 }
 
 /*
@@ -173,8 +181,7 @@ static __always_inline struct sock *asking_socket(struct sock *sk, const struct 
 		return sk;
 	if (sk->sk_protocol == AA_IPPROTO_MPTCP || (sending && to->protocol == AA_IPPROTO_TCP))
 		return 0;
-	own_socket(sk, subject, 0);
-	return sk;
+	return own_socket(sk, subject, 0) ? 0 : sk;
 }
 
 /*
@@ -234,7 +241,8 @@ int BPF_PROG(judge_send, struct socket *sock, struct msghdr *msg, int size)
 
 	if ((family == AA_AF_UNIX || family == AA_AF_NETLINK) && !subject.barred)
 		return 0;
-	own_socket(sk, &subject, 0);
+	if (own_socket(sk, &subject, 0))
+		return subject.observes ? 0 : eperm();
 
 	int classified = read_address(&to, name, length, family, 1);
 
@@ -408,8 +416,7 @@ int BPF_PROG(own_new_socket, struct socket *sock, int family, int type, int prot
 
 	if (kern || !sk || !current_subject(&subject))
 		return 0;
-	own_socket(sk, &subject, 1);
-	return 0;
+	return own_socket(sk, &subject, 1) && !subject.observes ? eperm() : 0;
 }
 
 /* The name of a unix socket, into s->object: the path it was bound to, or '@' and the abstract name. */

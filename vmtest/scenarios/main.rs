@@ -39,6 +39,7 @@ mod records;
 mod refusals;
 mod soak;
 mod steps;
+mod tables;
 mod telling;
 mod unit;
 
@@ -82,6 +83,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             limits::TESTS,
             labels::TESTS,
             names::TESTS,
+            if expect == Expect::FmodRet { tables::TESTS } else { &[] },
             faults::TESTS,
             privileges::TESTS,
             crashes::TESTS,

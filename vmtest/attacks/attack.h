@@ -469,7 +469,7 @@ static pid_t process_called(const char *name)
 {
 	char command[64];
 
-	for (pid_t pid = 1; pid < 10000; pid++) {
+	for (pid_t pid = 1; pid < 32768; pid++) {
 		int fd = open(text("/proc/%d/comm", pid), O_RDONLY);
 		ssize_t length = fd < 0 ? 0 : read(fd, command, sizeof(command));
 

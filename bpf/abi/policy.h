@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 6,
+	AA_ABI_VERSION = 7,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_SELF_TEST_AGENT = AA_MAX_AGENTS - 1, /* never given out */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
@@ -36,6 +36,14 @@ enum aa_label_kind {
 	AA_LABEL_EXEC = 1,
 	AA_LABEL_WRITE = 2,
 	AA_LABEL_KINDS = 3,
+};
+
+/* What is denied unless the policy lists it; the order of `Privilege` in aa-policy. */
+enum aa_privilege {
+	AA_PRIVILEGE_SETUID = 0,
+	AA_PRIVILEGE_USERNS = 1,
+	AA_PRIVILEGE_IO_URING = 2,
+	AA_PRIVILEGES = 3,
 };
 
 /* Verdicts: the numeric order is the order of strictness, the same as in `aa-policy`. */
@@ -88,17 +96,17 @@ struct aa_automaton {
 	u32 columns;
 };
 
-/* Columns of the path automaton's decision table. */
+/* Columns of the path automaton's decision table; that of sockets has one. */
 enum aa_path_column {
+	AA_COLUMN_SOCKET = 0,
 	AA_COLUMN_READ = 0,
 	AA_COLUMN_WRITE = 1,
 	AA_COLUMN_EXEC = 2,
 	AA_COLUMN_LOAD = 3,
-	AA_COLUMN_UNIX = 4,
-	AA_DECIDED_COLUMNS = 5, /* those above hold decisions */
-	AA_COLUMN_LABELS = 5,	/* bits: the labels who reads it gets */
-	AA_COLUMN_LABELLED_BY = 6, /* a decision that only cites the rule */
-	AA_COLUMNS = 7,
+	AA_DECIDED_COLUMNS = 4, /* those above hold decisions */
+	AA_COLUMN_LABELS = 4,	/* bits: the labels who reads it gets */
+	AA_COLUMN_LABELLED_BY = 5, /* a decision that only cites the rule */
+	AA_COLUMNS = 6,
 };
 
 /* What may only be done so often; see lib/rate.bpf.h. */
@@ -124,9 +132,9 @@ struct aa_policy {
 	u32 generation; /* unique for every load, never 0; the key of everything else of this policy */
 	u32 flags;
 	struct aa_automaton paths;
+	struct aa_automaton sockets; /* names of unix sockets; one column */
 	struct aa_automaton argv;
-	u32 defaults[AA_COLUMNS]; /* the section's decision when no rule matches */
-	u32 default_net;
+	u32 default_net; /* the decision when no rule of `net` matches */
 	u32 memfd;
 	u32 deleted;
 	u32 pool_start; /* the words of the pool that are this policy's, so that a new sensor knows what is taken */
@@ -137,6 +145,7 @@ struct aa_policy {
 	u32 host_count;
 	u32 dns;   /* the decision on what is sent to port 53, which then goes to the resolver; 0: it is an address as any */
 	u32 hours; /* the decision while it is closed, see `openings`; 0: it never is */
+	u32 privileges[AA_PRIVILEGES]; /* decisions, never 0 */
 	struct aa_rate rates[AA_RATES];
 	u32 labels; /* bits of the labels it speaks of; 0: it has none, and nothing is followed */
 	u32 label_rules; /* place of the decisions on carriers: for each kind, one word for each bit */

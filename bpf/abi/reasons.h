@@ -44,7 +44,8 @@
 	X(IO_URING, 48, "io-uring", "set up an io_uring") \
 	X(KERNEL, 49, "kernel", "change the kernel") \
 	X(TERMINAL, 50, "terminal-input", "type into a terminal") \
-	X(LABEL, 51, "label", "carry a label")
+	X(LABEL, 51, "label", "carry a label") \
+	X(SETUID, 52, "setuid", "gain the rights of a program")
 
 /* X(NAME, number, "name in records", "sentence for a person") */
 #define AA_REASONS(X) \
@@ -79,7 +80,8 @@
 	X(LABELLED_DATA, 29, "labelled-data", "it read what somebody wrote who carries the label") \
 	X(LABELLED_MEMORY, 30, "labelled-memory", "it shares memory with somebody who carries the label") \
 	X(LOSES_LABEL, 31, "loses-label", "under the new name a label would be lost that the old name gives") \
-	X(NO_LABEL, 32, "no-label", "the label could not be put on the process or on what it writes")
+	X(NO_LABEL, 32, "no-label", "the label could not be put on the process or on what it writes") \
+	X(PRIVILEGE, 33, "privilege", "governed processes may do this only if their policy lists it")
 
 /* X(NAME, number, "name in metrics", "what was lost") */
 #define AA_LOSSES(X) \

@@ -173,12 +173,16 @@ typedef struct {
 } kuid_t;
 
 typedef struct {
+	u32 val;
+} kgid_t;
+
+typedef struct {
 	s64 counter;
 } atomic64_t;
 
-/* Two words before 6.3. */
+/* Two words before 6.3, one from then on; the same 64 bits, which are read as such. */
 typedef struct {
-	u64 val;
+	u32 words[2];
 } kernel_cap_t;
 
 struct user_namespace;
@@ -186,8 +190,11 @@ struct user_namespace;
 struct cred {
 	kuid_t uid;
 	kuid_t euid;
+	kgid_t egid;
 	struct user_namespace *user_ns;
+	kernel_cap_t cap_permitted;
 	kernel_cap_t cap_effective;
+	kernel_cap_t cap_bset;
 };
 
 struct mm_struct {
@@ -239,6 +246,7 @@ struct task_struct {
 
 struct linux_binprm {
 	struct file *file;
+	struct cred *cred;
 	const char *filename;
 	const char *interp;
 	char buf[256];

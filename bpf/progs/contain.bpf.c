@@ -64,6 +64,77 @@ int BPF_PROG(contain_remount)
 	return contain(ctx, AA_ACTION_MOUNT, 0);
 }
 
+SEC("?lsm/userns_create")
+int BPF_PROG(contain_user_namespace)
+{
+	return contain_unless_listed(ctx, AA_PRIVILEGE_USERNS, AA_ACTION_USERNS);
+}
+
+/*
+ * An io_uring is an inode without a name before it is anything else (io_uring/io_uring.c, io_uring_get_file). Its requests
+ * are judged as the system calls they stand for; this closes what else there is to it.
+ */
+SEC("lsm/inode_init_security_anon")
+int BPF_PROG(contain_io_uring, struct inode *inode, const struct qstr *name)
+{
+	u64 kind[2] = {}, io_uring[2] = {};
+
+	__builtin_memcpy(io_uring, "[io_uring]", 11);
+	if (!bpf_probe_read_kernel(kind, 11, name->name) && (kind[0] != io_uring[0] || kind[1] != io_uring[1]))
+		return 0;
+	return contain_unless_listed(ctx, AA_PRIVILEGE_IO_URING, AA_ACTION_IO_URING);
+}
+
+/*
+ * The capabilities that a program gives, one bit each; all if they cannot be read. In front of the kernel's own modules they
+ * are not worked out yet: who acts as root will have what there is to have, and what the file has of its own is not known.
+ */
+static __always_inline u64 given_capabilities(const struct cred *given)
+{
+	u64 bits;
+	int failed = by_fmod_ret && !given->euid.val ? READ_FIELD(bits, given, cap_bset) : READ_FIELD(bits, given, cap_permitted);
+
+	return failed ? ~0ULL : bits;
+}
+
+/*
+ * What rights a program would give, not yet taken: another user or group than the caller acts as is the file's owner;
+ * capabilities that the caller has not, and that do not come from being root, are the file's own.
+ */
+SEC("lsm/bprm_creds_from_file")
+int BPF_PROG(contain_setuid, struct linux_binprm *bprm)
+{
+	const struct cred *own = bpf_get_current_task_btf()->cred, *given = bprm->cred;
+	struct subject subject;
+	u64 had = 0;
+
+	if (!current_subject(&subject))
+		return 0;
+	READ_FIELD(had, own, cap_permitted);
+	if (given->euid.val == own->euid.val && given->egid.val == own->egid.val &&
+	    (!(given_capabilities(given) & ~had) || !given->uid.val))
+		return 0;
+
+	struct judgement j = judge_privilege(&subject, AA_PRIVILEGE_SETUID);
+
+	if (passes(j.decision))
+		return 0;
+
+	struct aa_scratch *s = claim_scratch(&subject);
+
+	if (!s)
+		return subject.observes ? 0 : eperm();
+	reset_event(s);
+	/* Without its name it is refused all the same. */
+	read_path(&s->object, address_of(subject.identity, bprm->file->f_path.dentry),
+		  address_of(subject.identity, bprm->file->f_path.mnt));
+
+	int ret = refuse(ctx, s, &subject, AA_ACTION_SETUID, j, 1);
+
+	release_scratch(s);
+	return ret;
+}
+
 /*
  * A source route makes packets go to its first hop, whatever address was judged: IPv4's loose and strict ones, and IPv6's
  * routing header (SRv6), need no privilege. What the same options do beside a single datagram, no hook here is told.

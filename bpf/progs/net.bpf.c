@@ -419,13 +419,52 @@ int BPF_PROG(own_new_socket, struct socket *sock, int family, int type, int prot
 	return own_socket(sk, &subject, 1) && !subject.observes ? eperm() : 0;
 }
 
-/* The name of a unix socket, into s->object: the path it was bound to, or '@' and the abstract name. */
-static __always_inline int name_unix(struct aa_scratch *s, struct subject *subject, struct unix_sock *peer)
+/* The decision of the automaton of sockets for a name that is in place. */
+static __always_inline u32 decide_socket(struct aa_text *name, const u8 *pool, const struct aa_policy *policy)
+{
+	const struct aa_automaton *sockets = &policy->sockets;
+	u32 state = walk_automaton(name, sockets->classes, sockets->start, name->start, name->start + name->length);
+	u32 accept = pool_word(pool, state) & ~AA_ACCEPT_GUARDED;
+
+	return pool_word(pool, sockets->accepts + accept * sizeof(u32));
+}
+
+/*
+ * Names the unix socket at (dentry, vfsmount), or the abstract one that s->object holds already if `dentry` is 0, and
+ * decides it, into the one column. Both its names count, as in judge_path(). Returns 0 or an aa_reason.
+ */
+__noinline int judge_unix_name(struct aa_scratch *s, struct aa_policy *policy, u64 dentry, u64 vfsmount)
+{
+	u8 *pool = pool_bytes();
+
+	if (!s || !policy || !pool)
+		return AA_REASON_NO_POLICY;
+
+	struct aa_text *name = &s->object, *first_name = &s->executable;
+
+	if (dentry && read_path(name, dentry, vfsmount))
+		goto unreadable;
+	name->columns[AA_COLUMN_SOCKET] = decide_socket(name, pool, policy);
+	if (!dentry || !(name->flags & AA_OBJECT_ALIASED))
+		return 0;
+	if (read_canonical_path(first_name, dentry))
+		goto unreadable;
+	name->columns[AA_COLUMN_SOCKET] = stricter_if_written(name->columns[AA_COLUMN_SOCKET], decide_socket(first_name, pool, policy));
+	return 0;
+
+unreadable:
+	count_loss(AA_LOSS_PATH);
+	name->length = 0;
+	return AA_REASON_UNREADABLE_PATH;
+}
+
+/* Judges a unix socket by its name, which goes into s->object: the path it was bound to, or '@' and the abstract name. */
+static __always_inline int judge_unix_socket(struct aa_scratch *s, struct subject *subject, struct unix_sock *peer)
 {
 	struct dentry *dentry = BPF_CORE_READ(peer, path.dentry);
 
 	if (dentry)
-		return judge_path(s, subject->policy, (u64)dentry, (u64)BPF_CORE_READ(peer, path.mnt), 0);
+		return judge_unix_name(s, subject->policy, (u64)dentry, (u64)BPF_CORE_READ(peer, path.mnt));
 
 	struct unix_address *address = BPF_CORE_READ(peer, addr);
 	struct aa_text *text = &s->object;
@@ -445,7 +484,7 @@ static __always_inline int name_unix(struct aa_scratch *s, struct subject *subje
 			return AA_REASON_UNREADABLE_ADDRESS;
 		text->length += length;
 	}
-	return decide_text(text, subject->policy) ? AA_REASON_NO_POLICY : 0;
+	return judge_unix_name(s, subject->policy, 0, 0);
 }
 
 static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
@@ -459,8 +498,6 @@ static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
 		return refuse_outright(ctx, &subject, action, AA_REASON_NO_POLICY, 0, AA_AF_UNIX, 0, 0);
 	u32 taken = taken_from(&subject, AA_LABEL_NET);
 
-	if (verdict_of(subject.policy->default_net) == AA_UNGOVERNED && passes(taken) && !subject.barred)
-		return 0;
 	/* The agent's own sockets: socketpair, multiprocessing. */
 	owner = owner_of(other, 0);
 	if (owner && owner->agent == subject.agent && !subject.barred)
@@ -475,9 +512,9 @@ static __always_inline int judge_unix(void *ctx, struct sock *other, u32 action)
 
 	struct judgement j;
 	int reason = (subject.fault == AA_FAULT_ADDRESS) ? AA_REASON_UNREADABLE_ADDRESS :
-			name_unix(s, &subject, (struct unix_sock *)other);
+			judge_unix_socket(s, &subject, (struct unix_sock *)other);
 
-	j.decision = reason ? DECISION_CLOSED : with_taken(s->object.columns[AA_COLUMN_UNIX], taken);
+	j.decision = reason ? DECISION_CLOSED : with_taken(s->object.columns[AA_COLUMN_SOCKET], taken);
 	j.reason = reason ?: reason_of(j.decision);
 	return conclude(ctx, s, &subject, action, j);
 }

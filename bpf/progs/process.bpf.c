@@ -453,12 +453,6 @@ int BPF_PROG(contain_signal, struct task_struct *target, void *info, int sig)
 	return sig ? contain_from(ctx, target, AA_ACTION_SIGNAL) : 0;
 }
 
-SEC("?lsm/userns_create")
-int BPF_PROG(contain_user_namespace)
-{
-	return contain(ctx, AA_ACTION_USERNS, 0);
-}
-
 SEC("lsm/sb_mount")
 int BPF_PROG(contain_mount)
 {

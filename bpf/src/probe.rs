@@ -117,6 +117,24 @@ pub fn restart_wrongly() -> io::Result<()> {
     }
 }
 
+/// Sets up an io_uring of one entry (`io_uring_setup(2)`). A kernel that has none refuses it as well as one that may not.
+pub fn set_up_ring() -> io::Result<()> {
+    // struct io_uring_params
+    let mut parameters = [0_u32; 30];
+    // SAFETY: the kernel reads and writes the 120 bytes of its parameters.
+    let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
+    match outcome(ring) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => Err(io::Error::from_raw_os_error(libc::EPERM)),
+        Err(error) => Err(error),
+        Ok(()) => {
+            let number = RawFd::try_from(ring).map_err(io::Error::other)?;
+            // SAFETY: the descriptor was just made, and is nobody else's.
+            drop(unsafe { OwnedFd::from_raw_fd(number) });
+            Ok(())
+        }
+    }
+}
+
 /// Names who is to be told of what happens to a file (`F_SETOWN`).
 pub fn own(file: &File, process: Pid) -> io::Result<()> {
     // SAFETY: the descriptor is open, and no memory is named.

@@ -1,6 +1,7 @@
 //! The actions a policy is asked about, and how they are written in `expect` lines and explanations.
 
 use crate::host::HostName;
+use crate::privileges::Privilege;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -123,6 +124,11 @@ pub enum Action {
         /// The transport.
         protocol: Protocol,
     },
+    /// Do what no governed process may do unless its policy lists it.
+    Use {
+        /// What.
+        privilege: Privilege,
+    },
     /// Any other action, by who carries these labels.
     Carrying {
         /// Names of labels, at least one.
@@ -215,6 +221,7 @@ impl fmt::Display for Action {
             Self::Lookup { host } => write!(f, "dns {host}"),
             Self::Bind { address, protocol } => write!(f, "bind {address}{}", suffix(protocol)),
             Self::Unix { name } => write!(f, "unix {}", show(name)),
+            Self::Use { privilege } => write!(f, "use {privilege}"),
             Self::Carrying { labels, action } => write!(f, "{action} carrying {}", labels.join(" ")),
             Self::Exec(exec) => match exec.kind {
                 ProgramKind::Memfd => f.write_str("memfd"),

@@ -8,21 +8,38 @@ mod redact;
 mod sections;
 
 use crate::action::Action;
+use crate::deputies;
 use crate::diagnostic::{Code, Complaint, Diagnostics, Report, Span};
 use crate::expect;
 use crate::names::Names;
 use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
 use crate::redact::RedactedClass;
-use crate::rule::{self, Rule, Section};
+use crate::rule::{self, Pattern, Rule, RuleKind, Section};
 use crate::syntax::{self, Entry, Node, Value};
-use crate::verdict::RuleId;
+use crate::verdict::{RuleId, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const KEYS: [&str; 17] = [
-    "policy", "version", "about", "scope", "governs", "mode", "on_gap", "let", "net", "file", "exec", "data", "rate",
-    "hours", "ask", "default", "expect",
+const KEYS: [&str; 18] = [
+    "policy",
+    "version",
+    "about",
+    "scope",
+    "governs",
+    "mode",
+    "on_gap",
+    "let",
+    "net",
+    "file",
+    "exec",
+    "privileges",
+    "data",
+    "rate",
+    "hours",
+    "ask",
+    "default",
+    "expect",
 ];
 
 /// Keys of the language that this version does not know, and what to write instead.
@@ -145,6 +162,7 @@ impl Draft {
             "net" => self.net(&entry.node, report),
             "file" => self.file(&entry.node, report),
             "exec" => self.exec(&entry.node, report),
+            "privileges" => self.privileges(&entry.node, report),
             "rate" => self.rates(&entry.node, report),
             "hours" => self.hours(&entry.node, report),
             "data" => self.data(&entry.node, report),
@@ -172,6 +190,15 @@ impl Draft {
         }
     }
 
+    /// Adds a written rule.
+    fn rule(&mut self, section: Section, verdict: Verdict, text: String, pattern: Pattern, span: Span) {
+        let rule = Rule {
+            line: span.line,
+            ..Rule::new(RuleKind::Written, section, verdict, text, pattern)
+        };
+        self.rules.push((rule, span));
+    }
+
     fn finish(mut self, text: &str, file_name: &str, mut report: Report<'_>) -> Result<Policy, Diagnostics> {
         let expects = expect::parse_all(&self.expects, &self.names, &mut report);
         let label_names = self.label_names(&mut report);
@@ -186,6 +213,7 @@ impl Draft {
             let unlisted = self.sections.decision(Section::Net).verdict();
             rules.extend(rule::closed_by_names(unlisted));
         }
+        rules.extend(deputies::rules());
         if rules.len() >= RuleId::LIMIT as usize {
             report.error(
                 Code::TooLarge,

@@ -6,6 +6,7 @@ use crate::judge::{Judgement, Lookup, Place, judge};
 use crate::labels::{self, CarriedKind};
 use crate::lower::mildest;
 use crate::policy::{Policy, SectionDefaults};
+use crate::privileges::Privilege;
 use crate::rule::{Column, Pattern, Rule, RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use std::collections::BTreeSet;
@@ -62,9 +63,14 @@ impl Lookup for Policy {
             write: self.column(Column::Write, path),
             exec: self.column(Column::Exec, path),
             load: self.column(Column::Load, path),
-            unix: self.column(Column::Unix, path),
         };
         (decision, self.guarded(path))
+    }
+
+    fn socket(&self, name: &[u8]) -> Decision {
+        self.best(self.defaults().net, |rule| {
+            rule.socket().is_some_and(|pattern| pattern.matches(name))
+        })
     }
 
     fn argv(&self, name: &[u8], arguments: &[Vec<u8>]) -> Decision {
@@ -130,6 +136,11 @@ impl Lookup for Policy {
 
     fn defaults(&self) -> SectionDefaults {
         self.defaults()
+    }
+
+    fn privilege(&self, privilege: Privilege) -> Decision {
+        let unlisted = Decision::new(Verdict::Deny, false, None);
+        self.best(unlisted, |rule| rule.pattern == Pattern::Privilege(privilege))
     }
 
     fn labels(&self) -> &[String] {

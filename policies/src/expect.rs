@@ -6,6 +6,7 @@ use crate::diagnostic::{Code, Complaint, Report, Span};
 use crate::host::HostName;
 use crate::names::Names;
 use crate::policy::Policy;
+use crate::privileges::Privilege;
 use crate::verdict::Verdict;
 use std::net::{IpAddr, SocketAddr};
 
@@ -145,6 +146,13 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
             name: name.as_bytes().to_vec(),
         }),
         ["unix", name] => Ok(Action::Unix { name: path(name)? }),
+        ["use", word] => {
+            match Privilege::from_word(word) {
+                Some(privilege) => Ok(Action::Use { privilege }),
+                None => Err(complaint(format!("`{word}` is not a privilege"))
+                    .hint(Privilege::ALL.map(Privilege::word).join(", "))),
+            }
+        }
         ["memfd"] => Ok(Action::Exec(exec("/memfd", &[], ProgramKind::Memfd))),
         ["deleted"] => Ok(Action::Exec(exec("/deleted", &[], ProgramKind::Deleted))),
         ["exec", program, arguments @ ..] => {
@@ -183,7 +191,7 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
     }
 }
 
-const KINDS: [(&str, &str); 14] = [
+const KINDS: [(&str, &str); 15] = [
     ("read", " PATH"),
     ("write", " PATH"),
     ("create", " PATH"),
@@ -199,6 +207,7 @@ const KINDS: [(&str, &str); 14] = [
     ("dns", " HOST"),
     ("bind", " ADDRESS:PORT[/udp]"),
     ("unix", " PATH|@NAME"),
+    ("use", " PRIVILEGE"),
     ("memfd", ""),
     ("deleted", ""),
 ];

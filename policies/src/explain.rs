@@ -4,6 +4,7 @@ use crate::action::{Action, ProgramKind, Protocol};
 use crate::glob::escape;
 use crate::labels::CarriedKind;
 use crate::policy::{Mode, Policy};
+use crate::privileges::Privilege;
 use crate::rate::RateClass;
 use crate::rule::{RuleKind, Section};
 use crate::verdict::{RuleId, Verdict};
@@ -101,10 +102,13 @@ impl Policy {
             judgement.verdict >= Verdict::Ask && judgement.rule.is_none()
         };
         let line = |section: Section, text: &str| {
-            format!(
-                "{section}: {{allow: [\"{}\"]}}",
-                text.replace('\\', "\\\\").replace('"', "\\\"")
-            )
+            // What is absent is not governed, and shall not be by the line that is added.
+            let default = match self.sections.get(section) {
+                Some(_) => "",
+                None => ", default: allow",
+            };
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+            format!("{section}: {{allow: [\"{text}\"]{default}}}")
         };
         let shown = |path: &[u8]| escape(&String::from_utf8_lossy(path));
         let read =
@@ -146,6 +150,9 @@ impl Policy {
                 .collect(),
             Action::Lookup { host } => vec![Some(line(Section::Net, &format!("{host}:443")))],
             Action::Unix { name } => vec![Some(line(Section::Net, &format!("unix:{}", shown(name))))],
+            Action::Use { privilege } => {
+                return format!("privileges: {{allow: [{privilege}]}}");
+            }
             Action::Carrying { action, .. } => return self.smallest(action),
         };
         let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -179,6 +186,11 @@ fn hooks(action: &Action) -> &'static str {
         Action::Connect { .. } => "socket_connect, socket_sendmsg, cgroup sendmsg",
         Action::Bind { .. } => "socket_bind",
         Action::Unix { .. } => "unix_stream_connect, unix_may_send",
+        Action::Use { privilege } => match privilege {
+            Privilege::Setuid => "bprm_creds_from_file",
+            Privilege::Userns => "userns_create",
+            Privilege::IoUring => "inode_init_security_anon",
+        },
         Action::Carrying { action, .. } => match CarriedKind::of(action) {
             Some(CarriedKind::Net) => {
                 "socket_connect, socket_sendmsg, file_permission, unix_stream_connect, unix_may_send"

@@ -2,9 +2,11 @@
 
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::argv::options_of;
+use crate::glob::PathPattern;
 use crate::policy::Policy;
 use crate::print::quote;
-use crate::rule::{Pattern, Rule, Section};
+use crate::privileges::Privilege;
+use crate::rule::{Pattern, Rule, RuleKind, Section};
 use crate::witness;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -134,6 +136,18 @@ fn random_text(seed: u64, net_pattern: fn(&mut Random, &str) -> String) -> Strin
     if !random.one_in(6) {
         section(&mut text, &mut random, "exec", "", size, exec_pattern);
     }
+    if random.one_in(3) {
+        let listed = Privilege::ALL.map(|privilege| (privilege, random.word(&["allow", "deny", "kill"])));
+        text.push_str("privileges:\n");
+        for verdict in ["allow", "deny", "kill"] {
+            let words: Vec<&str> = listed
+                .iter()
+                .filter(|(_, own)| *own == verdict)
+                .map(|(privilege, _)| privilege.word())
+                .collect();
+            let _ = writeln!(text, "  {verdict}: [{}]", words.join(", "));
+        }
+    }
     text
 }
 
@@ -201,6 +215,16 @@ fn exec_pattern(random: &mut Random, verdict: &str) -> String {
 
 fn net_pattern(random: &mut Random, verdict: &str) -> String {
     let network = match random.below(8) {
+        0 if random.one_in(2) => {
+            let sockets = [
+                "/run/**",
+                "/run/docker.sock",
+                "/run/user/*/bus",
+                "/tmp/tmux-*/**",
+                "/run/**/docker.sock",
+            ];
+            return format!("unix:{}", random.word(&sockets));
+        }
         0 => return format!("unix:{}", path_pattern(random, verdict)),
         1 => return format!("unix:@{}", random.word(&["a", "a*", "**", "x/[a-c]", "?b"])),
         2 => "loopback".to_owned(),
@@ -247,7 +271,12 @@ fn ends(random: &mut Random) -> String {
 /// Actions near the policy's rules: what they match, siblings of that, one byte off, the same address in another form.
 pub fn random_actions(seed: u64, policy: &Policy, n: usize) -> Vec<Action> {
     let mut random = Random::new(seed ^ 0x5eed);
-    let rules: Vec<&Rule> = policy.rules().iter().collect();
+    // Not those that are the same in every policy: they would outnumber its own.
+    let rules: Vec<&Rule> = policy
+        .rules()
+        .iter()
+        .filter(|rule| rule.kind != RuleKind::Deputy)
+        .collect();
     let mut actions: Vec<Action> = (0..n).map(|_| random_action(&mut random, &rules)).collect();
     if policy.labels().is_empty() {
         return actions;
@@ -270,13 +299,18 @@ fn random_action(random: &mut Random, rules: &[&Rule]) -> Action {
         Some((_, Pattern::Host(_) | Pattern::Dns)) => hosts::action(random, rules),
         Some((Section::Net, Pattern::Net(_))) => address_action(random, rules),
         Some((_, Pattern::Argv(_) | Pattern::Name { .. })) => exec_action(random, rules),
+        _ if random.one_in(24) => Action::Use {
+            privilege: *random
+                .pick(&[&Privilege::Setuid, &Privilege::Userns, &Privilege::IoUring])
+                .unwrap_or(&Privilege::Setuid),
+        },
         _ => path_action(random, rules),
     }
 }
 
 fn random_path(random: &mut Random, rules: &[&Rule]) -> Vec<u8> {
-    let with_path: Vec<&Rule> = rules.iter().copied().filter(|rule| rule.path().is_some()).collect();
-    let pattern = random.pick(&with_path).and_then(|rule| rule.path());
+    let patterns: Vec<&PathPattern> = rules.iter().filter_map(|rule| rule.path().or(rule.socket())).collect();
+    let pattern = random.pick(&patterns);
     let mut path = match pattern {
         Some(pattern) if !random.one_in(8) => witness::path(pattern, &mut |limit| random.below(limit)),
         _ => (0..=random.below(4))

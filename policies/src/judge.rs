@@ -6,6 +6,7 @@ use crate::address::{FAMILIES, Network, canonical, destination, is_unspecified};
 use crate::host::HostName;
 use crate::labels::{self, CarriedKind};
 use crate::policy::SectionDefaults;
+use crate::privileges::Privilege;
 use crate::rule::{RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
@@ -35,8 +36,10 @@ pub(crate) enum Place<'place> {
 
 /// What the tables of a policy answer.
 pub(crate) trait Lookup {
-    /// The decisions on a path (or `@name`), and whether something below it is protected.
+    /// The decisions on a path, and whether something below it is protected.
     fn path(&self, path: &[u8]) -> (PathDecision, bool);
+    /// The decision on a unix socket, by path or `@name`.
+    fn socket(&self, name: &[u8]) -> Decision;
     /// The decision on a program's name and arguments; [`Decision::NONE`] where no rule matches.
     fn argv(&self, name: &[u8], arguments: &[Vec<u8>]) -> Decision;
     /// The decision on a canonical address.
@@ -50,6 +53,8 @@ pub(crate) trait Lookup {
     /// The decisions on programs without a name: in memory, and deleted.
     fn nameless(&self) -> (Decision, Decision);
     fn defaults(&self) -> SectionDefaults;
+    /// The decision on what is denied unless it is listed.
+    fn privilege(&self, privilege: Privilege) -> Decision;
     /// The policy's labels, sorted.
     fn labels(&self) -> &[String];
     /// The decision on what who carries the label does, whatever else decides.
@@ -219,7 +224,8 @@ fn decide(tables: &impl Lookup, action: &Action) -> Part {
             };
             Part::new(decision, Section::Net)
         }
-        Action::Unix { name } => Part::new(tables.path(name).0.unix, Section::Net),
+        Action::Use { privilege } => Part::new(tables.privilege(*privilege), Section::Privileges),
+        Action::Unix { name } => Part::new(tables.socket(name), Section::Net),
     }
 }
 
@@ -320,6 +326,9 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
             Some((_, text, _, RuleKind::Implied)) => {
                 format!("`{text}` is closed where a policy names hosts: lookups go through the resolver")
             }
+            Some((_, text, _, RuleKind::Deputy)) => {
+                format!("who listens at `{text}` does for others what they may not do themselves, and no rule names it")
+            }
             None => format!("rule {id}"),
         };
     }
@@ -335,6 +344,7 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
         (Remark::None | Remark::Guarded | Remark::LosesLabel, _) => {}
     }
     match verdict {
+        _ if section == Section::Privileges => "no governed process may, unless its policy lists it".to_owned(),
         Verdict::Ungoverned => format!("`{section}` is absent, so this is not governed"),
         Verdict::Allow if tables.defaults().section(section) != decision => {
             "binding no particular address and port is allowed".to_owned()

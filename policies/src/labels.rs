@@ -48,7 +48,7 @@ impl CarriedKind {
                 Some(Self::Write)
             }
             // Nobody is told anything by a local end; what is sent over it is judged when it is sent.
-            Action::Bind { .. } | Action::Read { .. } | Action::Load { .. } => None,
+            Action::Bind { .. } | Action::Read { .. } | Action::Load { .. } | Action::Use { .. } => None,
             Action::Carrying { action, .. } => Self::of(action),
         }
     }

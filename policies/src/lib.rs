@@ -9,6 +9,7 @@ mod action;
 mod address;
 mod argv;
 mod check;
+mod deputies;
 mod diagnostic;
 mod evaluate;
 mod expect;
@@ -25,6 +26,7 @@ mod names;
 mod packs;
 mod policy;
 mod print;
+mod privileges;
 mod rate;
 mod redact;
 mod rule;
@@ -53,6 +55,7 @@ pub use packs::{pack, packs};
 pub use policy::{
     Approver, Asking, Environment, ExecSelector, Mode, OnGap, Policy, Scope, ScopeLevel, SectionDefaults, Selector,
 };
+pub use privileges::Privilege;
 pub use rate::{RateClass, RateLimit};
 pub use redact::{DATA_CLASSES, RedactedClass};
 pub use rule::{Rule, RuleKind, Section};

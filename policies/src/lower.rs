@@ -20,6 +20,7 @@ pub use hosts::{HostClass, HostClassId, HostTable, Listing};
 use crate::judge::Lookup;
 use crate::labels::CarriedKind;
 use crate::policy::{Mode, OnGap, Policy, Scope, SectionDefaults, Selector};
+use crate::privileges::Privilege;
 use crate::rate::{RateClass, RateLimit};
 use crate::rule::{Rule, RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
@@ -145,10 +146,14 @@ pub struct Lowered {
     pub selectors: Vec<LoweredSelector>,
     /// The rules by id.
     pub rules: Vec<LoweredRule>,
-    /// Paths, and `@name` for abstract sockets.
+    /// Paths of files.
     pub paths: Automaton,
     /// By accept value of `paths`; the first is nothing matched.
     pub path_decisions: Vec<PathDecision>,
+    /// Paths of unix sockets, and `@name` of abstract ones.
+    pub sockets: Automaton,
+    /// By accept value of `sockets`; the first is nothing matched.
+    pub socket_decisions: Vec<Decision>,
     /// `name NUL argument NUL ...`
     pub argv: Automaton,
     /// By accept value of `argv`; the first is nothing matched.
@@ -169,6 +174,8 @@ pub struct Lowered {
     pub hours: Option<Decision>,
     /// What names decide; absent where no rule names a host or `dns`.
     pub hosts: Option<HostTable>,
+    /// What is denied unless it is listed, in the order of [`Privilege::ALL`].
+    pub privileges: [Decision; 3],
     /// The labels, sorted: bit 0 of [`PathDecision::labels`] is the first.
     pub labels: Vec<String>,
     /// For each label, what is taken from who carries it, in the order of [`CarriedKind::ALL`].
@@ -193,6 +200,7 @@ impl Policy {
             return Err(gap);
         }
         let (paths, path_decisions) = paths::lower(self, limits)?;
+        let (sockets, socket_decisions) = paths::lower_sockets(self, limits)?;
         let (argv, argv_decisions) = argv::lower(self, limits)?;
         let (memfd, deleted) = self.nameless();
         Ok(Lowered {
@@ -206,6 +214,8 @@ impl Policy {
             rules: self.rules.iter().map(lower_rule).collect(),
             paths,
             path_decisions,
+            sockets,
+            socket_decisions,
             argv,
             argv_decisions,
             defaults: self.defaults(),
@@ -216,6 +226,7 @@ impl Policy {
             rates: self.rates().map(lower_rate).collect(),
             hours: self.hours().map(|(_, rule)| rule.decision()),
             hosts: hosts::lower(self, limits)?,
+            privileges: Privilege::ALL.map(|privilege| self.privilege(privilege)),
             labels: self.labels.clone(),
             carried: self
                 .labels

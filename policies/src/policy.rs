@@ -165,7 +165,6 @@ impl SectionDefaults {
             write: self.write,
             exec: self.exec,
             load: self.load,
-            unix: self.net,
             labels: 0,
             labelled_by: Decision::NONE,
         }
@@ -178,7 +177,7 @@ impl SectionDefaults {
             Section::Exec => self.exec,
             Section::Load => self.load,
             Section::Net => self.net,
-            Section::Label | Section::Carried | Section::Rate | Section::Hours => Decision::NONE,
+            Section::Label | Section::Carried | Section::Privileges | Section::Rate | Section::Hours => Decision::NONE,
         }
     }
 
@@ -188,7 +187,6 @@ impl SectionDefaults {
             Column::Write => self.write,
             Column::Exec => self.exec,
             Column::Load => self.load,
-            Column::Unix => self.net,
         }
     }
 }
@@ -216,7 +214,7 @@ impl Sections {
             Section::Write => self.write,
             Section::Exec | Section::Load => self.exec,
             Section::Net => self.net,
-            Section::Label | Section::Carried | Section::Rate | Section::Hours => None,
+            Section::Label | Section::Carried | Section::Privileges | Section::Rate | Section::Hours => None,
         }
     }
 

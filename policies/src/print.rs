@@ -80,6 +80,7 @@ impl Policy {
             out.push_str(&labels);
         }
         out.push_str(&self.section_text(Section::Exec, "exec", ""));
+        out.push_str(&self.privileges_text());
         out.push_str(&self.limits_text());
         let data = self.redact_text() + &self.carried_text();
         if !data.is_empty() {
@@ -100,6 +101,15 @@ impl Policy {
             let names: Vec<&str> = classes.iter().map(|class| class.name).collect();
             format!("  redact: [{}]\n", names.join(", "))
         })
+    }
+
+    fn privileges_text(&self) -> String {
+        let lists = self.lists_text(Section::Privileges, "");
+        if lists.is_empty() {
+            String::new()
+        } else {
+            format!("privileges:\n{}\n", lists.join("\n"))
+        }
     }
 
     fn limits_text(&self) -> String {
@@ -173,6 +183,19 @@ impl Policy {
         let Some(present) = self.sections.get(section) else {
             return String::new();
         };
+        let mut lines = self.lists_text(section, indent);
+        if let Some(default) = present.default {
+            lines.push(format!("{indent}  default: {default}"));
+        }
+        if lines.is_empty() {
+            format!("{indent}{name}: {{}}\n")
+        } else {
+            format!("{indent}{name}:\n{}\n", lines.join("\n"))
+        }
+    }
+
+    /// The lists of a section, by verdict.
+    fn lists_text(&self, section: Section, indent: &str) -> Vec<String> {
         let mut lines = Vec::new();
         for verdict in Verdict::ALL {
             let of_list = |rule: &&Rule| rule.section == section && rule.verdict == verdict && rule.is_written();
@@ -186,14 +209,7 @@ impl Policy {
                 lines.push(format!("{indent}  {verdict}:\n{}", items.join("\n")));
             }
         }
-        if let Some(default) = present.default {
-            lines.push(format!("{indent}  default: {default}"));
-        }
-        if lines.is_empty() {
-            format!("{indent}{name}: {{}}\n")
-        } else {
-            format!("{indent}{name}:\n{}\n", lines.join("\n"))
-        }
+        lines
     }
 }
 

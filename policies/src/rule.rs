@@ -3,11 +3,14 @@
 use crate::action::Protocol;
 use crate::address::{End, NetPattern};
 use crate::argv::{ArgvPattern, names_of};
+use crate::check::nearest;
+use crate::deputies;
 use crate::diagnostic::{Code, Complaint};
 use crate::glob::{PathPattern, is_anchored};
 use crate::host::{HostName, HostPattern, HostRule};
 use crate::hours::Hours;
 use crate::labels::CarriedKind;
+use crate::privileges::Privilege;
 use crate::rate::RateLimit;
 use crate::syntax::count;
 use crate::verdict::{Decision, RuleId, Verdict};
@@ -45,6 +48,9 @@ pub enum Section {
     /// What is taken from who carries a label.
     #[serde(rename = "data.from")]
     Carried,
+    /// What nobody may do unless it is listed.
+    #[serde(rename = "privileges")]
+    Privileges,
 }
 
 impl fmt::Display for Section {
@@ -59,6 +65,7 @@ impl fmt::Display for Section {
             Self::Hours => "hours",
             Self::Label => "file.label",
             Self::Carried => "data.from",
+            Self::Privileges => "privileges",
         })
     }
 }
@@ -73,6 +80,8 @@ pub enum RuleKind {
     BuiltIn,
     /// It follows from rules that name hosts: a way round the resolver is closed. As strong as a written one.
     Implied,
+    /// It comes with the language: a socket whose owner acts for whoever asks. Only a rule that names it is stronger.
+    Deputy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +113,7 @@ pub(crate) enum Pattern {
         label: String,
         kind: CarriedKind,
     },
+    Privilege(Privilege),
 }
 
 /// The columns of the path automaton.
@@ -113,11 +123,10 @@ pub(crate) enum Column {
     Write,
     Exec,
     Load,
-    Unix,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Exec, Self::Load, Self::Unix];
+    pub(crate) const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Exec, Self::Load];
 }
 
 /// One entry of an `allow`, `ask` or `deny` list, or a built-in.
@@ -141,6 +150,20 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// A rule that has no number, line and rank yet.
+    pub(crate) fn new(kind: RuleKind, section: Section, verdict: Verdict, text: String, pattern: Pattern) -> Self {
+        Self {
+            id: RuleId(0),
+            section,
+            verdict,
+            kind,
+            text,
+            line: 0,
+            pattern,
+            rank: 0,
+        }
+    }
+
     /// The path patterns it puts in a column.
     pub(crate) fn column(&self, column: Column) -> Option<&PathPattern> {
         match (&self.pattern, self.section, column) {
@@ -149,8 +172,7 @@ impl Rule {
             | (Pattern::Path(path), Section::Exec, Column::Exec | Column::Load)
             | (Pattern::Path(path), Section::Load, Column::Load)
             | (Pattern::Name { path, .. }, _, Column::Exec | Column::Load)
-            | (Pattern::Interpreter(path), _, Column::Load)
-            | (Pattern::Unix(path), _, Column::Unix) => Some(path),
+            | (Pattern::Interpreter(path), _, Column::Load) => Some(path),
             _ => None,
         }
     }
@@ -160,6 +182,14 @@ impl Rule {
         match &self.pattern {
             Pattern::Label { path, .. } => Some(path),
             _ => Column::ALL.into_iter().find_map(|column| self.column(column)),
+        }
+    }
+
+    /// Its pattern of unix sockets.
+    pub(crate) fn socket(&self) -> Option<&PathPattern> {
+        match &self.pattern {
+            Pattern::Unix(path) => Some(path),
+            _ => None,
         }
     }
 
@@ -213,6 +243,15 @@ impl Rule {
         Decision::new(self.verdict, self.kind != RuleKind::BuiltIn, Some(self.id))
     }
 
+    /// The verdict, and among those that allow: by a wildcard, not what deputies listen on, by name.
+    fn strength(&self) -> (Verdict, u8) {
+        match &self.pattern {
+            _ if self.kind == RuleKind::Deputy => (Verdict::Allow, 1),
+            Pattern::Unix(path) if self.verdict == Verdict::Allow && deputies::names(path) => (Verdict::Allow, 2),
+            _ => (self.verdict, 0),
+        }
+    }
+
     /// Longest literal prefix, then longer pattern.
     fn specificity(&self) -> (u32, u32) {
         match &self.pattern {
@@ -231,6 +270,7 @@ impl Rule {
             | Pattern::Deleted
             | Pattern::Dns
             | Pattern::Carried { .. }
+            | Pattern::Privilege(_)
             | Pattern::Rate(_)
             | Pattern::Hours(_) => (0, 0),
         }
@@ -251,6 +291,7 @@ impl Rule {
 }
 
 /// Numbers the rules and ranks them: written and implied before built-in, deny > ask > allow, then the more specific, then the earlier.
+/// A deputy's socket stands between what is allowed by a wildcard and what is allowed by name.
 pub(crate) fn rank(rules: &mut [Rule]) {
     for (number, rule) in rules.iter_mut().enumerate() {
         rule.id = RuleId(count(number));
@@ -259,7 +300,7 @@ pub(crate) fn rank(rules: &mut [Rule]) {
     order.sort_by_cached_key(|rule| {
         (
             rule.kind != RuleKind::BuiltIn,
-            rule.verdict,
+            rule.strength(),
             rule.specificity(),
             Reverse(rule.id),
         )
@@ -283,6 +324,7 @@ pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> R
             None => parse_net(verdict, text),
         },
         Section::Exec => parse_exec(text),
+        Section::Privileges => parse_privilege(text),
         // Their rules are no patterns of anything: see check/limits.rs.
         Section::Rate | Section::Hours => Err(Complaint::new(Code::Value, format!("`{section}` has no patterns"))),
     }
@@ -319,6 +361,17 @@ fn parse_net(verdict: Verdict, text: &str) -> Result<Pattern, Complaint> {
             ))),
         _ => Ok(pattern),
     }
+}
+
+fn parse_privilege(text: &str) -> Result<Pattern, Complaint> {
+    let known = || Privilege::ALL.into_iter().map(Privilege::word);
+    Privilege::from_word(text).map(Pattern::Privilege).ok_or_else(|| {
+        let complaint = Complaint::new(Code::Value, format!("`{text}` is not a privilege"));
+        match nearest(text, known()) {
+            Some(near) => complaint.hint(format!("did you mean `{near}`?")),
+            None => complaint.hint(format!("one of {}", known().collect::<Vec<_>>().join(", "))),
+        }
+    })
 }
 
 fn parse_exec(text: &str) -> Result<Pattern, Complaint> {
@@ -415,16 +468,13 @@ pub(crate) fn closed_by_names(unlisted: Verdict) -> Vec<Rule> {
     let built_in = built_in.filter(|_| unlisted < Verdict::Deny);
     let rules = implied.chain(built_in).filter_map(|(kind, text)| {
         let pattern = parse_pattern(Section::Net, Verdict::Deny, text).ok()?;
-        Some(Rule {
-            id: RuleId(0),
-            section: Section::Net,
-            verdict: Verdict::Deny,
+        Some(Rule::new(
             kind,
-            text: (*text).to_owned(),
-            line: 0,
+            Section::Net,
+            Verdict::Deny,
+            (*text).to_owned(),
             pattern,
-            rank: 0,
-        })
+        ))
     });
     rules.collect()
 }
@@ -434,16 +484,14 @@ pub(crate) fn built_in(present: impl Fn(Section) -> bool) -> Vec<Rule> {
     let mut rules = Vec::new();
     let mut add = |section: Section, governed_by: Section, text: &str| {
         if let (true, Ok(path)) = (present(governed_by), PathPattern::path(text)) {
-            rules.push(Rule {
-                id: RuleId(0),
+            let pattern = Pattern::Path(path);
+            rules.push(Rule::new(
+                RuleKind::BuiltIn,
                 section,
-                verdict: Verdict::Allow,
-                kind: RuleKind::BuiltIn,
-                text: text.to_owned(),
-                line: 0,
-                pattern: Pattern::Path(path),
-                rank: 0,
-            });
+                Verdict::Allow,
+                text.to_owned(),
+                pattern,
+            ));
         }
     };
     for device in DEVICES.iter().chain(&["/dev/urandom", "/dev/random"]) {

@@ -143,8 +143,6 @@ pub struct PathDecision {
     pub exec: Decision,
     /// Mapping it executable, or being the script an interpreter runs.
     pub load: Decision,
-    /// Connecting to it as a unix socket (or to the abstract name `@...`).
-    pub unix: Decision,
     /// The labels that reading, running or mapping it gives: bits of the policy's own labels, sorted by name.
     pub labels: u32,
     /// The rule that gives them, or the most specific of several.
@@ -160,7 +158,6 @@ impl PathDecision {
             write: self.write.restriction(),
             exec: self.exec.restriction(),
             load: self.load.restriction(),
-            unix: self.unix.restriction(),
             labels: self.labels,
             labelled_by: self.labelled_by,
         }
@@ -174,7 +171,6 @@ impl PathDecision {
             write: self.write.strictest(other.write),
             exec: self.exec.strictest(other.exec),
             load: self.load.strictest(other.load),
-            unix: self.unix.strictest(other.unix),
             labels: self.labels | other.labels,
             labelled_by: self.labelled_by.strictest(other.labelled_by),
         }

@@ -85,16 +85,11 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
     let mut cited: HashSet<RuleId> = HashSet::new();
     let mut cite = |decision: Decision| cited.extend(decision.rule());
     for decision in &lowered.path_decisions {
-        [
-            decision.read,
-            decision.write,
-            decision.exec,
-            decision.load,
-            decision.unix,
-        ]
-        .into_iter()
-        .for_each(&mut cite);
+        [decision.read, decision.write, decision.exec, decision.load]
+            .into_iter()
+            .for_each(&mut cite);
     }
+    lowered.socket_decisions.iter().copied().for_each(&mut cite);
     lowered.argv_decisions.iter().copied().for_each(&mut cite);
     for range in lowered.addresses.iter().flat_map(|entry| &entry.ranges) {
         [range.tcp, range.udp, range.other].into_iter().for_each(&mut cite);
@@ -107,6 +102,7 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
         lists_nothing(policy, hosts, report);
     }
     [lowered.memfd, lowered.deleted].into_iter().for_each(&mut cite);
+    lowered.privileges.into_iter().for_each(&mut cite);
     lowered.carried.iter().flatten().copied().for_each(&mut cite);
     let written = policy.rules().iter().filter(|rule| rule.is_written());
     // Of several that label the same one is cited, and all count.

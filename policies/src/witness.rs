@@ -107,9 +107,13 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
                 Section::Write => Action::Write { path },
                 Section::Load => Action::Load { path },
                 Section::Exec => exec(path, Vec::new(), ProgramKind::File),
-                Section::Read | Section::Net | Section::Rate | Section::Hours | Section::Label | Section::Carried => {
-                    Action::Read { path }
-                }
+                Section::Read
+                | Section::Net
+                | Section::Rate
+                | Section::Hours
+                | Section::Label
+                | Section::Carried
+                | Section::Privileges => Action::Read { path },
             }
         }
         Pattern::Name { path: pattern, .. } => exec(path(pattern, choose), Vec::new(), ProgramKind::File),
@@ -127,6 +131,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             labels: vec![label.clone()],
             action: Box::new(taken(*kind)),
         },
+        Pattern::Privilege(privilege) => Action::Use { privilege: *privilege },
         Pattern::Memfd => exec(b"/memfd".to_vec(), Vec::new(), ProgramKind::Memfd),
         Pattern::Deleted => exec(b"/deleted".to_vec(), Vec::new(), ProgramKind::Deleted),
         Pattern::Unix(pattern) => Action::Unix {

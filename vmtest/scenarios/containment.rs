@@ -12,6 +12,7 @@ use crate::steps::{allow, deny, enforce};
 
 pub(crate) const TESTS: &[Test] = tests![
     namespaces_mounts_and_bpf_are_out_of_reach,
+    what_is_listed_is_let_go_on,
     processes_of_others_are_out_of_reach,
     the_kill_switch_stops_every_action_and_ends_the_processes,
     the_exit_status_of_the_program_is_passed_on,
@@ -48,6 +49,57 @@ fn namespaces_mounts_and_bpf_are_out_of_reach(guest: &Guest, checks: &mut Checks
         .map(|event| event.action)
         .collect();
     checks.equal("records", &records, &vec!["user-namespace".to_owned(); 3]);
+}
+
+/// `privileges`: each alone opens itself and nothing else, and nothing of it is asked about where the section is absent.
+fn what_is_listed_is_let_go_on(guest: &Guest, checks: &mut Checks) {
+    let file = guest.tree("privileges").join("f");
+    fs::write(&file, "x").unwrap();
+    let lines = [
+        ("setuid", "as-user 1000 exec /usr/bin/su --version".to_owned()),
+        ("user-namespace", "clone-new user getpid".to_owned()),
+        ("io-uring", format!("uring-openat {}", file.display())),
+    ];
+    for (listed, word) in [
+        (None, ""),
+        (Some("setuid"), "setuid"),
+        (Some("user-namespace"), "userns"),
+        (Some("io-uring"), "io_uring"),
+    ] {
+        let body = format!("{BODY}privileges: {{allow: [{word}]}}\n");
+        let mut act = Act::governed("privileges", &body);
+        for (action, line) in &lines {
+            let answer = act.ask(line);
+            let passed = !answer.contains("EPERM") && !answer.contains("denied");
+            checks.that(passed == (listed == Some(action)), || {
+                format!("{listed:?}: {line}: {answer}")
+            });
+        }
+        let records = denials_of(&act.agent, if listed.is_some() { 2 } else { 3 });
+        for event in &records {
+            checks.that(listed != Some(event.action.as_str()), || {
+                format!("{listed:?}: a record of {}", event.action)
+            });
+            checks.equal(
+                "reason",
+                &event.reason.as_ref().map(|reason| reason.code.as_str()),
+                &Some("privilege"),
+            );
+            let offered = event.would_allow.clone().unwrap_or_default();
+            checks.that(offered.starts_with("privileges: {allow: ["), || {
+                format!("{}: {offered}", event.action)
+            });
+        }
+    }
+    let mut act = Act::governed("privileges", &format!("{BODY}privileges: {{deny: [io_uring]}}\n"));
+    let answer = act.ask(&lines[2].1);
+    checks.that(!answer.starts_with("ok"), || answer);
+    let event = denials_of(&act.agent, 1).pop().unwrap();
+    checks.equal(
+        "a rule's reason",
+        &event.reason.map(|reason| reason.code),
+        &Some("rule".to_owned()),
+    );
 }
 
 fn processes_of_others_are_out_of_reach(_: &Guest, checks: &mut Checks) {

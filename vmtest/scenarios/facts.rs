@@ -270,7 +270,9 @@ fn g11_io_uring_is_judged_as_the_system_calls(guest: &Guest, checks: &mut Checks
         }
     };
     let [good, bad] = hosts(["127.0.0.1", "127.0.0.2"]);
-    let body = format!("{NET}file:\n  read: {{allow: ['{t}/rw/**']}}\n  write: {{allow: ['{t}/rw/**']}}\n");
+    let body = format!(
+        "privileges: {{allow: [io_uring]}}\n{NET}file:\n  read: {{allow: ['{t}/rw/**']}}\n  write: {{allow: ['{t}/rw/**']}}\n"
+    );
     let mut steps = Vec::new();
     for (how, removed) in [("inline", "g"), ("async", "h")] {
         steps.push(allow(format!("uring-openat {t}/rw/f {how}")));

@@ -462,8 +462,9 @@ fn nobody_who_is_governed_and_nobody_else_than_named_answers(guest: &Guest, chec
 fn what_cannot_wait_is_refused(guest: &Guest, checks: &mut Checks) {
     let file = file_at(guest.tree("wait").join("file"), "x").display().to_string();
     let [host, other] = hosts(["127.0.0.1", "127.0.0.2"]);
-    let body =
-        format!("file:\n  read: {{allow: [/**], ask: ['{file}']}}\nnet: {{allow: [127.0.0.2], ask: [127.0.0.1]}}\n");
+    let body = format!(
+        "privileges: {{allow: [io_uring]}}\nfile:\n  read: {{allow: [/**], ask: ['{file}']}}\nnet: {{allow: [127.0.0.2], ask: [127.0.0.1]}}\n"
+    );
     let mut act = Act::governed("wait", &body);
     // Requests of io_uring are not repeated.
     for line in [

@@ -1,6 +1,6 @@
 //! Connections, datagrams, unix sockets, bind and listen, socket families.
 
-use crate::guest::Guest;
+use crate::guest::{Guest, file_at, succeed};
 use crate::harness::{Checks, Test, tests};
 use crate::listeners::{Host, hosts, unix_datagram, unix_stream};
 use crate::steps::{Step, allow, deny, enforce, gives, judge, observe};
@@ -11,6 +11,7 @@ pub(crate) const TESTS: &[Test] = tests![
     ranges_and_protocols_of_rules_are_kept_apart,
     an_ask_is_a_denial_until_somebody_answers,
     unix_sockets_are_judged_by_name,
+    deputies_are_reached_by_name_only,
     binding_and_listening_need_a_rule_for_the_address,
     only_socket_families_that_rules_can_judge_may_be_opened,
     without_a_net_section_the_network_is_not_governed,
@@ -186,6 +187,71 @@ fn unix_sockets_are_judged_by_name(guest: &Guest, checks: &mut Checks) {
     checks.equal("connections to the denied name", &counts[3].settled(), &0);
     checks.equal("datagrams to the denied path", &grams[1].settled(), &0);
     observe(checks, "unix", &body, prepare, &steps);
+}
+
+fn deputies_are_reached_by_name_only(guest: &Guest, checks: &mut Checks) {
+    let alias = guest.tree("deputies").join("alias.sock").display().to_string();
+    let own = "/tmp/tmux-1/default";
+    let tmux = "/tmp/tmux-0/default";
+    let sockets = [
+        "/run/docker.sock",
+        "/run/plain.sock",
+        tmux,
+        "@/tmp/.X11-unix/X9",
+        "/run/user/7/bus",
+    ];
+    for folder in ["/tmp/tmux-0", "/tmp/tmux-1", "/run/user/7"] {
+        std::fs::create_dir_all(folder).unwrap();
+    }
+    let counts = sockets.map(|name| {
+        // A file that is not there is as good.
+        let _ = std::fs::remove_file(name);
+        unix_stream(name)
+    });
+    file_at(&alias, "");
+    succeed("mount", &["--bind", "/run/docker.sock", &alias]);
+    let connect = |name: &str| format!("unix-connect {name}");
+    let [docker, plain, tmux, x11, bus] = sockets.map(|name| connect(name));
+    let prepare = || {
+        let _ = std::fs::remove_file(own);
+    };
+    let closed = [
+        deny(docker.clone(), "unix-connect"),
+        deny(connect(&alias), "unix-connect"),
+        deny(tmux.clone(), "unix-connect"),
+        deny(x11.clone(), "unix-connect"),
+        allow(plain.clone()),
+        // What the agent listens on itself.
+        allow(format!("unix-own {own}")),
+    ];
+    // Where `net` is absent, and where all is allowed.
+    for body in [
+        "file: {write: {default: allow}}\n",
+        "net: {allow: ['unix:/**', 'unix:@**'], default: allow}\n",
+    ] {
+        let before = counts[0].settled();
+        let denials = enforce(checks, "deputies", body, prepare, &closed);
+        let said = denials
+            .first()
+            .map(|event| event.would_allow.clone().unwrap_or_default());
+        checks.contains(
+            "what would allow it",
+            &said.unwrap_or_default(),
+            "[\"unix:/run/docker.sock\"]",
+        );
+        checks.equal("reached", &counts[0].settled(), &before);
+        observe(checks, "deputies", body, prepare, &closed);
+        checks.equal("reached where it is only observed", &counts[0].settled(), &(before + 2));
+    }
+    let named = "net: {allow: ['unix:/run/docker.sock', 'unix:/run/user/*/bus', 'unix:/run/**'], default: allow}\n";
+    enforce(
+        checks,
+        "named-deputies",
+        named,
+        || {},
+        &[allow(docker), allow(bus), allow(plain), deny(tmux, "unix-connect")],
+    );
+    succeed("umount", &[&alias]);
 }
 
 fn binding_and_listening_need_a_rule_for_the_address(_: &Guest, checks: &mut Checks) {

@@ -35,16 +35,18 @@ pub struct PolicyTables<'a> {
     pub observe: bool,
     /// Path automaton with [`abi::AA_COLUMNS`] columns.
     pub paths: AutomatonTable<'a>,
+    /// Automaton of unix sockets' names, with one column.
+    pub sockets: AutomatonTable<'a>,
     /// Argument automaton with one column; `None` if no rule looks at arguments.
     pub argv: Option<AutomatonTable<'a>>,
-    /// Decisions when nothing matches, by column.
-    pub defaults: [u32; abi::AA_COLUMNS as usize],
-    /// The same for addresses.
+    /// Decision on addresses when nothing matches.
     pub default_net: u32,
     /// Decision for running a memfd.
     pub memfd: u32,
     /// Decision for running a deleted file.
     pub deleted: u32,
+    /// Decisions by [`abi::aa_privilege`], none of them 0.
+    pub privileges: [u32; abi::AA_PRIVILEGES as usize],
     /// The decision while the policy is closed, see [`super::Tables::set_opening`]; 0 if it never is.
     pub hours: u32,
     /// What may only be done so often, by [`abi::aa_rate_class`].

@@ -135,9 +135,9 @@ mod tests {
         );
         assert!(renumber(&tables(), &[0, 1]).is_none());
         let mut own = tables();
-        own.paths.decisions = vec![7, 7, 7, 7, 7, 1, 6, 7, 7, 7, 7, 7, 3, 9];
+        own.paths.decisions = vec![7, 7, 7, 7, 1, 6, 7, 7, 7, 7, 3, 9];
         let column = renumber(&own, &[5, 0]).unwrap().paths.decisions;
-        assert_eq!(column, [7, 7, 7, 7, 7, 1 << 5, 6, 7, 7, 7, 7, 7, 1 | 1 << 5, 9]);
+        assert_eq!(column, [7, 7, 7, 7, 1 << 5, 6, 7, 7, 7, 7, 1 | 1 << 5, 9]);
     }
 
     #[test]

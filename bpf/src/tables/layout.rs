@@ -80,6 +80,7 @@ fn classes<'tables>(tables: &'tables PolicyTables<'_>) -> impl Iterator<Item = &
 /// Where the parts of a policy go within its extent.
 pub(super) struct Layout {
     pub(super) paths: abi::aa_automaton,
+    pub(super) sockets: abi::aa_automaton,
     pub(super) argv: abi::aa_automaton,
     pub(super) ranges: Vec<(u32, u32)>,
     /// Place and number of the classes of hosts.
@@ -93,8 +94,8 @@ impl Layout {
     pub(super) fn new(tables: &PolicyTables<'_>) -> Result<Self, TableError> {
         let too_large = || TableError::Inconsistent("a policy is too large");
         let mut words = automaton_words(&tables.paths)?;
-        if let Some(argv) = &tables.argv {
-            words = words.checked_add(automaton_words(argv)?).ok_or_else(too_large)?;
+        for table in [Some(&tables.sockets), tables.argv.as_ref()].into_iter().flatten() {
+            words = words.checked_add(automaton_words(table)?).ok_or_else(too_large)?;
         }
         if tables.addresses.iter().any(|row| row.prefix_bits > 128) {
             return Err(TableError::Inconsistent("the prefix of an address is too long"));
@@ -117,6 +118,7 @@ impl Layout {
         let none = abi::aa_automaton::default();
         Ok(Self {
             paths: none,
+            sockets: none,
             argv: none,
             ranges: Vec::new(),
             hosts: (0, 0),
@@ -141,10 +143,14 @@ impl Layout {
         start: u32,
     ) -> Vec<u32> {
         let mut content = Vec::with_capacity(self.words as usize);
-        self.paths = fill_automaton(&tables.paths, start, &mut content);
-        if let Some(argv) = &tables.argv {
+        let place = |table: &AutomatonTable<'_>, content: &mut Vec<u32>| {
             let at = start + u32::try_from(content.len()).unwrap_or(0);
-            self.argv = fill_automaton(argv, at, &mut content);
+            fill_automaton(table, at, content)
+        };
+        self.paths = place(&tables.paths, &mut content);
+        self.sockets = place(&tables.sockets, &mut content);
+        if let Some(argv) = &tables.argv {
+            self.argv = place(argv, &mut content);
         }
         let mut known: BTreeMap<&[[u32; 4]], u32> = BTreeMap::new();
         let mut store = |ranges: &'tables [[u32; 4]], content: &mut Vec<u32>| {

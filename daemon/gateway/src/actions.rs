@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use aa_bpf::abi;
 use aa_bpf::record::Record;
-use aa_policy::{Action, ExecAction, HostName, ProgramKind, Protocol};
+use aa_policy::{Action, ExecAction, HostName, Privilege, ProgramKind, Protocol};
 use aa_wire::event::Object;
 use aa_wire::{EscapedBytes, Pid};
 
@@ -136,6 +136,15 @@ pub(crate) fn policy_action(record: &Record, names: &[EscapedBytes]) -> Option<A
         },
         abi::AA_ACTION_UNIX_CONNECT | abi::AA_ACTION_UNIX_SEND => Action::Unix {
             name: record.object.clone(),
+        },
+        abi::AA_ACTION_SETUID => Action::Use {
+            privilege: Privilege::Setuid,
+        },
+        abi::AA_ACTION_USERNS => Action::Use {
+            privilege: Privilege::Userns,
+        },
+        abi::AA_ACTION_IO_URING => Action::Use {
+            privilege: Privilege::IoUring,
         },
         _ => return None,
     })

@@ -100,7 +100,10 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
             text: "a reason this version does not know".to_owned(),
         });
     }
-    let by_policy = matches!(u32::from(record.reason), abi::AA_REASON_RULE | abi::AA_REASON_DEFAULT);
+    let by_policy = matches!(
+        u32::from(record.reason),
+        abi::AA_REASON_RULE | abi::AA_REASON_DEFAULT | abi::AA_REASON_PRIVILEGE
+    );
     if event.effect != Effect::Allowed
         && by_policy
         && let (Some(load), Some(action)) = (load, actions::policy_action(record, &known.names))

@@ -13,15 +13,17 @@ use std::path::Path;
 use std::process::Command;
 
 use aa_bpf::probe::{
-    limit, new_file_system, own, picked_file_system, prioritise, prioritise_io, restart_wrongly, route,
+    Child, limit, new_file_system, own, picked_file_system, prioritise, prioritise_io, restart_wrongly, route,
+    set_up_ring,
 };
+use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, sched_getaffinity, sched_setaffinity, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, sendmmsg, socket};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
-use nix::unistd::{Pid, getgroups, getpid, getppid, setgroups};
+use nix::unistd::{Pid, Uid, execv, getgroups, getpid, getppid, setgroups, setresuid};
 
 /// Files each side of the area begins with.
 pub(crate) const PREPARED: [&str; 8] = [
@@ -188,7 +190,7 @@ fn ask_name_server(ports: [u16; 2]) -> io::Result<()> {
 
 /// Hooks that deny at all times: (hook, what, the allowed counterpart, the denied).
 type TryAlways = fn(&Path) -> io::Result<()>;
-const ALWAYS: [(&str, &str, TryAlways, TryAlways); 16] = [
+const ALWAYS: [(&str, &str, TryAlways, TryAlways); 18] = [
     (
         "socket_create",
         "open a raw socket",
@@ -226,6 +228,18 @@ const ALWAYS: [(&str, &str, TryAlways, TryAlways); 16] = [
         "create a user namespace",
         |_| Ok(()),
         |_| Ok(unshare(CloneFlags::CLONE_NEWUSER)?),
+    ),
+    (
+        "bprm_creds_from_file",
+        "have a program give back a capability",
+        |area| run_as_root(area, false),
+        |area| run_as_root(area, true),
+    ),
+    (
+        "inode_init_security_anon",
+        "set up an io_uring",
+        |_| Ok(()),
+        |_| set_up_ring(),
     ),
     (
         "bpf",
@@ -299,6 +313,24 @@ fn open_socket(kind: SockType) -> io::Result<()> {
     let protocol = (kind == SockType::Raw).then_some(nix::sys::socket::SockProtocol::Icmp);
     socket(AddressFamily::Inet, kind, SockFlag::SOCK_CLOEXEC, protocol)?;
     Ok(())
+}
+
+/// Runs a program as who is root only in effect, for whom a program is as good as one with the set-user-ID bit: it has every
+/// capability that there is to have, also the one that was `dropped`.
+fn run_as_root(area: &Path, dropped: bool) -> io::Result<()> {
+    const NOBODY: Uid = Uid::from_raw(65_534);
+    Child::start(|| {
+        setresuid(NOBODY, Uid::from_raw(0), Uid::from_raw(0))?;
+        if dropped {
+            for set in [CapSet::Effective, CapSet::Permitted] {
+                caps::drop(None, set, Capability::CAP_SETUID).map_err(io::Error::other)?;
+            }
+        }
+        let program = CString::new(area.join("allowed/program").as_os_str().as_encoded_bytes())?;
+        execv(&program, &[&program])?;
+        Ok(())
+    })?
+    .end()
 }
 
 fn signal_own_child() -> io::Result<()> {

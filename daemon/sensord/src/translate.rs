@@ -2,7 +2,7 @@
 
 use aa_bpf::abi;
 use aa_bpf::tables::{AddressRow, AutomatonTable, HostTables, LabelTable, PolicyTables};
-use aa_policy::{Automaton, Lowered, LoweredRate, Mode, PathDecision, PortRange, RateClass, Verdict};
+use aa_policy::{Automaton, Decision, Lowered, LoweredRate, Mode, PathDecision, PortRange, RateClass, Verdict};
 
 /// The tables of a lowered policy; they borrow its automata.
 pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
@@ -10,18 +10,13 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
     PolicyTables {
         observe: lowered.mode == Mode::Observe,
         paths: automaton(&lowered.paths, decisions, abi::AA_COLUMNS),
+        sockets: single(&lowered.sockets, &lowered.socket_decisions),
         // An automaton that begins dead says nothing of any argument.
-        argv: (lowered.argv.start != 0).then(|| {
-            automaton(
-                &lowered.argv,
-                lowered.argv_decisions.iter().map(|decision| decision.0).collect(),
-                1,
-            )
-        }),
-        defaults: columns(&lowered.defaults.path()),
+        argv: (lowered.argv.start != 0).then(|| single(&lowered.argv, &lowered.argv_decisions)),
         default_net: lowered.defaults.net.0,
         memfd: lowered.memfd.0,
         deleted: lowered.deleted.0,
+        privileges: lowered.privileges.map(|decision| decision.0),
         hours: lowered.hours.map_or(0, |decision| decision.0),
         rates: rates(&lowered.rates),
         otherwise_allow: lowered.otherwise == Verdict::Allow,
@@ -80,6 +75,11 @@ pub(crate) fn selector_table(automaton_: &Automaton, highest: u32) -> AutomatonT
     automaton(automaton_, (0..=highest).collect(), 1)
 }
 
+/// An automaton with one decision for what it accepts.
+fn single<'a>(table: &'a Automaton, decisions: &[Decision]) -> AutomatonTable<'a> {
+    automaton(table, decisions.iter().map(|decision| decision.0).collect(), 1)
+}
+
 fn automaton(automaton: &Automaton, decisions: Vec<u32>, columns: u32) -> AutomatonTable<'_> {
     AutomatonTable {
         classes: &automaton.classes,
@@ -101,7 +101,6 @@ fn columns(decision: &PathDecision) -> [u32; abi::AA_COLUMNS as usize] {
         decision.write.0,
         decision.exec.0,
         decision.load.0,
-        decision.unix.0,
         decision.labels,
         decision.labelled_by.0,
     ]

@@ -8,9 +8,9 @@ use crate::diagnostic::{Code, Report, Span};
 use crate::expect::Expect;
 use crate::glob::PathPattern;
 use crate::labels::{CarriedKind, MAX_LABELS, MAX_NAME, is_name};
-use crate::rule::{Pattern, Rule, RuleKind, Section};
+use crate::rule::{Pattern, Section};
 use crate::syntax::{Entry, Node, Value};
-use crate::verdict::{RuleId, Verdict};
+use crate::verdict::Verdict;
 
 const FROM_KEYS: [&str; 2] = ["deny", "ask"];
 const FROM_NOT_YET: [(&str, &str); 4] = [
@@ -58,20 +58,6 @@ impl Draft {
             }
             Err(complaint) => complaint.report(report, item.span),
         }
-    }
-
-    fn rule(&mut self, section: Section, verdict: Verdict, text: String, pattern: Pattern, span: Span) {
-        let rule = Rule {
-            id: RuleId(0),
-            section,
-            verdict,
-            kind: RuleKind::Written,
-            text,
-            line: span.line,
-            pattern,
-            rank: 0,
-        };
-        self.rules.push((rule, span));
     }
 
     /// `from: {LABEL: {deny: [KIND...], ask: [KIND...]}}`

@@ -4,9 +4,9 @@ use super::{Draft, list, mapping, one_of, text, unknown_key};
 use crate::diagnostic::{Code, Report, Span};
 use crate::hours::{Hours, Window, days};
 use crate::rate::{RateClass, RateLimit};
-use crate::rule::{Pattern, Rule, RuleKind, Section};
+use crate::rule::{Pattern, Section};
 use crate::syntax::{Entry, Node, Value};
-use crate::verdict::{RuleId, Verdict};
+use crate::verdict::Verdict;
 
 impl Draft {
     /// `{unlink: {over: 50/10s, then: ask}, ...}`
@@ -19,7 +19,7 @@ impl Draft {
             };
             if let Some((limit, verdict)) = rate(class, entry, report) {
                 let text = format!("{} over {limit}", class.word());
-                self.add(Section::Rate, verdict, text, Pattern::Rate(limit), entry.span);
+                self.rule(Section::Rate, verdict, text, Pattern::Rate(limit), entry.span);
             }
         }
     }
@@ -64,27 +64,13 @@ impl Draft {
         if hours.days.is_empty() {
             hours.days = days("mon-sun").unwrap_or_default();
         }
-        self.add(
+        self.rule(
             Section::Hours,
             Verdict::Deny,
             hours.to_string(),
             Pattern::Hours(hours),
             entry.span,
         );
-    }
-
-    fn add(&mut self, section: Section, verdict: Verdict, text: String, pattern: Pattern, span: Span) {
-        let rule = Rule {
-            id: RuleId(0),
-            section,
-            verdict,
-            kind: RuleKind::Written,
-            text,
-            line: span.line,
-            pattern,
-            rank: 0,
-        };
-        self.rules.push((rule, span));
     }
 }
 

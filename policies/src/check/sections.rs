@@ -3,9 +3,9 @@
 use super::{Draft, list, mapping, one_of, unknown_key};
 use crate::diagnostic::{Code, Report};
 use crate::policy::Present;
-use crate::rule::{Rule, RuleKind, Section, parse_pattern};
+use crate::rule::{Section, parse_pattern};
 use crate::syntax::{Entry, Node, Value};
-use crate::verdict::{RuleId, Verdict};
+use crate::verdict::Verdict;
 
 /// The lists of a section.
 const LISTS: [Verdict; 5] = [
@@ -20,6 +20,9 @@ const NOT_YET: [(&str, &str); 2] = [
     ("alert", "write `allow`; allowed actions are recorded"),
     ("redact", "write `deny`"),
 ];
+
+const PRIVILEGES_NOT_YET: [(&str, &str); 1] =
+    [("ask", "ask about the programs in `exec`, as `sudo ...`, and allow here")];
 
 /// `allow` or `deny`, in a section also `ask`.
 pub(super) fn default_verdict(node: &Node, ask: bool, report: &mut Report<'_>) -> Option<Verdict> {
@@ -66,6 +69,22 @@ impl Draft {
         }
     }
 
+    /// `{allow: [setuid, userns, io_uring], deny: [...]}`. What it does not list is denied.
+    pub(super) fn privileges(&mut self, node: &Node, report: &mut Report<'_>) {
+        for entry in mapping(node, "`privileges`", report).unwrap_or_default() {
+            let listed = LISTS.into_iter().find(|verdict| verdict.word() == entry.key);
+            match listed.filter(|verdict| *verdict != Verdict::Ask) {
+                Some(verdict) => self.rules(Section::Privileges, verdict, entry, report),
+                None => unknown_key(
+                    entry,
+                    &["allow", "deny", "suspend", "kill"],
+                    &PRIVILEGES_NOT_YET,
+                    report,
+                ),
+            }
+        }
+    }
+
     fn section(&mut self, section: Section, node: &Node, extra: &[(&str, &str)], report: &mut Report<'_>) -> Present {
         let mut present = Present::default();
         let what = format!("`{section}`");
@@ -107,19 +126,7 @@ impl Draft {
                 .pattern(text)
                 .and_then(|pattern| parse_pattern(section, verdict, &pattern))
             {
-                Ok(pattern) => self.rules.push((
-                    Rule {
-                        id: RuleId(0),
-                        section,
-                        verdict,
-                        kind: RuleKind::Written,
-                        text: text.clone(),
-                        line: item.span.line,
-                        pattern,
-                        rank: 0,
-                    },
-                    item.span,
-                )),
+                Ok(pattern) => self.rule(section, verdict, text.clone(), pattern, item.span),
                 Err(complaint) => complaint.report(report, item.span),
             }
         }

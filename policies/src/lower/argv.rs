@@ -1,15 +1,14 @@
 //! The argument automaton. Input: the program's name, NUL, each argument with a NUL after it.
 
-use super::automaton::Automaton;
+use super::automaton::{Answers, Automaton};
 use super::dfa::{self, Weight};
 use super::nfa::{Nfa, Step};
 use super::{Limits, LowerError};
 use crate::argv::{ArgvPattern, Tool, Word, WordPiece};
 use crate::glob::ByteSet;
 use crate::policy::Policy;
-use crate::syntax::count;
 use crate::verdict::{Decision, RuleId, Verdict};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// Makes the automaton and what its accept values mean.
 pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<(Automaton, Vec<Decision>), LowerError> {
@@ -22,8 +21,7 @@ pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<(Automaton, Vec<
             builder.add(pattern, rule.verdict, rule.id.0);
         }
     }
-    let mut decisions = vec![Decision::NONE];
-    let mut known: HashMap<Decision, u32> = HashMap::from([(Decision::NONE, 0)]);
+    let mut answers = Answers::new(Decision::NONE);
     let weigh = |tag: u32| Weight {
         rank: policy.rule(RuleId(tag)).map_or(0, |rule| rule.rank + 1),
         columns: 1,
@@ -33,13 +31,9 @@ pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<(Automaton, Vec<
             .iter()
             .filter_map(|tag| policy.rule(RuleId(*tag)))
             .max_by_key(|rule| rule.rank);
-        let decision = best.map_or(Decision::NONE, |rule| Decision::new(rule.verdict, true, Some(rule.id)));
-        *known.entry(decision).or_insert_with(|| {
-            decisions.push(decision);
-            count(decisions.len() - 1)
-        })
+        answers.value(best.map_or(Decision::NONE, |rule| Decision::new(rule.verdict, true, Some(rule.id))))
     })?;
-    Ok((automaton, decisions))
+    Ok((automaton, answers.into_list()))
 }
 
 const NUL: u8 = 0;

@@ -2,7 +2,10 @@
 
 use super::{Limits, LowerError, dfa, nfa::Nfa, paths};
 use crate::glob::PathPattern;
+use crate::syntax::count;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::hash::Hash;
 
 /// One state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +29,34 @@ pub struct Automaton {
     pub start: u32,
     /// The states.
     pub rows: Vec<State>,
+}
+
+/// What an automaton's accept values mean, each meaning once; value 0 is what nothing matched.
+pub(super) struct Answers<T> {
+    list: Vec<T>,
+    known: HashMap<T, u32>,
+}
+
+impl<T: Copy + Eq + Hash> Answers<T> {
+    pub(super) fn new(unmatched: T) -> Self {
+        Self {
+            list: vec![unmatched],
+            known: HashMap::from([(unmatched, 0)]),
+        }
+    }
+
+    /// The accept value of a meaning.
+    pub(super) fn value(&mut self, answer: T) -> u32 {
+        *self.known.entry(answer).or_insert_with(|| {
+            self.list.push(answer);
+            count(self.list.len() - 1)
+        })
+    }
+
+    /// The meanings by accept value.
+    pub(super) fn into_list(self) -> Vec<T> {
+        self.list
+    }
 }
 
 impl Automaton {

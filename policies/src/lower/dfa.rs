@@ -17,10 +17,10 @@ pub(super) struct Weight {
 }
 
 /// The best rank by column; 0 is none.
-type Ranks = [u32; 6];
+type Ranks = [u32; 5];
 
 /// Labels add up instead of outranking each other: what can still give one always counts.
-pub(super) const LABEL_COLUMN: usize = 5;
+pub(super) const LABEL_COLUMN: usize = 4;
 
 /// A table before it is minimised: `rows` holds `classes` words for each state.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
-//! The path automaton: five columns decided at once, and the labels.
+//! The path automaton: four columns decided at once, and the labels; and that of unix sockets.
 
-use super::automaton::Automaton;
+use super::automaton::{Answers, Automaton};
 use super::dfa::{self, LABEL_COLUMN, Weight};
 use super::nfa::{Nfa, Step};
 use super::{Limits, LowerError};
@@ -8,9 +8,7 @@ use crate::glob::{ByteSet, PathPattern, Piece, is_anchored};
 use crate::labels;
 use crate::policy::Policy;
 use crate::rule::{Column, Rule};
-use crate::syntax::count;
 use crate::verdict::{Decision, PathDecision, RuleId};
-use std::collections::HashMap;
 
 /// Makes the automaton and what its accept values mean.
 pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<(Automaton, Vec<PathDecision>), LowerError> {
@@ -31,17 +29,34 @@ pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<(Automaton, Vec<
             add(&mut nfa, pattern, rule.id.0, rule.guards());
         }
     }
-    let mut decisions = vec![policy.defaults().path()];
-    let mut known: HashMap<PathDecision, u32> = decisions.iter().map(|decision| (*decision, 0)).collect();
+    let mut answers = Answers::new(policy.defaults().path());
     let weigh = |tag: u32| weights.get(tag as usize).copied().unwrap_or_default();
     let automaton = dfa::build(&nfa, "paths", limits, &weigh, &mut |tags| {
-        let decision = decide(policy, tags);
-        *known.entry(decision).or_insert_with(|| {
-            decisions.push(decision);
-            count(decisions.len() - 1)
-        })
+        answers.value(decide(policy, tags))
     })?;
-    Ok((automaton, decisions))
+    Ok((automaton, answers.into_list()))
+}
+
+/// The same for unix sockets: paths, and `@name` for abstract ones. Apart from files, so that the patterns of the ones never multiply
+/// the states of the others.
+pub(super) fn lower_sockets(policy: &Policy, limits: &Limits) -> Result<(Automaton, Vec<Decision>), LowerError> {
+    let mut nfa = Nfa::new();
+    for rule in &policy.rules {
+        if let Some(pattern) = rule.socket() {
+            add(&mut nfa, pattern, rule.id.0, false);
+        }
+    }
+    let mut answers = Answers::new(policy.defaults().net);
+    let weigh = |tag: u32| Weight {
+        rank: policy.rule(RuleId(tag)).map_or(0, |rule| rule.rank + 1),
+        columns: 1,
+    };
+    let automaton = dfa::build(&nfa, "unix sockets", limits, &weigh, &mut |tags| {
+        let matching = tags.iter().filter_map(|tag| policy.rule(RuleId(*tag)));
+        let best = matching.max_by_key(|rule| rule.rank);
+        answers.value(best.map_or(policy.defaults().net, Rule::decision))
+    })?;
+    Ok((automaton, answers.into_list()))
 }
 
 fn decide(policy: &Policy, tags: &[u32]) -> PathDecision {
@@ -69,7 +84,6 @@ fn decide(policy: &Policy, tags: &[u32]) -> PathDecision {
         write: best(Column::Write),
         exec: best(Column::Exec),
         load: best(Column::Load),
-        unix: best(Column::Unix),
     }
 }
 

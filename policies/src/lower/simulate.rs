@@ -7,6 +7,7 @@ use crate::host::HostName;
 use crate::judge::{Judgement, Lookup, Place, judge};
 use crate::labels::CarriedKind;
 use crate::policy::SectionDefaults;
+use crate::privileges::Privilege;
 use crate::rule::{RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId};
 
@@ -16,13 +17,19 @@ impl Lowered {
         judge(self, action)
     }
 
-    /// The decisions on a path or `@name`, and whether something below it is protected.
+    /// The decisions on a path, and whether something below it is protected.
     pub fn path(&self, path: &[u8]) -> (PathDecision, bool) {
         let (accept, guarded) = self.paths.walk(path);
         (
             self.path_decisions.get(accept as usize).copied().unwrap_or_default(),
             guarded,
         )
+    }
+
+    /// The decision on a unix socket, by path or `@name`.
+    pub fn socket(&self, name: &[u8]) -> Decision {
+        let (accept, _) = self.sockets.walk(name);
+        self.socket_decisions.get(accept as usize).copied().unwrap_or_default()
     }
 
     /// The decision on a name and arguments (without `argv[0]`), [`Decision::NONE`] where no rule matches.
@@ -62,6 +69,10 @@ impl Lowered {
 impl Lookup for Lowered {
     fn path(&self, path: &[u8]) -> (PathDecision, bool) {
         self.path(path)
+    }
+
+    fn socket(&self, name: &[u8]) -> Decision {
+        self.socket(name)
     }
 
     fn argv(&self, name: &[u8], arguments: &[Vec<u8>]) -> Decision {
@@ -107,6 +118,10 @@ impl Lookup for Lowered {
 
     fn defaults(&self) -> SectionDefaults {
         self.defaults
+    }
+
+    fn privilege(&self, privilege: Privilege) -> Decision {
+        self.privileges.get(privilege as usize).copied().unwrap_or_default()
     }
 
     fn labels(&self) -> &[String] {

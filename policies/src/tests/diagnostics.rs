@@ -68,6 +68,7 @@ fn what_later_versions_know_is_an_error_with_a_hint() {
         "ask: {second_person: critical}",
         "ask: {approvers: [\"role:approver\"]}",
         "net: {blind: deny}",
+        "privileges: {ask: [setuid]}",
         "exec: {allow: [\"sha256:00\"]}",
         "exec: {alert: [x]}",
         "net: {alert: [127.0.0.1]}",

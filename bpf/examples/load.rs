@@ -1,16 +1,19 @@
 //! Loads and attaches every program, prints what is in force and what the verifier went through for each.
 
-use aa_bpf::{Kernel, load::Sizes, tables::Tables};
+use aa_bpf::{Kernel, hooks::Way, load::Sizes, tables::Tables};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let words = std::env::args()
-        .nth(1)
-        .and_then(|words| words.parse().ok())
-        .unwrap_or(1 << 20);
-    let kernel = Kernel::start(Sizes {
+    let mut arguments = std::env::args().skip(1);
+    let way = match arguments.next().as_deref() {
+        Some("cgroup") => Way::Cgroup,
+        _ => Way::Lsm,
+    };
+    let words = arguments.next().and_then(|words| words.parse().ok()).unwrap_or(1 << 20);
+    let sizes = Sizes {
         pool_words: words,
         ..Sizes::default()
-    })?;
+    };
+    let kernel = Kernel::start(sizes, way)?;
     for program in kernel.attached() {
         println!("{} {}", program.program, program.hook);
     }

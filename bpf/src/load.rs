@@ -18,15 +18,17 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, ProgramType};
 
 use crate::abi;
+use crate::hooks::{Way, cgroup_root};
 
 /// The objects, in the order they are loaded; the first creates the maps.
-pub(crate) const OBJECTS: [(&str, &[u8]); 6] = [
+pub(crate) const OBJECTS: [(&str, &[u8]); 7] = [
     ("process", include_bytes!(concat!(env!("OUT_DIR"), "/process.bpf.o"))),
     ("file", include_bytes!(concat!(env!("OUT_DIR"), "/file.bpf.o"))),
     ("net", include_bytes!(concat!(env!("OUT_DIR"), "/net.bpf.o"))),
     ("names", include_bytes!(concat!(env!("OUT_DIR"), "/names.bpf.o"))),
     ("contain", include_bytes!(concat!(env!("OUT_DIR"), "/contain.bpf.o"))),
     ("labels", include_bytes!(concat!(env!("OUT_DIR"), "/labels.bpf.o"))),
+    ("cgroup", include_bytes!(concat!(env!("OUT_DIR"), "/cgroup.bpf.o"))),
 ];
 
 /// Where the pins are.
@@ -133,7 +135,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Brings the kernel side into force: adopts this build's pins, or loads, attaches and pins.
-    pub fn start(sizes: Sizes) -> Result<Self, LoadError> {
+    pub fn start(sizes: Sizes, way: Way) -> Result<Self, LoadError> {
         let root = Path::new(PIN_ROOT);
         let folder = root.join(build_name());
         if folder.is_dir() {
@@ -141,7 +143,7 @@ impl Kernel {
         }
         let older = older_builds(root)?;
         let reuse = older.iter().find(|path| same_abi(path));
-        let kernel = Self::load(&folder, sizes, reuse.map(PathBuf::as_path))?;
+        let kernel = Self::load(&folder, sizes, way, reuse.map(PathBuf::as_path))?;
         for path in &older {
             remove_pins(path)?;
         }
@@ -215,13 +217,13 @@ impl Kernel {
         })
     }
 
-    fn load(folder: &Path, sizes: Sizes, reuse: Option<&Path>) -> Result<Self, LoadError> {
+    fn load(folder: &Path, sizes: Sizes, way: Way, reuse: Option<&Path>) -> Result<Self, LoadError> {
         // The BPF file system refuses names with a dot.
         let partial = folder.with_file_name(format!("{}{PARTIAL}", build_name()));
         if partial.is_dir() {
             remove_pins(&partial)?;
         }
-        let attached = load_into(&partial, sizes, reuse).inspect_err(|_| {
+        let attached = load_into(&partial, sizes, way, reuse).inspect_err(|_| {
             // What is half in force would stay so until the next start.
             drop(remove_pins(&partial));
         })?;
@@ -239,17 +241,17 @@ impl Kernel {
 }
 
 /// Loads, attaches and pins everything below `partial`.
-fn load_into(partial: &Path, sizes: Sizes, reuse: Option<&Path>) -> Result<Vec<Attached>, LoadError> {
+fn load_into(partial: &Path, sizes: Sizes, way: Way, reuse: Option<&Path>) -> Result<Vec<Attached>, LoadError> {
     for name in ["maps", "links", "tasks"] {
         make_folder(&partial.join(name))?;
     }
     let hooks = Hooks::of_this_kernel()?;
     let older = reuse.map_or_else(|| Ok(BTreeMap::new()), pinned_maps)?;
     let mut opened = Vec::new();
-    for (name, bytes) in OBJECTS {
+    for (name, bytes) in OBJECTS.into_iter().filter(|(name, _)| way.uses(name)) {
         opened.push((
             name,
-            open_object(name, bytes, &hooks, sizes, &older, &partial.join("maps"))?,
+            open_object(name, bytes, way, &hooks, sizes, &older, &partial.join("maps"))?,
         ));
     }
     // The first makes and pins the maps; the others find them pinned.
@@ -267,6 +269,7 @@ fn load_into(partial: &Path, sizes: Sizes, reuse: Option<&Path>) -> Result<Vec<A
 fn open_object(
     name: &'static str,
     bytes: &[u8],
+    way: Way,
     hooks: &Hooks,
     sizes: Sizes,
     older: &BTreeMap<String, MapHandle>,
@@ -280,6 +283,9 @@ fn open_object(
         let hook = program.section().to_string_lossy().into_owned();
         if !program.autoload() {
             program.set_autoload(hooks.has(&hook));
+        }
+        if !way.loads(name, &hook) {
+            program.set_autoload(false);
         }
     }
     prepare_maps(name, &mut open, sizes, older, maps_folder)?;
@@ -404,8 +410,15 @@ fn prepare_maps(
 /// The same as AA_SCRATCHES_PER_CPU in `lib/scratch.bpf.h`, which only fewer buffers than these would hurt.
 const SCRATCHES_PER_CPU: u32 = 4;
 
+const AT_CGROUPS: [ProgramType; 4] = [
+    ProgramType::CgroupSkb,
+    ProgramType::CgroupSock,
+    ProgramType::CgroupSockAddr,
+    ProgramType::SockOps,
+];
+
 fn attach_all(object: &Object, partial: &Path, attached: &mut Vec<Attached>) -> Result<(), LoadError> {
-    let cgroup_path = PathBuf::from("/sys/fs/cgroup");
+    let cgroup_path = cgroup_root();
     for program in object.progs_mut() {
         if !program.autoload() {
             continue;
@@ -417,7 +430,7 @@ fn attach_all(object: &Object, partial: &Path, attached: &mut Vec<Attached>) -> 
             hook: hook.clone(),
             source,
         };
-        let mut link: Link = if program.prog_type() == ProgramType::CgroupSockAddr {
+        let mut link: Link = if AT_CGROUPS.contains(&program.prog_type()) {
             let cgroup = fs::File::open(&cgroup_path).map_err(|source| LoadError::Folder {
                 path: cgroup_path.clone(),
                 source,

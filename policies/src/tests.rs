@@ -3,6 +3,7 @@
 mod cases;
 mod diagnostics;
 mod differential;
+mod gaps;
 mod hosts;
 mod labels;
 mod limits;

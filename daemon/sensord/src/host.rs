@@ -16,6 +16,8 @@ pub(crate) struct HostSupport {
     /// `bpf` among the security modules that were booted.
     pub(crate) lsm_bpf: FactState,
     pub(crate) lsm: Vec<String>,
+    /// Whether the kernel takes programs of the LSM's kind at all: where it is locked down it may not.
+    pub(crate) lsm_programs: FactState,
     pub(crate) cgroup2: FactState,
     pub(crate) bpffs: FactState,
     /// No kernel lockdown, which would refuse the programs.
@@ -66,6 +68,11 @@ pub(crate) fn probe_host() -> HostSupport {
             Err(why) => FactState::Unknown(why.clone()),
         },
         lsm: modules,
+        lsm_programs: match aa_bpf::probe::takes_lsm_programs() {
+            Ok(true) => FactState::Yes,
+            Ok(false) => FactState::No,
+            Err(error) => FactState::Unknown(error.to_string()),
+        },
         cgroup2: mounted("cgroup2"),
         bpffs: mounted("bpf"),
         unlocked: match text("/sys/kernel/security/lockdown") {
@@ -99,6 +106,7 @@ impl HostSupport {
                 fact("btf", &self.btf),
                 fact("task-storage", &self.task_storage),
                 fact("lsm-bpf", &self.lsm_bpf),
+                fact("lsm-programs", &self.lsm_programs),
                 fact("cgroup2", &self.cgroup2),
                 fact("bpffs", &self.bpffs),
                 fact("unlocked", &self.unlocked),

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use aa_bpf::holds::Holds;
+use aa_bpf::hooks::Way;
 use aa_bpf::names::Names;
 use aa_bpf::tables::Tables;
 use aa_bpf::tasks::{ProcessHandle, Tasks};
@@ -68,7 +69,7 @@ fn failed(error: &dyn Error) -> Failure {
 /// Starts, serves until told to stop, ends. Enforcement stays.
 pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     let host = host::probe_host();
-    plan::decide(&host).map_err(Failure::kernel)?;
+    let way = plan::decide(&host).map_err(Failure::kernel)?;
     prepare_run_directory(&settings.run_dir).map_err(|error| failed(&error))?;
     let _only_one = lock(settings)?;
     let signals = block_signals().map_err(|error| failed(&error))?;
@@ -77,8 +78,9 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     let begun = Instant::now();
     cgroups::prepare().map_err(|error| failed(&error))?;
     let mut mounts = MountList::open().map_err(|error| failed(&error))?;
-    let mut sensor = start(settings, host, &mut mounts)?;
+    let mut sensor = start(settings, host, way, &mut mounts)?;
     tracing::info!(
+        via = way.name(),
         adopted = sensor.kernel.adopted,
         took_ms = begun.elapsed().as_millis(),
         "in force and proven"
@@ -110,9 +112,9 @@ fn lock(settings: &Settings) -> Result<Flock<File>, Failure> {
 }
 
 /// Loads or adopts, writes what every policy needs, proves the hooks.
-fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -> Result<Sensor, Failure> {
+fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut MountList) -> Result<Sensor, Failure> {
     let mut steps = Steps(Instant::now());
-    let kernel = Kernel::start(settings.sizes).map_err(|error| refused_by_kernel(&error, &host.kernel_release))?;
+    let kernel = Kernel::start(settings.sizes, way).map_err(|error| refused_by_kernel(&error, &host.kernel_release))?;
     steps.done("programs in force");
     let mut tables = Tables::new(&kernel).map_err(|error| failed(&error))?;
     let tasks = Tasks::new(&kernel).map_err(|error| failed(&error))?;
@@ -124,7 +126,7 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
         .set_record_activity(settings.record_activity)
         .map_err(|error| failed(&error))?;
     steps.done("tables open");
-    let rows = self_test::run(&mut tables, &tasks, &names, &settings.run_dir).map_err(|error| failed(&error))?;
+    let rows = self_test::run(&mut tables, &tasks, &names, &settings.run_dir, way).map_err(|error| failed(&error))?;
     steps.done("self-test");
     let failures = self_test::failures(&rows);
     if !failures.is_empty() {
@@ -145,6 +147,7 @@ fn start(settings: &Settings, host: host::HostSupport, mounts: &mut MountList) -
     let registry = Registry::load(settings.state_file(), &boot_id, kernel.adopted).map_err(|error| failed(&error))?;
     let mut sensor = Sensor {
         host,
+        way,
         kernel,
         tables,
         tasks,

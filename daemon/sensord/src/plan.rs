@@ -1,12 +1,16 @@
 //! From facts to what is loaded: pure, and tested by taking one fact away at a time.
 
+use aa_bpf::hooks::Way;
 use aa_wire::WireError;
 use aa_wire::status::{FactState, Protection, ProtectionState};
 
 use crate::host::HostSupport;
 
+/// A protection, and the hooks that prove it.
+type ByHooks = (&'static str, &'static [&'static str]);
+
 /// What the programs protect, and the hooks (as programs name them) that prove it.
-pub(crate) const PROTECTIONS: [(&str, &[&str]); 8] = [
+pub(crate) const PROTECTIONS: [ByHooks; 8] = [
     (
         "file",
         &[
@@ -75,8 +79,37 @@ pub(crate) const PROTECTIONS: [(&str, &[&str]); 8] = [
     ),
 ];
 
-/// Whether to load, and the refusal if not.
-pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
+/// The same where programs are at cgroups only. What needs others is named, and not there.
+const PROTECTIONS_AT_CGROUPS: [ByHooks; 4] = [
+    (
+        "connect",
+        &[
+            "sched_process_fork",
+            "connect4",
+            "connect6",
+            "sendmsg4",
+            "connect_unix",
+            "sendmsg_unix",
+            "egress",
+        ],
+    ),
+    ("names", &["connect4", "egress"]),
+    ("listen", &["bind4", "bind6", "ingress"]),
+    ("inet-socket", &["sock_create"]),
+];
+const NOT_AT_CGROUPS: [(&str, &str); 5] = [
+    ("file", "LSM programs, which this kernel refuses"),
+    ("exec", "LSM programs, which this kernel refuses"),
+    (
+        "socket",
+        "LSM programs: at cgroups only sockets of the inet families are seen",
+    ),
+    ("containment", "LSM programs, which this kernel refuses"),
+    ("labels", "LSM programs, which this kernel refuses"),
+];
+
+/// How to load, and the refusal if not at all.
+pub(crate) fn decide(host: &HostSupport) -> Result<Way, WireError> {
     let refuse =
         |message: &str, cause: String, hint: &str| Err(WireError::new("AA-K001", message).because(cause).hint(hint));
     if host.privileged == FactState::No {
@@ -100,7 +133,11 @@ pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
             "use a newer kernel; 6.1 is the oldest that is tested",
         );
     }
-    if host.lsm_bpf == FactState::No {
+    let way = match host.lsm_programs {
+        FactState::No => Way::Cgroup,
+        FactState::Yes | FactState::Unknown(_) => Way::Lsm,
+    };
+    if way == Way::Lsm && host.lsm_bpf == FactState::No {
         return Err(
             WireError::new("AA-K002", "this kernel cannot enforce: BPF-LSM is not active")
                 .because(format!(
@@ -133,16 +170,27 @@ pub(crate) fn decide(host: &HostSupport) -> Result<(), WireError> {
             "mount -t bpf bpf /sys/fs/bpf",
         );
     }
-    Ok(())
+    Ok(way)
 }
 
 /// What status says of each protection, given which hooks the self-test proved.
-pub(crate) fn coverage(attached: &[&str], proven: &[&str]) -> Vec<Protection> {
-    PROTECTIONS
+pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Protection> {
+    let (there, absent): (&[ByHooks], &[(&str, &str)]) = match way {
+        Way::Lsm => (&PROTECTIONS, &[]),
+        Way::Cgroup => (&PROTECTIONS_AT_CGROUPS, &NOT_AT_CGROUPS),
+    };
+    let absent = absent.iter().map(|(name, missing)| Protection {
+        name: (*name).to_owned(),
+        state: ProtectionState::Refused {
+            missing: (*missing).to_owned(),
+        },
+        proven: false,
+    });
+    there
         .iter()
         .map(|(name, hooks)| {
             let missing: Vec<&str> = hooks.iter().copied().filter(|hook| !attached.contains(hook)).collect();
-            let via = "bpf-lsm".to_owned();
+            let via = way.name().to_owned();
             let state = if missing.is_empty() {
                 ProtectionState::Enforced { via }
             } else {
@@ -156,6 +204,7 @@ pub(crate) fn coverage(attached: &[&str], proven: &[&str]) -> Vec<Protection> {
                 proven: hooks.iter().all(|hook| proven.contains(hook)),
             }
         })
+        .chain(absent)
         .collect()
 }
 
@@ -170,6 +219,7 @@ mod tests {
             task_storage: FactState::Yes,
             lsm_bpf: FactState::Yes,
             lsm: ["lockdown", "capability", "bpf"].map(str::to_owned).into(),
+            lsm_programs: FactState::Yes,
             cgroup2: FactState::Yes,
             bpffs: FactState::Yes,
             unlocked: FactState::Yes,
@@ -179,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_capable_host_is_not_refused() {
-        assert_eq!(decide(&capable_host()), Ok(()));
+        assert_eq!(decide(&capable_host()), Ok(Way::Lsm));
     }
 
     #[test]
@@ -192,6 +242,28 @@ mod tests {
         let refusal = decide(&host).unwrap_err();
         assert_eq!(refusal.code, "AA-K002");
         assert!(refusal.hint.unwrap().contains("lsm=lockdown,yama,bpf"));
+    }
+
+    #[test]
+    fn where_programs_of_the_lsm_are_refused_those_at_cgroups_are_planned_and_the_rest_is_named() {
+        let host = HostSupport {
+            lsm_programs: FactState::No,
+            lsm_bpf: FactState::Unknown("no securityfs".into()),
+            ..capable_host()
+        };
+        assert_eq!(decide(&host), Ok(Way::Cgroup));
+        let hooks = ["bind4", "bind6", "ingress"];
+        let all = coverage(Way::Cgroup, &hooks, &hooks);
+        let state = |name: &str| all.iter().find(|protection| protection.name == name).unwrap().clone();
+        let via = "cgroup".to_owned();
+        assert_eq!(state("listen").state, ProtectionState::Enforced { via });
+        assert!(state("listen").proven);
+        for missing in ["file", "exec", "socket", "containment", "labels", "connect"] {
+            assert!(
+                matches!(state(missing).state, ProtectionState::Refused { .. }),
+                "{missing}"
+            );
+        }
     }
 
     #[test]
@@ -227,10 +299,10 @@ mod tests {
     #[test]
     fn a_protection_with_an_unproven_hook_is_not_called_proven() {
         let hooks = ["socket_bind", "socket_listen"];
-        let all = coverage(&hooks, &hooks);
+        let all = coverage(Way::Lsm, &hooks, &hooks);
         let listen = all.iter().find(|protection| protection.name == "listen").unwrap();
         assert!(listen.proven);
-        let some = coverage(&hooks, &["socket_bind"]);
+        let some = coverage(Way::Lsm, &hooks, &["socket_bind"]);
         assert!(
             !some
                 .iter()

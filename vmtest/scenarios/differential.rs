@@ -281,10 +281,10 @@ impl World {
             Action::Use {
                 privilege: Privilege::Userns,
             } => one("clone-new user getpid".to_owned()),
-            // Of these it matters which program it is, and what the ring is asked: containment.rs tries them.
-            Action::Use { .. } => None,
-            // The kernel knows no names, and who carries a label does so for good: names.rs and labels.rs try these.
-            Action::ConnectHost { .. }
+            // The kernel knows no names; who carries a label does so for good; what a program gives depends on the program:
+            // names.rs, labels.rs and containment.rs try these.
+            Action::Use { .. }
+            | Action::ConnectHost { .. }
             | Action::ConnectBound { .. }
             | Action::Lookup { .. }
             | Action::Carrying { .. } => None,

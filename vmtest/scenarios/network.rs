@@ -211,7 +211,7 @@ fn deputies_are_reached_by_name_only(guest: &Guest, checks: &mut Checks) {
     file_at(&alias, "");
     succeed("mount", &["--bind", "/run/docker.sock", &alias]);
     let connect = |name: &str| format!("unix-connect {name}");
-    let [docker, plain, tmux, x11, bus] = sockets.map(|name| connect(name));
+    let [docker, plain, tmux, x11, bus] = sockets.map(connect);
     let prepare = || {
         let _ = std::fs::remove_file(own);
     };

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use aa_redact::{
     BodyLimits, BodyRedactor, Engine, EventRedactor, Finding, FrameRedactor, KnownSecrets, MessageRedactor, Options,
-    Redactor, detectors,
+    Redactor, Sender, detectors,
 };
 
 /// Everything there is to look for; `None` if the table is not sound, which the crate's own tests would say.
@@ -23,16 +23,35 @@ fn engine() -> Option<&'static Arc<Engine>> {
     ENGINE.get_or_init(make).as_ref()
 }
 
+/// What a stream makes of its pieces, and what it found.
+macro_rules! run {
+    ($stream:expr, $pieces:expr) => {{
+        let mut stream = $stream;
+        let mut output = Vec::new();
+        for piece in $pieces {
+            output.extend_from_slice(stream.push(piece));
+        }
+        output.extend_from_slice(stream.finish());
+        (output, stream.take_findings())
+    }};
+}
+
+/// The same of a text whole, which is what it must be in pieces of the size that the first byte says.
+macro_rules! however_cut {
+    ($new:expr, $cut:expr, $text:expr) => {{
+        let whole = run!($new, [$text]);
+        let size = usize::from(*$cut) + 1;
+        assert_eq!(run!($new, $text.chunks(size)), whole, "cut in pieces of {size}");
+        whole
+    }};
+}
+
 /// The first byte says how the rest is cut; the output is the same for any way, and findings stay in order and within the input.
 pub fn redact_stream(bytes: &[u8]) -> bool {
     let (Some((cut, text)), Some(engine)) = (bytes.split_first(), engine()) else {
         return false;
     };
-    let whole = run(engine, &[text]);
-    let size = usize::from(*cut) + 1;
-    let pieces: Vec<&[u8]> = text.chunks(size).collect();
-    assert_eq!(run(engine, &pieces), whole, "cut in pieces of {size}");
-    let (_, findings) = &whole;
+    let (_, findings) = however_cut!(Redactor::new(engine), cut, text);
     assert!(
         findings
             .iter()
@@ -46,33 +65,20 @@ pub fn redact_stream(bytes: &[u8]) -> bool {
     !findings.is_empty()
 }
 
-fn run(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
-    let mut stream = Redactor::new(engine);
-    let mut output = Vec::new();
-    for piece in pieces {
-        output.extend_from_slice(stream.push(piece));
-    }
-    output.extend_from_slice(stream.finish());
-    (output, stream.take_findings())
-}
-
 /// The same of server-sent events, of which every line is JSON after if all were; and their lines as messages, of which as many come out.
 pub fn redact_events(bytes: &[u8]) -> bool {
     let (Some((cut, text)), Some(engine)) = (bytes.split_first(), engine()) else {
         return false;
     };
-    let whole = run_events(engine, &[text]);
-    let pieces: Vec<&[u8]> = text.chunks(usize::from(*cut) + 1).collect();
-    let cut = run_events(engine, &pieces);
-    assert_eq!(cut, whole);
+    let (output, findings) = however_cut!(EventRedactor::new(engine), cut, text);
     if lines_of_json(text).all(|is_json| is_json) {
-        assert!(lines_of_json(&whole.0).all(|is_json| is_json));
+        assert!(lines_of_json(&output).all(|is_json| is_json));
     }
     let mut messages = MessageRedactor::new(engine);
     let lines = || text.split(|byte| *byte == b'\n');
     let count = lines().map(|line| messages.push(line).len()).sum::<usize>() + messages.finish().len();
     assert_eq!(count, lines().count());
-    !whole.1.is_empty()
+    !findings.is_empty()
 }
 
 /// Of each line behind `data:`, whether it is JSON.
@@ -83,43 +89,27 @@ fn lines_of_json(text: &[u8]) -> impl Iterator<Item = bool> {
         .map(|json| serde_json::from_slice::<serde::de::IgnoredAny>(json).is_ok())
 }
 
-fn run_events(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
-    let mut stream = EventRedactor::new(engine);
-    let mut output = Vec::new();
-    for piece in pieces {
-        output.extend_from_slice(stream.push(piece));
-    }
-    output.extend_from_slice(stream.finish());
-    (output, stream.take_findings())
-}
-
-/// The same of WebSocket frames; what comes out of frames is frames again.
+/// The same of WebSocket frames, compressed or not; what comes out of frames is frames again, and of no extension.
 pub fn redact_frames(bytes: &[u8]) -> bool {
     let (Some((cut, input)), Some(engine)) = (bytes.split_first(), engine()) else {
         return false;
     };
-    let whole = run_frames(engine, &[input]);
-    let pieces: Vec<&[u8]> = input.chunks(usize::from(*cut) + 1).collect();
-    assert_eq!(run_frames(engine, &pieces), whole);
-    let (output, findings) = whole;
+    // The first bit says who sends: of these two, the client's messages stand alone.
+    let sender = if cut & 0x80 == 0 {
+        Sender::Server
+    } else {
+        Sender::Client
+    };
+    let agreed = || FrameRedactor::agreed(engine, "permessage-deflate; client_no_context_takeover", sender);
+    let (output, findings) = however_cut!(agreed(), cut, input);
     let is_broken = |findings: &[Finding]| findings.iter().any(|finding| finding.start == finding.end);
     if !is_broken(&findings) {
         assert!(
-            !is_broken(&run_frames(engine, &[&output]).1),
+            !is_broken(&run!(FrameRedactor::new(engine), [&output]).1),
             "what comes out is no frames"
         );
     }
     !output.is_empty() && !is_broken(&findings)
-}
-
-fn run_frames(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
-    let mut stream = FrameRedactor::new(engine);
-    let mut output = Vec::new();
-    for piece in pieces {
-        output.extend_from_slice(stream.push(piece));
-    }
-    output.extend_from_slice(stream.finish());
-    (output, stream.take_findings())
 }
 
 /// The first byte chooses the encoding of the rest; what comes of it is bounded.

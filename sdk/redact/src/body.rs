@@ -4,15 +4,14 @@ mod inflate;
 mod zstd;
 
 use std::io::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use brotli_decompressor::DecompressorWriter;
 use flate2::write::MultiGzDecoder;
 
-use crate::detector::{Class, Confidence, Risk};
 use crate::engine::Engine;
-use crate::finding::{Finding, Reason, WITHHELD};
+use crate::finding::{Finding, Reason, WITHHELD_LABEL};
+use crate::quiet::caught;
 use crate::redactor::Redactor;
 
 /// More encodings on top of each other than this are nobody's ordinary traffic.
@@ -161,7 +160,7 @@ impl BodyRedactor {
         if self.failed.is_none() {
             // A decoder that panics has met what it cannot decode.
             let decode = || decoded(&mut self.layers, piece, room, last);
-            match catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Reason::Undecodable)) {
+            match caught(decode).unwrap_or(Err(Reason::Undecodable)) {
                 Ok(bytes) => {
                     self.decoded += bytes.len() as u64;
                     self.output.extend_from_slice(self.redactor.push(&bytes));
@@ -172,19 +171,10 @@ impl BodyRedactor {
         }
         if let Some(reason) = self.failed.filter(|_| !self.told) {
             self.told = true;
-            self.output
-                .extend_from_slice(format!("[REDACTED:{WITHHELD}]").as_bytes());
+            self.output.extend_from_slice(WITHHELD_LABEL);
             let held = self.redactor.held() as u64;
-            self.findings.push(Finding {
-                start: self.decoded - held,
-                end: self.decoded,
-                kind: WITHHELD,
-                class: Class::Secret,
-                confidence: Confidence::Low,
-                risk: Risk::High,
-                example: false,
-                reason: Some(reason),
-            });
+            self.findings
+                .push(Finding::withheld(self.decoded - held, self.decoded, reason));
         }
     }
 }

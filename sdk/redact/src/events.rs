@@ -2,14 +2,15 @@
 //!
 //! The pieces of one answer (OpenAI's `delta.content`, Anthropic's `partial_json`, Gemini's `parts[].text`, MCP's notifications) are put together
 //! into one virtual text, looked at there, and what is hidden is hidden in the pieces it came in: the name stands in the first, the others lose
-//! their part. Then the line as a whole goes through an ordinary stream, which sees everything else in it. Every line is JSON after as before.
+//! their part; a mask stands in each. Then the line as a whole goes through an ordinary stream, which sees everything else in it. Every line is JSON after as before.
 
+mod deflate;
 mod frames;
 mod messages;
 mod pieces;
 mod wire;
 
-pub use frames::FrameRedactor;
+pub use frames::{FrameRedactor, Sender};
 pub use messages::MessageRedactor;
 
 use std::sync::Arc;
@@ -22,13 +23,33 @@ use pieces::{LINE_MAX, Pieces, Shifts};
 /// A stream of server-sent events (or of JSON messages, one per line behind `data:`).
 ///
 /// Like [`Redactor`], and lines are given out when the words in them are settled.
-#[derive(Debug)]
+///
+/// ```
+/// use std::sync::Arc;
+/// use aa_redact::{Engine, EventRedactor, Options};
+///
+/// # fn main() -> Result<(), aa_redact::EngineError> {
+/// let mut events = EventRedactor::new(&Arc::new(Engine::new(&Options::default())?));
+/// let event = |text| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n");
+/// let mut output = events.push(event("password: q8Z").as_bytes()).to_vec();
+/// output.extend_from_slice(events.push(event("k2mPw and").as_bytes()));
+/// output.extend_from_slice(events.finish());
+/// assert_eq!(output, [event("password: [REDACTED:password]"), event(" and")].concat().into_bytes());
+/// # Ok(())
+/// # }
+/// ```
 pub struct EventRedactor {
     lines: Redactor,
     pieces: Pieces,
     partial: Vec<u8>,
     output: Vec<u8>,
     shifts: Shifts,
+}
+
+impl std::fmt::Debug for EventRedactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EventRedactor({:?})", self.pieces)
+    }
 }
 
 impl EventRedactor {

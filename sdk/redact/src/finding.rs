@@ -52,5 +52,23 @@ pub struct Finding {
     pub reason: Option<Reason>,
 }
 
+impl Finding {
+    /// Of something that was hidden unseen.
+    pub(crate) fn withheld(start: u64, end: u64, reason: Reason) -> Self {
+        Self {
+            start,
+            end,
+            kind: WITHHELD,
+            class: Class::Secret,
+            confidence: Confidence::Low,
+            risk: Risk::High,
+            example: false,
+            reason: Some(reason),
+        }
+    }
+}
+
 /// What findings and replacements call something that is hidden for a [`Reason`].
 pub(crate) const WITHHELD: &str = "withheld";
+/// What stands in its place.
+pub(crate) const WITHHELD_LABEL: &[u8] = b"[REDACTED:withheld]";

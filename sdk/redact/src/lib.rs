@@ -24,7 +24,8 @@
 //! hit, a verifier reads the surroundings through whatever escaping there is (`text`, `verify`), in a decoded piece of the text where the hit is
 //! an image (`view`). What it finds is united (`span`) and replaced (`replace`) once nothing that may come can change it (`engine`,
 //! `redactor`). There is no I/O here, no unsafe code but for one call of a function that is
-//! compiled for newer processors (`filter::pass`), and no type whose `Debug` shows bytes of a stream.
+//! compiled for newer processors (`filter::pass`), and no type whose `Debug` shows bytes of a stream. A verifier or decoder that panics is caught, and
+//! the panic hook, which the first stream wraps, is not told: its message could hold what it looked at.
 
 mod body;
 mod charset;
@@ -38,6 +39,7 @@ mod image;
 mod known;
 mod leaves;
 mod person;
+mod quiet;
 mod redactor;
 mod replace;
 mod sample;
@@ -53,7 +55,7 @@ pub use body::{BodyLimits, BodyRedactor};
 pub use charset::Charset;
 pub use detector::{Class, Confidence, Detector, Risk};
 pub use engine::{Engine, EngineError, Options};
-pub use events::{EventRedactor, FrameRedactor, MessageRedactor};
+pub use events::{EventRedactor, FrameRedactor, MessageRedactor, Sender};
 pub use finding::{Finding, Reason};
 pub use known::{KnownSecretError, KnownSecrets};
 pub use redactor::Redactor;

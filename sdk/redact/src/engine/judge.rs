@@ -1,7 +1,6 @@
 //! What is done at a hit: verified as it is, decoded first, or read with its escapes undone.
 
 use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::state::Swallow;
 use super::{Engine, State, Target};
@@ -11,6 +10,7 @@ use crate::examples;
 use crate::filter::LITERAL_MAX;
 use crate::finding::Reason;
 use crate::image::Layer;
+use crate::quiet::caught;
 use crate::span::Span;
 use crate::text::Text;
 use crate::verify::verify;
@@ -78,9 +78,9 @@ impl Engine {
             return withheld(hit, Reason::WorkLimit);
         }
         let work = Cell::new(0);
-        let judged = catch_unwind(AssertUnwindSafe(|| look(state, &work)));
+        let judged = caught(|| look(state, &work));
         state.work = state.work.saturating_add(work.get() + fixed);
-        judged.unwrap_or_else(|_| withheld(hit, Reason::VerifierPanic))
+        judged.unwrap_or_else(|| withheld(hit, Reason::VerifierPanic))
     }
 
     fn plain(&self, text: &Text<'_>, hit: Hit, id: DetectorId) -> Judged {

@@ -1,15 +1,24 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::deflate::Inflater;
 use super::messages::MessageRedactor;
-use super::wire::{CLOSE, CONTINUATION, Fault, Frame, Head, write};
-use crate::detector::{Class, Confidence, Risk};
+use super::wire::{CLOSE, COMPRESSED, CONTINUATION, Fault, Frame, Head, write};
 use crate::engine::Engine;
-use crate::finding::{Finding, Reason, WITHHELD};
+use crate::finding::{Finding, Reason, WITHHELD_LABEL};
 use crate::redactor::Redactor;
 
 /// The longest message that is put together, in bytes.
 const MESSAGE_MAX: usize = 16 << 20;
+
+/// Whose messages a direction of a connection carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// Who asked for the connection.
+    Client,
+    /// Who was asked.
+    Server,
+}
 
 /// One direction of a WebSocket connection behind its handshake: the bytes of its frames (RFC 6455, 5).
 ///
@@ -17,9 +26,10 @@ const MESSAGE_MAX: usize = 16 << 20;
 /// message comes out as one frame, masked with the key it came with, in order; pings, pongs and what else may stand between fragments come out
 /// when they came in.
 ///
-/// Messages of an extension (a reserved bit is set, as permessage-deflate of RFC 7692 does) are withheld: whoever is in the path leaves
-/// `Sec-WebSocket-Extensions` out of the handshake. What is no frame, or a message of more than 16 MiB, ends the direction with a close frame
-/// (1002, 1009); nothing behind it is given out. Each of these is among the findings, with a [`Reason`].
+/// Compressed messages (permessage-deflate, RFC 7692) are inflated if the handshake agreed to them, and come out as they are then: a sender may
+/// leave any message uncompressed. One that cannot be inflated, or only to more than 16 MiB or 200 to one, is withheld whole; so are messages of
+/// other extensions, and of any where [`new`](Self::new) knows of none. What is no frame, or a message of more than 16 MiB, ends the direction with
+/// a close frame (1002, 1009); nothing behind it is given out. Each of these is among the findings, with a [`Reason`].
 ///
 /// ```
 /// use std::sync::Arc;
@@ -37,10 +47,13 @@ const MESSAGE_MAX: usize = 16 << 20;
 pub struct FrameRedactor {
     engine: Arc<Engine>,
     messages: MessageRedactor,
+    inflater: Option<Inflater>,
     /// A frame that is not all here yet.
     input: Vec<u8>,
     /// A message whose last fragment is not here yet.
     open: Option<(Head, Vec<u8>)>,
+    /// What the last frame was masked with.
+    key: Option<[u8; 4]>,
     /// Of the messages that were given on and have not come back.
     heads: VecDeque<Head>,
     /// Bytes of the messages given on.
@@ -68,13 +81,43 @@ impl FrameRedactor {
         Self {
             engine: Arc::clone(engine),
             messages: MessageRedactor::new(engine),
+            inflater: None,
             input: Vec::new(),
             open: None,
+            key: None,
             heads: VecDeque::new(),
             taken: 0,
             ended: false,
             withheld: Vec::new(),
             output: Vec::new(),
+        }
+    }
+
+    /// The same behind a handshake in which the server answered with extensions: the value of its `Sec-WebSocket-Extensions`, which may be empty.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use aa_redact::{Engine, FrameRedactor, Options, Sender};
+    ///
+    /// # fn main() -> Result<(), aa_redact::EngineError> {
+    /// let engine = Arc::new(Engine::new(&Options::default())?);
+    /// let mut frames = FrameRedactor::agreed(&engine, "permessage-deflate; client_no_context_takeover", Sender::Server);
+    /// // "Hello" twice, the second by reference to the first (RFC 7692, 7.2.3.2).
+    /// let mut output = frames.push(b"\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00").to_vec();
+    /// output.extend_from_slice(frames.push(b"\xc1\x05\xf2\x00\x11\x00\x00"));
+    /// assert_eq!(output, b"\x81\x05Hello\x81\x05Hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn agreed(engine: &Arc<Engine>, extensions: &str, sender: Sender) -> Self {
+        let no_takeover = match sender {
+            Sender::Client => "client_no_context_takeover",
+            Sender::Server => "server_no_context_takeover",
+        };
+        Self {
+            inflater: Inflater::agreed(extensions, no_takeover),
+            ..Self::new(engine)
         }
     }
 
@@ -114,7 +157,7 @@ impl FrameRedactor {
     }
 
     /// Takes the findings since they were last taken, a value that came in pieces once for each. Positions are in all messages of the direction,
-    /// one behind the other, without their frames.
+    /// one behind the other, inflated and without their frames.
     pub fn take_findings(&mut self) -> Vec<Finding> {
         let mut findings = self.messages.take_findings();
         findings.append(&mut self.withheld);
@@ -123,33 +166,40 @@ impl FrameRedactor {
     }
 
     fn frame(&mut self, frame: Frame) {
+        self.key = frame.head.key;
         if frame.head.is_control() {
             return self.control(&frame);
         }
         let whole = frame.last;
         let begun = match (frame.head.opcode, self.open.take()) {
-            (CONTINUATION, Some((head, mut payload))) => {
+            // Of an extension is a message, and its first frame says so (RFC 7692, 6.1).
+            (CONTINUATION, Some((head, mut payload))) if frame.head.reserved == 0 => {
                 payload.extend_from_slice(&frame.payload);
                 (head, payload)
             }
-            (CONTINUATION, None) | (_, Some(_)) => return self.fail(Fault::Malformed),
+            (CONTINUATION, _) | (_, Some(_)) => return self.fail(Fault::Malformed),
             (_, None) => (frame.head, frame.payload),
         };
         match begun {
             (_, payload) if payload.len() > MESSAGE_MAX => self.fail(Fault::TooLong),
             begun if !whole => self.open = Some(begun),
-            (head, _) if head.reserved => {
-                self.message(
-                    Head {
-                        reserved: false,
-                        ..head
-                    },
-                    b"[REDACTED:withheld]",
-                );
-                let length = b"[REDACTED:withheld]".len() as u64;
-                self.withhold(length, Reason::UnknownEncoding);
-            }
+            (head, payload) if head.reserved != 0 => self.extended(head, &payload),
             (head, payload) => self.message(head, &payload),
+        }
+    }
+
+    /// A message of an extension, which is one of none behind this.
+    fn extended(&mut self, head: Head, payload: &[u8]) {
+        let inflated = match &mut self.inflater {
+            Some(inflater) if head.reserved == COMPRESSED => inflater.message(payload, MESSAGE_MAX),
+            _ => Err(Reason::UnknownEncoding),
+        };
+        match inflated {
+            Ok(payload) => self.message(head, &payload),
+            Err(reason) => {
+                self.message(head, WITHHELD_LABEL);
+                self.withhold(WITHHELD_LABEL.len() as u64, reason);
+            }
         }
     }
 
@@ -208,8 +258,8 @@ impl FrameRedactor {
         };
         let head = Head {
             opcode: CLOSE,
-            reserved: false,
-            key: self.open.take().and_then(|(head, _)| head.key),
+            reserved: 0,
+            key: self.key,
         };
         write(head, &code.to_be_bytes(), &mut self.output);
         self.withhold(0, reason);
@@ -218,15 +268,7 @@ impl FrameRedactor {
 
     /// Notes that what ends here, so many bytes of it, was hidden unseen.
     fn withhold(&mut self, length: u64, reason: Reason) {
-        self.withheld.push(Finding {
-            start: self.taken - length,
-            end: self.taken,
-            kind: WITHHELD,
-            class: Class::Secret,
-            confidence: Confidence::Low,
-            risk: Risk::High,
-            example: false,
-            reason: Some(reason),
-        });
+        self.withheld
+            .push(Finding::withheld(self.taken - length, self.taken, reason));
     }
 }

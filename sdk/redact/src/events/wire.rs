@@ -2,6 +2,9 @@
 
 pub(super) const CONTINUATION: u8 = 0;
 pub(super) const CLOSE: u8 = 8;
+const RESERVED: u8 = 0x70;
+/// The bit of a compressed message (RFC 7692, 6).
+pub(super) const COMPRESSED: u8 = 0x40;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const PONG: u8 = 10;
@@ -14,8 +17,8 @@ const EIGHT_BYTES: u8 = 0x7f;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) opcode: u8,
-    /// One of the bits that extensions use is set.
-    pub(super) reserved: bool,
+    /// Which of the bits that extensions use are set.
+    pub(super) reserved: u8,
     /// What its payload is masked with, as a client's are.
     pub(super) key: Option<[u8; 4]>,
 }
@@ -56,7 +59,7 @@ impl Frame {
             return Ok(None);
         };
         let control = opcode >= CLOSE;
-        if control && (length > CONTROL_MAX as u64 || !last || first & 0x70 != 0) {
+        if control && (length > CONTROL_MAX as u64 || !last || first & RESERVED != 0) {
             return Err(Fault::Malformed);
         }
         let length = usize::try_from(length)
@@ -75,7 +78,7 @@ impl Frame {
         mask(&mut payload, key);
         let head = Head {
             opcode,
-            reserved: first & 0x70 != 0,
+            reserved: first & RESERVED,
             key,
         };
         Ok(Some((Self { head, last, payload }, bytes.len() - behind.len())))

@@ -1,7 +1,6 @@
 //! The strings of a JSON document and where each stands in it, without building the document.
 
 /// A string value.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Leaf {
     /// Names from the root, `*` for an array's place.
     pub(crate) path: String,
@@ -12,7 +11,7 @@ pub(crate) struct Leaf {
 }
 
 /// Strings, and the values of members that tell streams apart, in order.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Leaves {
     pub(crate) strings: Vec<Leaf>,
     /// The values of `index` and its like, joined.

@@ -45,7 +45,21 @@ struct Stream {
 struct Output {
     bytes: Vec<u8>,
     findings: Vec<Finding>,
-    silent: bool,
+    /// What stands in place of each, where that alone is wanted.
+    replacements: Vec<Vec<u8>>,
+    wanted: Wanted,
+}
+
+/// What a stream is for.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Wanted {
+    /// The redacted text.
+    #[default]
+    Text,
+    /// What was found.
+    Findings,
+    /// What was found, and what to write in its place.
+    Replacements,
 }
 
 impl std::fmt::Debug for Stream {
@@ -75,8 +89,21 @@ impl Redactor {
     #[must_use]
     pub fn detector(engine: &Arc<Engine>) -> Self {
         let mut redactor = Self::new(engine);
-        redactor.output.silent = true;
+        redactor.output.wanted = Wanted::Findings;
         redactor
+    }
+
+    /// The same, and of each finding what is to stand in its place.
+    pub(crate) fn replacing(engine: &Arc<Engine>) -> Self {
+        let mut redactor = Self::new(engine);
+        redactor.output.wanted = Wanted::Replacements;
+        redactor
+    }
+
+    /// Takes the findings of a [`replacing`](Self::replacing) stream with their replacements.
+    pub(crate) fn take_replaced(&mut self) -> impl Iterator<Item = (Finding, Vec<u8>)> + use<> {
+        let replacements = std::mem::take(&mut self.output.replacements);
+        self.take_findings().into_iter().zip(replacements)
     }
 
     /// Takes the next bytes; what is settled by them, redacted.
@@ -154,11 +181,17 @@ impl Output {
         let until = straddling.map_or(until, |span| span.start.min(until));
         for span in stream.state.spans.take_until(until) {
             self.copy(stream, span.start);
-            if span.example {
+            let written = if span.example {
                 self.copy(stream, span.end);
+                Vec::new()
             } else {
-                self.replace(engine, stream, last, &span);
                 stream.given = stream.given.max(span.end);
+                self.replacement(engine, stream, last, &span)
+            };
+            match self.wanted {
+                Wanted::Text => self.bytes.extend_from_slice(&written),
+                Wanted::Findings => {}
+                Wanted::Replacements => self.replacements.push(written),
             }
             self.findings.push(finding(engine, &span));
         }
@@ -170,7 +203,7 @@ impl Output {
         if to <= stream.given {
             return;
         }
-        if !self.silent {
+        if self.wanted == Wanted::Text {
             let at = |position: u64| usize::try_from(position.saturating_sub(stream.base)).unwrap_or(usize::MAX);
             let bytes = stream.bytes.get(at(stream.given)..at(to)).unwrap_or_default();
             self.bytes.extend_from_slice(bytes);
@@ -178,9 +211,11 @@ impl Output {
         stream.given = to;
     }
 
-    fn replace(&mut self, engine: &Engine, stream: &Stream, last: bool, span: &Span) {
-        if self.silent {
-            return;
+    /// What stands in place of a span.
+    fn replacement(&self, engine: &Engine, stream: &Stream, last: bool, span: &Span) -> Vec<u8> {
+        let mut written = Vec::new();
+        if self.wanted == Wanted::Findings {
+            return written;
         }
         let at = |position: u64| usize::try_from(position.saturating_sub(stream.base)).unwrap_or(0);
         let hidden = Hidden {
@@ -192,7 +227,8 @@ impl Output {
             whole: !span.oversized,
             length: usize::try_from(span.end - span.start).unwrap_or(usize::MAX),
         };
-        engine.style.write(&hidden, &mut self.bytes);
+        engine.style.write(&hidden, &mut written);
+        written
     }
 }
 

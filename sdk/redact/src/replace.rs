@@ -30,7 +30,7 @@ impl std::fmt::Debug for Style {
 }
 
 /// Hexadecimal digits of a pseudonym: 48 bits, so that among ten thousand values two share one with a chance below one in five million.
-const PSEUDONYM_DIGITS: usize = 12;
+pub(crate) const PSEUDONYM_DIGITS: usize = 12;
 
 /// A hidden value in its surroundings.
 pub(crate) struct Hidden<'a> {

@@ -5,6 +5,7 @@ mod events;
 mod faults;
 mod frames;
 mod known;
+mod leaks;
 mod people;
 
 use std::sync::Arc;

@@ -14,7 +14,8 @@ pub(crate) mod pem;
 pub(crate) mod token;
 pub(crate) mod url;
 
-use crate::detector::{Detector, Hit, Shape, Verdict};
+use crate::detector::{Detector, Found, Hit, Shape, Verdict};
+use crate::replace::PSEUDONYM_DIGITS;
 use crate::text::Text;
 
 /// The longest value that is followed to its end before it is hidden; the rest of a longer one is hidden as it comes.
@@ -32,10 +33,27 @@ pub(crate) fn verify(detector: &Detector, text: &Text<'_>, hit: Hit) -> Verdict 
         Shape::Number { .. } => Verdict::Clean,
     };
     // Last, since most hits are clean by their shape.
+    if matches!(verdict, Verdict::Hide(found) if is_pseudonym(text, found)) {
+        return Verdict::Clean;
+    }
     let out_of_context = !matches!(verdict, Verdict::Clean)
         && !detector.context.is_empty()
         && !has_context(text, hit.start, detector.context);
     if out_of_context { Verdict::Clean } else { verdict }
+}
+
+/// What stands there in place of a value already: `[token:5f0c9a2e71d3]`.
+fn is_pseudonym(text: &Text<'_>, found: Found) -> bool {
+    let value = text.slice(found.start, found.end);
+    let head = text.slice(found.start.saturating_sub(CONTEXT_REACH), found.start);
+    let named = |name: &[u8]| {
+        let kind = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+        name.iter().rev().find(|byte| !kind(byte)) == Some(&b'[')
+    };
+    value.len() == PSEUDONYM_DIGITS
+        && value.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        && text.byte(found.end) == Some(b']')
+        && head.strip_suffix(b":").is_some_and(named)
 }
 
 fn has_context(text: &Text<'_>, at: usize, words: &[&str]) -> bool {

@@ -31,8 +31,7 @@ const PIECES: [&str; 13] = [
     "message",
 ];
 
-/// The texts, and the lines that wait for them.
-#[derive(Debug)]
+/// The texts, and the lines that wait for them. Its `Debug` shows no names, for they come in the stream too.
 pub(super) struct Pieces {
     engine: Arc<Engine>,
     texts: BTreeMap<String, Text>,
@@ -43,8 +42,7 @@ pub(super) struct Pieces {
     pub(super) findings: Vec<Finding>,
 }
 
-/// One virtual text. Its `Debug` shows no bytes, for there are none but in its redactor.
-#[derive(Debug)]
+/// One virtual text.
 struct Text {
     redactor: Redactor,
     /// Bytes of it so far.
@@ -53,17 +51,18 @@ struct Text {
     settled: u64,
 }
 
-/// A line that waits. Its `Debug` is not derived: it holds bytes.
+impl std::fmt::Debug for Pieces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (texts, waiting) = (self.texts.len(), self.waiting_bytes);
+        write!(f, "{texts} texts of {} bytes, {waiting} of them wait", self.taken)
+    }
+}
+
+/// A line that waits.
 pub(super) struct Line {
     bytes: Vec<u8>,
     pub(super) raw: u64,
     pieces: Vec<Piece>,
-}
-
-impl std::fmt::Debug for Line {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Line({} bytes, {} pieces)", self.bytes.len(), self.pieces.len())
-    }
 }
 
 struct Piece {
@@ -79,7 +78,7 @@ struct Piece {
 struct Edit {
     start: usize,
     end: usize,
-    label: String,
+    label: Vec<u8>,
 }
 
 /// How far positions behind the edits are from the raw ones.
@@ -135,7 +134,7 @@ impl Pieces {
                 self.end();
             }
             let text = self.texts.entry(key.clone()).or_insert_with(|| Text {
-                redactor: Redactor::detector(&self.engine),
+                redactor: Redactor::replacing(&self.engine),
                 length: 0,
                 settled: 0,
             });
@@ -157,8 +156,8 @@ impl Pieces {
     /// Puts what was found in the virtual texts onto the pieces that wait.
     fn look(&mut self) {
         for (key, text) in &mut self.texts {
-            for finding in text.redactor.take_findings() {
-                place(&mut self.waiting, &mut self.findings, key, &finding);
+            for (finding, written) in text.redactor.take_replaced() {
+                place(&mut self.waiting, &mut self.findings, key, (&finding, &written));
             }
         }
     }
@@ -189,8 +188,10 @@ impl Pieces {
     }
 }
 
-fn place(waiting: &mut VecDeque<Line>, findings: &mut Vec<Finding>, key: &str, finding: &Finding) {
+/// What is as long as what it stands for goes into each piece; else it stands in the first, and the others lose their part.
+fn place(waiting: &mut VecDeque<Line>, findings: &mut Vec<Finding>, key: &str, (finding, written): (&Finding, &[u8])) {
     let mut first = true;
+    let fits = written.len() as u64 == finding.end - finding.start;
     for line in waiting {
         for piece in line.pieces.iter_mut().filter(|piece| piece.text == key) {
             let end = piece.at + (piece.end - piece.start) as u64;
@@ -208,10 +209,11 @@ fn place(waiting: &mut VecDeque<Line>, findings: &mut Vec<Finding>, key: &str, f
             if finding.example {
                 continue;
             }
-            let label = if first {
-                format!("[REDACTED:{}]", finding.kind)
-            } else {
-                String::new()
+            let within = |position: u64| usize::try_from(position - finding.start).unwrap_or(usize::MAX);
+            let label = match first {
+                _ if fits => written.get(within(from)..within(to)).unwrap_or_default().to_vec(),
+                true => written.to_vec(),
+                false => Vec::new(),
             };
             first = false;
             piece.edits.push(Edit {
@@ -232,7 +234,7 @@ impl Shifts {
         let mut at = 0;
         for edit in edits {
             output.extend_from_slice(line.bytes.get(at..edit.start).unwrap_or_default());
-            output.extend_from_slice(edit.label.as_bytes());
+            output.extend_from_slice(&edit.label);
             at = edit.end;
             self.step(output.len(), line.raw + at as u64);
         }

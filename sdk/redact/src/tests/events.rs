@@ -200,3 +200,33 @@ fn messages_keep_their_ends_and_what_is_in_one_alone_is_hidden_there() {
     let found = stream.take_findings();
     assert_eq!(place(found[1].start), messages[0].len() + "no JSON: ".len());
 }
+
+#[test]
+fn a_mask_stands_in_every_piece_and_a_pseudonym_in_the_first() {
+    let mut seed = Seed::new(36);
+    let value = token("github-token", &mut seed);
+    let (head, tail) = value.split_at(9);
+    let text = [event(0, &format!("a {head}")), event(0, tail), event(0, " b")].concat();
+    let masked = |part: &str| "*".repeat(part.len());
+    let redacted = |style| {
+        let options = Options {
+            style,
+            ..Options::default()
+        };
+        let mut stream = EventRedactor::new(&Arc::new(Engine::new(&options).unwrap()));
+        let output = [stream.push(text.as_bytes()).to_vec(), stream.finish().to_vec()].concat();
+        String::from_utf8(output).unwrap()
+    };
+    let expected = [
+        event(0, &format!("a {}", masked(head))),
+        event(0, &masked(tail)),
+        event(0, " b"),
+    ];
+    assert_eq!(redacted(Style::Mask), expected.concat());
+    let named = redacted(Style::Pseudonym(vec![7; 32]));
+    let name = named.split(['[', ']']).find(|part| part.starts_with("github-token:"));
+    let name = name.unwrap_or_else(|| panic!("{named}"));
+    let expected = [event(0, &format!("a [{name}]")), event(0, ""), event(0, " b")];
+    assert_eq!(name.len(), "github-token:5f0c9a2e71d3".len());
+    assert_eq!(named, expected.concat());
+}

@@ -26,6 +26,9 @@ use crate::rule::{Rule, RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 
+/// What [`LowerError::code`] says of what does not fit.
+const TOO_LARGE: &str = "policy-too-large";
+
 /// How large tables may become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -53,10 +56,12 @@ impl Default for Limits {
     }
 }
 
-/// A policy does not fit the tables.
+/// A policy does not fit the tables, or asks for what is not built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LowerError {
+    /// As errors of the daemon write it: `policy-too-large` or `policy-gap`.
+    pub code: &'static str,
     /// What does not fit.
     pub message: String,
     /// Why.
@@ -188,6 +193,7 @@ impl Policy {
         let max_rules = limits.max_rules.min(RuleId::LIMIT as usize);
         if self.rules.len() > max_rules {
             return Err(LowerError {
+                code: TOO_LARGE,
                 message: format!("`{}` has too many rules", self.name),
                 reason: format!(
                     "{} rules with the built-in ones, the limit is {max_rules}",

@@ -17,12 +17,21 @@ pub const DATA_CLASSES: [&str; 10] = [
     "pii.mac",
 ];
 
+/// What [`LowerError::code`] says of what is not built.
+const GAP: &str = "policy-gap";
+
 impl Policy {
     /// What it asks for that is not built yet: it is not to be loaded unless it says `on_gap: degrade`.
     pub(crate) fn gap(&self) -> Option<LowerError> {
         let first = self.redact()?.first()?;
         Some(LowerError {
-            message: "`data.redact` does not change what agents send yet".to_owned(),
+            code: GAP,
+            message: match self.on_gap {
+                OnGap::Refuse => {
+                    "this policy is not loaded: `data.redact` does not change what agents send yet".to_owned()
+                }
+                OnGap::Degrade => "`data.redact` does not change what agents send yet".to_owned(),
+            },
             reason: format!(
                 "line {} asks for it; nothing reads what agents send in this version",
                 first.line

@@ -4,6 +4,7 @@ use crate::action::Action;
 use crate::diagnostic::{Code, Diagnostic, Report, Span};
 use crate::lower::{HostTable, LowerError, Lowered};
 use crate::policy::Policy;
+use crate::redact::RedactedClass;
 use crate::rule::{Pattern, Rule, Section};
 use crate::verdict::{Decision, RuleId, Verdict};
 use crate::witness;
@@ -20,7 +21,13 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
     idle(policy, &mut report);
     let gap = policy.gap();
     if let Some(gap) = &gap {
-        tell(Code::NotYet, gap, top, &mut report);
+        let class = policy.redact().and_then(|classes| classes.first());
+        tell(
+            Code::NotYet,
+            gap,
+            class.map_or(top, |class| place(policy, class)),
+            &mut report,
+        );
     }
     match lowered {
         Ok(lowered) => dead(policy, lowered, &mut report),
@@ -28,6 +35,18 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
         Err(error) => tell(Code::TooLarge, error, top, &mut report),
     }
     report.finish().items
+}
+
+/// Where the policy names a class.
+fn place(policy: &Policy, class: &RedactedClass) -> Span {
+    let line = policy.text.lines().nth(class.line.saturating_sub(1) as usize);
+    let column = line.and_then(|line| line.find(class.name)).unwrap_or(0) + 1;
+    let number = |count: usize| u32::try_from(count).unwrap_or(1);
+    Span {
+        line: class.line,
+        column: number(column),
+        length: number(class.name.len()),
+    }
 }
 
 fn tell(code: Code, error: &LowerError, span: Span, report: &mut Report<'_>) {

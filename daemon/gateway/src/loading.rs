@@ -62,7 +62,7 @@ async fn lower(policy: &Arc<Policy>) -> Result<Vec<u8>, WireError> {
     let policy = Arc::clone(policy);
     let lowered = tokio::task::spawn_blocking(move || {
         let lowered = policy.lower(&Limits::default()).map_err(|error| {
-            WireError::new("policy-too-large", error.message)
+            WireError::new(error.code, error.message)
                 .because(error.reason)
                 .hint(error.hint)
         })?;
@@ -463,4 +463,19 @@ fn read_policy_file(path: &Path) -> std::io::Result<String> {
         return Err(std::io::Error::other(format!("it is larger than {limit} bytes")));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_built_is_refused_with_a_code_of_its_own() {
+        let text = "policy: p\nversion: 1\ndata: {redact: [secret]}\n";
+        let policy = Arc::new(parse_policy(text, "p.yaml", &Environment::default()).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let refused = runtime.block_on(lower(&policy)).unwrap_err();
+        assert_eq!(refused.code, "policy-gap");
+        assert!(refused.hint.unwrap().contains("on_gap: degrade"));
+    }
 }

@@ -1,6 +1,6 @@
 //! Addresses: for every prefix a rule names, the final decision by port.
 
-use super::{Limits, LowerError};
+use super::{Limits, LowerError, TOO_LARGE};
 use crate::action::Protocol;
 use crate::address::{ANY_V4, ANY_V6, Ends, FAMILIES, NetPattern, Network, masked};
 use crate::policy::Policy;
@@ -65,6 +65,7 @@ pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<Vec<AddressEntry
     prefixes.extend([ANY_V4, ANY_V6].map(|prefix| Network { prefix, length: 128 }));
     if prefixes.len() > limits.max_address_entries {
         return Err(LowerError {
+            code: TOO_LARGE,
             message: format!("`{}` names too many addresses", policy.name),
             reason: format!(
                 "{} different prefixes, the limit is {}",
@@ -93,6 +94,7 @@ pub(super) fn lower(policy: &Policy, limits: &Limits) -> Result<Vec<AddressEntry
         if ranges.len() > limits.max_ranges {
             let address = Ipv6Addr::from(network.prefix);
             return Err(LowerError {
+                code: TOO_LARGE,
                 message: format!(
                     "`{}` has too many port ranges for {address}/{}",
                     policy.name, network.length

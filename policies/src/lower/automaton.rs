@@ -1,6 +1,6 @@
 //! The dense automaton the kernel walks.
 
-use super::{Limits, LowerError, dfa, nfa::Nfa, paths};
+use super::{Limits, LowerError, TOO_LARGE, dfa, nfa::Nfa, paths};
 use crate::glob::PathPattern;
 use crate::syntax::count;
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,7 @@ impl Automaton {
         let mut nfa = Nfa::new();
         for (text, accept) in patterns {
             let pattern = PathPattern::path(text).map_err(|complaint| LowerError {
+                code: TOO_LARGE,
                 message: format!("`{text}` is not a pattern"),
                 reason: complaint.message,
                 hint: complaint.hint.unwrap_or_default(),

@@ -3,7 +3,7 @@
 use super::automaton::Automaton;
 use super::minimise::minimise;
 use super::nfa::Nfa;
-use super::{Limits, LowerError};
+use super::{Limits, LowerError, TOO_LARGE};
 use crate::glob::ByteSet;
 use crate::syntax::count;
 use std::collections::HashMap;
@@ -54,6 +54,7 @@ const MAX_STATES: usize = 160_000;
 
 fn too_large(what: &str, words: usize, limits: &Limits) -> LowerError {
     LowerError {
+        code: TOO_LARGE,
         message: format!("the table of {what} becomes too large"),
         reason: format!(
             "it needs at least {words} words, the limit is {}",

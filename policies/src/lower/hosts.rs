@@ -4,7 +4,7 @@
 //! it answers to that class. There is one class for each name and each wildcard written, at most, so a few numbers stand for all names.
 
 use super::addresses::{PortRange, ranges};
-use super::{Limits, LowerError, LoweredRule, lower_rule};
+use super::{Limits, LowerError, LoweredRule, TOO_LARGE, lower_rule};
 use crate::action::Protocol;
 use crate::address::{Ends, Network};
 use crate::host::{HostName, HostPattern, HostRule};
@@ -181,6 +181,7 @@ impl Classes<'_> {
         let ranges = ranges(covering, self.none);
         if ranges.len() > self.limits.max_ranges {
             return Err(LowerError {
+                code: TOO_LARGE,
                 message: format!("`{}` has too many port ranges for one host", self.policy.name),
                 reason: format!("{} ranges, the limit is {}", ranges.len(), self.limits.max_ranges),
                 hint: "put ports together as `:from-to`".to_owned(),
@@ -190,6 +191,7 @@ impl Classes<'_> {
         let number = self.list.len();
         let id = u16::try_from(number).ok().filter(|_| number < limit);
         let id = HostClassId(id.ok_or_else(|| LowerError {
+            code: TOO_LARGE,
             message: format!("`{}` names too many hosts", self.policy.name),
             reason: format!("more than {limit} that differ in what is decided"),
             hint: "put hosts together as `*.domain`".to_owned(),

@@ -60,6 +60,7 @@ fn what_nothing_does_yet_is_not_loaded_unless_the_policy_says_so() {
         error.reason.contains("line 7") && error.hint.contains("on_gap: degrade"),
         "{error:?}"
     );
+    assert_eq!(error.code, "policy-gap");
     assert_eq!(warned(&refused), 1);
     let degraded = parsed(&format!("on_gap: degrade\n{asks}"));
     assert!(degraded.lower(&Limits::default()).is_ok());

@@ -51,7 +51,7 @@ impl Failure {
 pub(crate) fn code(problem: &WireError) -> u8 {
     match problem.code.as_str() {
         "usage" | "bad-path" | "bad-name" => USAGE,
-        "bad-policy" | "unknown-policy" | "policy-too-large" => BAD_POLICY,
+        "bad-policy" | "unknown-policy" | "policy-too-large" | "policy-gap" => BAD_POLICY,
         "daemon-unreachable" | "bad-version" | "sensor-gone" | "sensor-timeout" | "audit-failing" | "busy"
         | "unsupported" => UNAVAILABLE,
         "not-permitted" | "governed" => NOT_PERMITTED,
@@ -71,6 +71,7 @@ mod tests {
             ("usage", 64),
             ("bad-policy", 65),
             ("unknown-policy", 65),
+            ("policy-gap", 65),
             ("daemon-unreachable", 69),
             ("audit-failing", 69),
             ("not-permitted", 77),

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use aa_policy::{Environment, Policy, parse_action, parse_policy};
+use aa_policy::{Environment, Limits, Policy, parse_action, parse_policy};
 use aa_wire::WireError;
 use aa_wire::api::POLICY_TEXT_LIMIT;
 
@@ -15,10 +15,14 @@ pub(crate) fn check(file: &Path, json: bool) -> Result<(), Failure> {
     let text = read_policy(file)?;
     let name = file.display().to_string();
     match parse_policy(&text, &name, &here()) {
-        Ok(policy) if json => print_json(&policy.warnings()),
         Ok(policy) => {
-            print(&summary(&policy));
-            Ok(())
+            let refused = refused(&policy);
+            if json {
+                print_json(&policy.warnings())?;
+            } else {
+                print(&summary(&policy, refused.as_deref()));
+            }
+            refused.map_or(Ok(()), |_| Err(Failure::Code(BAD_POLICY)))
         }
         Err(diagnostics) => {
             if json {
@@ -31,11 +35,23 @@ pub(crate) fn check(file: &Path, json: bool) -> Result<(), Failure> {
     }
 }
 
-fn summary(policy: &Policy) -> String {
+/// The code with which the daemon would refuse to load it. The reason is among the warnings.
+fn refused(policy: &Policy) -> Option<String> {
+    match policy.lower(&Limits::default()) {
+        Ok(lowered) => {
+            policy.warnings_from(&lowered);
+            None
+        }
+        Err(error) => Some(error.code.to_owned()),
+    }
+}
+
+fn summary(policy: &Policy, refused: Option<&str>) -> String {
     let warnings: Vec<String> = policy.warnings().iter().map(|warning| format!("{warning}\n")).collect();
     let written = policy.rules().iter().filter(|rule| rule.line > 0).count();
+    let verdict = refused.map_or_else(|| "ok".to_owned(), |code| format!("not loaded ({code}, see above)"));
     format!(
-        "{}ok: {} version {}, {written} rules\n",
+        "{}{verdict}: {} version {}, {written} rules\n",
         warnings.concat(),
         policy.name(),
         policy.version()
@@ -159,6 +175,25 @@ mod tests {
         let problem = find_policy("nonsense").unwrap_err();
         assert_eq!(problem.code, "unknown-policy");
         assert!(problem.hint.unwrap().contains("./nonsense.yaml"));
+    }
+
+    #[test]
+    fn a_policy_that_would_not_be_loaded_is_told_with_its_code_and_what_to_write() {
+        let text = "policy: p\nversion: 1\ndata: {redact: [secret]}\n";
+        let checked = |text: &str| {
+            let policy = parse_policy(text, "p.yaml", &Environment::default()).unwrap();
+            summary(&policy, refused(&policy).as_deref())
+        };
+        let told = checked(text);
+        assert!(told.contains("p.yaml:3:17"), "{told}");
+        assert!(told.contains("this policy is not loaded"), "{told}");
+        assert!(told.contains("`on_gap: degrade`"), "{told}");
+        assert!(
+            told.ends_with("not loaded (policy-gap, see above): p version 1, 0 rules\n"),
+            "{told}"
+        );
+        let told = checked(&format!("on_gap: degrade\n{text}"));
+        assert!(told.ends_with("ok: p version 1, 0 rules\n"), "{told}");
     }
 
     #[test]

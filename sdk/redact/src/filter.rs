@@ -70,14 +70,26 @@ pub(crate) enum Next {
     End(usize),
 }
 
-/// Probes that the bitmap says yes to and that have not been looked at yet.
+/// Blocks that are marked before the first of them is looked at: two loops without a way out in the middle are faster than one with.
+const QUEUE: usize = 64;
+
+/// A block in which the bitmap says yes to something.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Marks {
-    /// Where their block begins.
+struct Block {
+    /// Where it begins.
     at: usize,
-    /// One bit for each probe of the block.
+    /// One bit for each probe of it that has not been looked at yet.
     bits: u32,
-    /// Where the next block begins.
+}
+
+/// Probes that the bitmap says yes to and that have not been looked at yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    blocks: [Block; QUEUE],
+    /// Which of them is looked at, and how many there are.
+    current: usize,
+    count: usize,
+    /// Where the next block begins that has not been marked.
     next: usize,
 }
 
@@ -85,10 +97,26 @@ impl Marks {
     /// None yet; the next probe is there.
     pub(crate) fn from(probe: usize) -> Self {
         Self {
-            at: probe,
-            bits: 0,
+            blocks: [Block::default(); QUEUE],
+            current: 0,
+            count: 0,
             next: probe,
         }
+    }
+
+    /// The next probe in the blocks that are marked.
+    #[inline]
+    fn take(&mut self) -> Option<usize> {
+        while self.current < self.count {
+            let block = self.blocks.get_mut(self.current)?;
+            if block.bits != 0 {
+                let place = block.bits.trailing_zeros() as usize;
+                block.bits &= block.bits - 1;
+                return Some(block.at + place * STRIDE);
+            }
+            self.current += 1;
+        }
+        None
     }
 
     /// A probe in the last bytes, where there are no blocks, was looked at.
@@ -143,17 +171,14 @@ impl Filter {
     #[inline]
     pub(crate) fn next(&self, text: &[u8], marks: &mut Marks, last: bool) -> Next {
         loop {
-            while marks.bits != 0 {
-                let place = marks.bits.trailing_zeros() as usize;
-                marks.bits &= marks.bits - 1;
-                let at = marks.at + place * STRIDE;
+            while let Some(at) = marks.take() {
                 if self.may(text, at) {
                     return Next::Probe(at);
                 }
             }
-            *marks = pass::next_marked(&self.bitmap, text, marks.next);
-            if marks.bits == 0 {
-                return self.tail(text, marks.at, last);
+            pass::mark(&self.bitmap, text, marks);
+            if marks.count == 0 {
+                return self.tail(text, marks.next, last);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The innermost loop, and the only unsafe line of the crate.
 
-use super::{FOLD, Marks, SLOTS, STRIDE, has, hash, shifted};
+use super::{Block, FOLD, Marks, SLOTS, STRIDE, has, hash, shifted};
 
 /// Bytes of a step: eight probes in three loads, the last of which reaches beyond.
 const BLOCK: usize = 16;
@@ -8,49 +8,55 @@ const LOADED: usize = 20;
 
 type Bitmap = [u64; SLOTS / 64];
 
-/// The next block with a probe that the bitmap says yes to; without bits where there is no whole block any more.
+/// The next blocks with probes that the bitmap says yes to; none where there is no whole block any more.
 #[allow(
     unsafe_code,
     reason = "what the compiler must know of the processor to use its instructions"
 )]
-pub(super) fn next_marked(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
+pub(super) fn mark(bitmap: &Bitmap, text: &[u8], marks: &mut Marks) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("bmi1") && std::arch::is_x86_feature_detected!("bmi2") {
         // SAFETY: the processor was asked whether it has what the function is compiled for; nothing else of it is unsafe.
-        return unsafe { with_bmi2(bitmap, text, from) };
+        return unsafe { with_bmi2(bitmap, text, marks) };
     }
-    portable(bitmap, text, from)
+    portable(bitmap, text, marks);
 }
 
 /// The same with shifts of one instruction instead of three: a third faster.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "bmi1,bmi2")]
-fn with_bmi2(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
-    search(bitmap, text, from)
+fn with_bmi2(bitmap: &Bitmap, text: &[u8], marks: &mut Marks) {
+    search(bitmap, text, marks);
 }
 
 /// Not inlined, so that the loop has all registers.
 #[inline(never)]
-fn portable(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
-    search(bitmap, text, from)
+fn portable(bitmap: &Bitmap, text: &[u8], marks: &mut Marks) {
+    search(bitmap, text, marks);
 }
 
 #[allow(clippy::inline_always, reason = "compiled once for each processor")]
 #[inline(always)]
-fn search(bitmap: &Bitmap, text: &[u8], from: usize) -> Marks {
-    let mut at = from;
-    while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<LOADED>) {
-        let grams = grams(block);
-        let next = at + STRIDE * grams.len();
-        // Which of them it was is asked when it was one.
-        let any = grams.iter().fold(0, |any, gram| any | shifted(bitmap, hash(*gram)));
-        if any & 1 != 0 {
-            let bits = places(bitmap, block);
-            return Marks { at, bits, next };
-        }
-        at = next;
+fn search(bitmap: &Bitmap, text: &[u8], marks: &mut Marks) {
+    let (mut at, mut count) = (marks.next, 0);
+    // A block is always noted, and kept when the next is noted behind it.
+    while let (Some(note), Some(block)) = (
+        marks.blocks.get_mut(count),
+        text.get(at..).and_then(<[u8]>::first_chunk::<LOADED>),
+    ) {
+        let any = grams(block)
+            .iter()
+            .fold(0, |any, gram| any | shifted(bitmap, hash(*gram)));
+        note.at = at;
+        count += usize::from(any & 1 != 0);
+        at += BLOCK;
     }
-    Marks::from(at)
+    // Which of its probes it was is asked of the few that are kept.
+    for Block { at, bits } in marks.blocks.iter_mut().take(count) {
+        let block = text.get(*at..).and_then(<[u8]>::first_chunk::<LOADED>);
+        *bits = block.map_or(0, |block| places(bitmap, block));
+    }
+    (marks.current, marks.count, marks.next) = (0, count, at);
 }
 
 /// One bit for each probe that the bitmap says yes to.

@@ -173,6 +173,8 @@ pub(crate) enum Shape {
         body: &'static Charset,
         min: usize,
         checksum: Checksum,
+        /// Characters of `body` that stand before the literal and belong to it.
+        lead: usize,
     },
     /// A value of `min..=max` characters of `body` that is assigned to, or quoted beside, a name with the literal in it.
     Near {
@@ -253,7 +255,23 @@ impl Detector {
         }
     }
 
-    /// A token that begins with a literal.
+    /// A token that begins with a literal: a row of one's own.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use aa_redact::{Charset, Detector, Engine, Options, Redactor};
+    ///
+    /// # fn main() -> Result<(), aa_redact::EngineError> {
+    /// static BODY: Charset = Charset::of("A-Za-z0-9");
+    /// let mut options = Options::default();
+    /// options.detectors.push(Detector::token("shop-key", &["shop_"], &BODY, 12, "https://shop.example/docs"));
+    /// let mut stream = Redactor::new(&Arc::new(Engine::new(&options)?));
+    /// let mut output = stream.push(b"use shop_q8Zk2mPwT4xR now").to_vec();
+    /// output.extend_from_slice(stream.finish());
+    /// assert_eq!(output, b"use [REDACTED:shop-key] now");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub const fn token(
         name: &'static str,
@@ -272,6 +290,7 @@ impl Detector {
                 body,
                 min,
                 checksum: Checksum::None,
+                lead: 0,
             },
             context: &[],
             risk: Risk::High,
@@ -376,12 +395,16 @@ impl Detector {
     }
 
     pub(crate) const fn checked(mut self, sum: Checksum) -> Self {
-        if let Shape::Token { body, min, .. } = self.shape {
-            self.shape = Shape::Token {
-                body,
-                min,
-                checksum: sum,
-            };
+        if let Shape::Token { checksum, .. } = &mut self.shape {
+            *checksum = sum;
+        }
+        self
+    }
+
+    /// Of a token with so many characters before its literal.
+    pub(crate) const fn behind(mut self, count: usize) -> Self {
+        if let Shape::Token { lead, .. } = &mut self.shape {
+            *lead = count;
         }
         self
     }

@@ -51,11 +51,17 @@ impl Detector {
     pub fn sample(&self, seed: &mut Seed) -> String {
         let literal = seed.pick(self.literals).copied().unwrap_or_default();
         let sample = match self.shape {
-            Shape::Token { body, min, checksum } => {
+            Shape::Token {
+                body,
+                min,
+                checksum,
+                lead,
+            } => {
+                let lead = mixed(seed, lead);
                 let extra = seed.below(4);
                 let body = body_of(seed, body, min + extra);
                 match checksum {
-                    Checksum::None => format!("{literal}{body}"),
+                    Checksum::None => format!("{lead}{literal}{body}"),
                     Checksum::Base62Crc32 => {
                         let body = body.get(..30).unwrap_or(&body);
                         format!(

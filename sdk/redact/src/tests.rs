@@ -320,6 +320,73 @@ fn prompts_articles_dumps_and_users_of_hosts_stay() {
 }
 
 #[test]
+fn what_its_place_alone_tells_is_hidden_and_what_stands_elsewhere_stays() {
+    for (text, expected) in [
+        (
+            "DriverManager.getConnection(url, \"shop\", \"q8Zk2mPw\");",
+            "DriverManager.getConnection(url, \"shop\", \"[REDACTED:argument-password]\");",
+        ),
+        (
+            r#"{"code":"smtp.login('me@acme.test', 'q8Zk2mPw')\n"}"#,
+            r#"{"code":"smtp.login('[REDACTED:email]', '[REDACTED:argument-password]')\n"}"#,
+        ),
+        ("new PDO($dsn, $user, $password9)", "new PDO($dsn, $user, $password9)"),
+        ("smtp.login('q8Zk2mPw')", "smtp.login('q8Zk2mPw')"),
+        (
+            "mysql -u root -pq8Zk2mPw shop < x",
+            "mysql -u root -p[REDACTED:option-password] shop < x",
+        ),
+        ("mysql -u root -p shop2026; ls", "mysql -u root -p shop2026; ls"),
+        (
+            "docker login -u ci -p 'q8Zk2mPw' r.test",
+            "docker login -u ci -p '[REDACTED:option-password]' r.test",
+        ),
+        ("docker login | sed -p s3d9x8", "docker login | sed -p s3d9x8"),
+        (
+            "redis-cli -h cache -a q8Zk2mPw ping",
+            "redis-cli -h cache -a [REDACTED:option-password] ping",
+        ),
+        (
+            "db.test:5432:shop:me:q8Zk2mPw\n*:*:*:me:x",
+            "db.test:5432:shop:me:[REDACTED:pgpass-password]\n*:*:*:me:x",
+        ),
+        (
+            "localhost:5432: connection refused",
+            "localhost:5432: connection refused",
+        ),
+    ] {
+        assert_eq!(shown(text), expected);
+    }
+    let mut seed = Seed::new(5);
+    let (key, part) = (token("putty-key", &mut seed), sample::mixed(&mut seed, 86));
+    assert_eq!(shown(&format!("a\n{key}\nb")), "a\n[REDACTED:putty-key]\nb");
+    let escaped = key.replace('\n', "\\n");
+    assert_eq!(shown(&format!("\"{escaped}\\n\"")), "\"[REDACTED:putty-key]\\n\"");
+    assert_eq!(
+        shown(&format!(
+            "{{\"kty\":\"RSA\",\"n\":\"{part}\",\"e\":\"AQAB\",\"d\":\"{part}\",\"p\":\"{part}\"}}"
+        )),
+        format!(
+            "{{\"kty\":\"RSA\",\"n\":\"{part}\",\"e\":\"AQAB\",\"d\":\"[REDACTED:jwk]\",\"p\":\"[REDACTED:jwk]\"}}"
+        )
+    );
+    let short = part.get(..43).unwrap();
+    assert_eq!(
+        shown(&format!("{{\"d\":\"{short}\"}}")),
+        format!("{{\"d\":\"{short}\"}}")
+    );
+}
+
+#[test]
+fn a_token_is_hidden_with_what_stands_before_the_mark_in_it() {
+    let mut seed = Seed::new(6);
+    for name in ["azure-ad-client-secret", "terraform-cloud-token", "maxmind-license-key"] {
+        let value = token(name, &mut seed);
+        assert_eq!(shown(&format!("KEY={value} x")), format!("KEY=[REDACTED:{name}] x"));
+    }
+}
+
+#[test]
 fn passwords_of_databases_keys_and_sentences_are_hidden() {
     for (text, expected) in [
         (

@@ -5,10 +5,12 @@
 pub(crate) mod assigned;
 pub(crate) mod auth;
 pub(crate) mod bot;
+pub(crate) mod call;
 pub(crate) mod checksum;
 pub(crate) mod command;
 pub(crate) mod gates;
 pub(crate) mod jwt;
+pub(crate) mod key;
 pub(crate) mod near;
 pub(crate) mod pem;
 pub(crate) mod token;
@@ -25,7 +27,12 @@ pub(crate) const CONTEXT_REACH: usize = 160;
 
 pub(crate) fn verify(detector: &Detector, text: &Text<'_>, hit: Hit) -> Verdict {
     let verdict = match detector.shape {
-        Shape::Token { body, min, checksum } => token::verify(text, hit, body, min, checksum),
+        Shape::Token {
+            body,
+            min,
+            checksum,
+            lead,
+        } => token::verify(text, hit, body, min, (checksum, lead)),
         Shape::Near { body, min, max } => near::verify(text, hit, body, min, max),
         Shape::Assigned(kind) => assigned::verify(text, hit, kind),
         Shape::Special { verify, .. } | Shape::Part { verify, .. } => verify(text, hit),

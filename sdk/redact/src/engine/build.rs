@@ -61,7 +61,7 @@ impl Builder {
                 });
             }
             let then = match detector.shape {
-                Shape::Token { body, .. } => vec![body; 6_usize.saturating_sub(bytes.len())],
+                Shape::Token { body, min, .. } => vec![body; 6_usize.saturating_sub(bytes.len()).min(min)],
                 Shape::Special { .. } if *literal == "eyJ" => vec![&WORD; 3],
                 Shape::Special { .. } if *literal == "://" => vec![&AUTHORITY; 2],
                 Shape::Special { .. } if *literal == ":AA" => vec![&WORD; 3],

@@ -1,6 +1,6 @@
 //! Observability, analytics, identity and security services.
 
-use crate::charset::{ALNUM, BASE64, BASE64_ANY, Charset, DOTTED, HEX, LOWER, UPPER, UUID, WORD};
+use crate::charset::{ALNUM, BASE64, BASE64_ANY, COMPOSITE, Charset, DOTTED, HEX, LOWER, UPPER, UUID, WORD};
 use crate::detector::Detector;
 use crate::detector::Risk::{Critical, Low};
 
@@ -81,5 +81,10 @@ pub(super) static ROWS: &[Detector] = &[
     Detector::token("private-paseto", &["v1.local.", "v2.local.", "v3.local.", "v4.local.", "v1.public.", "v2.public.", "v3.public.", "v4.public."], &DOTTED, 40, "https://github.com/paseto-standard/paseto-spec"),
     Detector::token("paserk-secret", &["k1.secret.", "k2.secret.", "k3.secret.", "k4.secret.", "k1.local.", "k2.local.", "k3.local.", "k4.local."], &WORD, 40, "https://github.com/paseto-standard/paserk").risk_is(Critical),
     Detector::token("branca-biscuit", &["biscuit:"], &BASE64_ANY, 60, "https://doc.biscuitsec.org/"),
+    Detector::token("infracost-key", &["ico-"], &ALNUM, 32, "https://www.infracost.io/docs/"),
+    Detector::token("settlemint-token", &["sm_aat_", "sm_pat_", "sm_sat_"], &ALNUM, 16, "https://console.settlemint.com/documentation/"),
+    Detector::token("intra42-secret", &["s-s4t2ud-", "s-s4t2af-"], &HEX, 64, "https://api.intra.42.fr/apidoc"),
+    Detector::token("maxmind-license-key", &["_mmk"], &WORD, 0, "https://dev.maxmind.com/license-key-format/").behind(36),
+    Detector::token("authress-access-key", &["scauth_", "authress_"], &COMPOSITE, 60, "https://authress.io/knowledge-base/docs/authorization/service-clients/"),
     Detector::token("fernet-token", &["gAAAAA"], &BASE64_ANY, 90, "https://github.com/fernet/spec/blob/master/Spec.md").risk_is(Low),
 ];

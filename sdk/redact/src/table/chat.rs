@@ -20,7 +20,7 @@ pub(super) static ROWS: &[Detector] = &[
     Detector::near("discord-bot-token", &["discord", "bot_token"], &DOTTED, (59, 80), "https://docs.discord.com/developers/reference#authentication"),
     Detector::near("discord-client-secret", &["discord"], &WORD, (32, 32), "https://docs.discord.com/developers/topics/oauth2"),
     Detector::token("teams-webhook", &["webhook.office.com/webhookb2/"], &HOOK, 80, "https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook"),
-    Detector::token("google-chat-webhook", &["chat.googleapis.com/v1/spaces/"], &Charset::of("A-Za-z0-9/_?=&%-"), 60, "https://developers.google.com/workspace/chat/quickstart/webhooks"),
+    Detector::token("google-chat-webhook", &["chat.googleapis.com/v1/spaces/"], &Charset::of("A-Za-z0-9/_?=&-"), 60, "https://developers.google.com/workspace/chat/quickstart/webhooks"),
     Detector::special("telegram-bot-token", crate::Class::Secret, &[":AA"], bot::telegram, bot::sample_telegram, "https://core.telegram.org/bots/api#authorizing-your-bot"),
     Detector::near("mattermost-token", &["mattermost", "mm_token"], &LOWER, (26, 26), "https://developers.mattermost.com/integrate/reference/personal-access-token/"),
     Detector::near("rocketchat-token", &["rocketchat", "rocket.chat"], &WORD, (43, 43), "https://developer.rocket.chat/"),

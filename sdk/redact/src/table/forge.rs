@@ -55,7 +55,7 @@ pub(super) static ROWS: &[Detector] = &[
     Detector::near("snyk-token-legacy", &["snyk"], &UUID, (36, 36), "https://docs.snyk.io/snyk-api/authentication-for-api"),
     Detector::token("semgrep-token", &["sgp_tok_"], &HEX, 32, "https://semgrep.dev/docs/"),
     Detector::token("gitguardian-token", &["ggtt-v-"], &WORD, 10, "https://docs.gitguardian.com/"),
-    Detector::token("harness-pat", &["pat."], &DOTTED, 60, "https://developer.harness.io/docs/platform/automation/api/add-and-manage-api-keys/").after(&["harness", "x-api-key"]),
+    Detector::token("harness-pat", &["pat.", "sat."], &DOTTED, 60, "https://developer.harness.io/docs/platform/automation/api/add-and-manage-api-keys/").after(&["harness", "x-api-key"]),
     Detector::token("octopus-key", &["API-"], &Charset::of("A-Z0-9"), 26, "https://octopus.com/docs/octopus-rest-api/how-to-create-an-api-key"),
     Detector::token("scalingo-token", &["tk-us-", "tk-eu-"], &WORD, 48, "https://developers.scalingo.com/"),
     Detector::token("linear-key", &["lin_api_", "lin_oauth_"], &ALNUM, 32, "https://linear.app/developers/graphql"),

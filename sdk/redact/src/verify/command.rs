@@ -54,17 +54,17 @@ pub(crate) fn said(text: &Text<'_>, hit: Hit) -> Verdict {
 }
 
 /// Behind a quote if there is one; `None` at the end of what is here.
-fn unquoted(text: &Text<'_>, at: usize) -> Option<usize> {
+pub(super) fn unquoted(text: &Text<'_>, at: usize) -> Option<usize> {
     let first = text.glyph(at)?;
     let quote = matches!(first.byte, b'"' | b'\'' | b'`');
     Some(if quote { at + first.len } else { at })
 }
 
-fn ended(text: &Text<'_>) -> Verdict {
+pub(super) fn ended(text: &Text<'_>) -> Verdict {
     if text.last { Verdict::Clean } else { Verdict::More }
 }
 
-fn word(text: &Text<'_>, from: usize, good: impl Fn(&[u8]) -> bool) -> Verdict {
+pub(super) fn word(text: &Text<'_>, from: usize, good: impl Fn(&[u8]) -> bool) -> Verdict {
     let run = text.run(from, &VALUE, VALUE_MAX);
     if run.open {
         return Verdict::More;

@@ -7,9 +7,16 @@ use crate::charset::Charset;
 use crate::detector::{Checksum, Confidence, Found, Hit, Verdict};
 use crate::text::Text;
 
-pub(crate) fn verify(text: &Text<'_>, hit: Hit, body: &'static Charset, min: usize, checksum: Checksum) -> Verdict {
+pub(crate) fn verify(
+    text: &Text<'_>,
+    hit: Hit,
+    body: &'static Charset,
+    min: usize,
+    (checksum, lead): (Checksum, usize),
+) -> Verdict {
     let literal = text.slice(hit.start, hit.end);
-    if !is_telling(literal) && !text.starts(hit.start) {
+    let start = hit.start - led(text, hit.start, body, lead);
+    if !is_telling(literal) && (start + lead != hit.start || !text.starts(start)) {
         return Verdict::Clean;
     }
     let run = text.run(hit.end, body, VALUE_MAX);
@@ -18,7 +25,8 @@ pub(crate) fn verify(text: &Text<'_>, hit: Hit, body: &'static Charset, min: usi
     }
     let end = untrailed(text, hit.end, run.end);
     let value = text.slice(hit.end, end);
-    if run.count < min || !is_varied(value) {
+    let body_of = if min == 0 { text.slice(start, hit.start) } else { value };
+    if run.count < min || !is_varied(body_of) {
         return Verdict::Clean;
     }
     let confidence = match checksum {
@@ -28,8 +36,18 @@ pub(crate) fn verify(text: &Text<'_>, hit: Hit, body: &'static Charset, min: usi
     };
     Verdict::Hide(Found {
         rest: run.capped.then_some(body),
-        ..Found::new(hit.start, end, confidence)
+        ..Found::new(start, end, confidence)
     })
+}
+
+/// How many characters of the token stand before its literal: all it has there, or none.
+fn led(text: &Text<'_>, literal: usize, body: &Charset, lead: usize) -> usize {
+    let head = text.slice(literal.saturating_sub(lead), literal);
+    if head.len() == lead && head.iter().all(|byte| body.has(*byte)) {
+        lead
+    } else {
+        0
+    }
 }
 
 /// Long enough and with a separator, so that it does not come up by chance within a longer run.

@@ -3,7 +3,10 @@ use aa_redact::{Options, Seed, detectors};
 use super::*;
 
 fn run(options: &Options, findings: bool, chunk: Option<u32>, text: &str) -> (bool, String) {
-    let engine = Arc::new(Engine::new(options).unwrap());
+    run_with(&Arc::new(Engine::new(options).unwrap()), findings, chunk, text)
+}
+
+fn run_with(engine: &Arc<Engine>, findings: bool, chunk: Option<u32>, text: &str) -> (bool, String) {
     let arguments = RedactArgs {
         findings,
         chunk,
@@ -12,7 +15,7 @@ fn run(options: &Options, findings: bool, chunk: Option<u32>, text: &str) -> (bo
     };
     let mut output = Vec::new();
     let found = pass(
-        &engine,
+        engine,
         &arguments,
         "x.log",
         &mut text.as_bytes(),
@@ -123,4 +126,69 @@ fn a_policy_names_what_is_hidden() {
 fn the_policy_language_has_the_classes_of_the_redactor() {
     let classes: Vec<&str> = aa_redact::Class::ALL.iter().map(|class| class.name()).collect();
     assert_eq!(aa_policy::DATA_CLASSES.as_slice(), classes);
+}
+
+/// Ways to write a text, and to look for it.
+fn forms(text: &str) -> [String; 5] {
+    let each = |one: fn(u8) -> String| text.bytes().map(one).collect::<String>();
+    let sixtets = |text: &str| -> String {
+        let bit = |byte: u8| (0..8).rev().map(move |place| (byte >> place) & 1);
+        let bits: Vec<u8> = text.bytes().flat_map(bit).collect();
+        let set: Vec<char> = ('A'..='Z')
+            .chain('a'..='z')
+            .chain('0'..='9')
+            .chain(['+', '/'])
+            .collect();
+        let place = |bits: &[u8]| bits.iter().fold(0, |sum, bit| sum * 2 + usize::from(*bit));
+        bits.chunks_exact(6).map(|bits| set[place(bits)]).collect()
+    };
+    [
+        text.to_owned(),
+        sixtets(text),
+        each(|byte| format!("{byte:02x}")),
+        each(|byte| format!("%{byte:02X}")),
+        each(|byte| format!("\\u{byte:04x}")),
+    ]
+}
+
+#[test]
+fn no_value_in_any_encoding_is_in_what_findings_tell() {
+    let engine = Arc::new(Engine::new(&Options::default()).unwrap());
+    let mut seed = Seed::new(3);
+    let mut told = 0;
+    for row in detectors().step_by(5) {
+        let value = row.sample(&mut seed);
+        let mut needles = Vec::new();
+        for part in value.split(|byte: char| !byte.is_ascii_alphanumeric()) {
+            if part.len() >= 8 && part.contains(|byte: char| byte.is_ascii_digit()) {
+                needles.extend(forms(part));
+            }
+        }
+        for text in forms(&value) {
+            let (_, lines) = run_with(&engine, true, Some(7), &format!("{text}\n"));
+            told += lines.lines().count();
+            for line in lines.lines() {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                let known = [
+                    "file",
+                    "start",
+                    "end",
+                    "kind",
+                    "class",
+                    "confidence",
+                    "example",
+                    "reason",
+                ];
+                assert!(
+                    line.as_object()
+                        .unwrap()
+                        .keys()
+                        .all(|key| known.contains(&key.as_str()))
+                );
+            }
+            let shown = needles.iter().any(|needle| lines.contains(needle.as_str()));
+            assert!(!shown, "{}", row.name());
+        }
+    }
+    assert!(told > 200, "{told}");
 }

@@ -9,7 +9,7 @@ use aa_policy::{Action, Environment, ExecAction, Limits, Lowered, Policy, Progra
 
 /// Small, so that a pattern that explodes is refused quickly.
 const LIMITS: Limits = Limits {
-    max_automaton_words: 1 << 14,
+    max_automaton_words: 1 << 16,
     max_rules: 200,
     max_address_entries: 1 << 12,
     max_ranges: 64,

@@ -41,11 +41,13 @@ deps: .cache/deps ## Install what building and testing needs (Debian 12 or 13; r
 build: deps ## Build everything
 	$(CARGO) build --release --workspace --bins
 
-test: deps ## Build, host tests, every kernel of the table
+test: deps ## Build, host tests, guest tests dealt out among the kernels of the table
 	$(CARGO) build --release --workspace --bins
 	vmtest/run-all
 
-test-all: test ## Every test there is, the slow ones too: under systemd, a minute of fuzzing for each decoder
+test-all: deps ## Every test there is: each on every kernel, the slow ones, under systemd, a minute of fuzzing for each decoder
+	$(CARGO) build --release --workspace --bins
+	vmtest/run-all --whole
 	$(CARGO) test --release --workspace -- --ignored
 	$(VMTEST) test 6.12 --init systemd
 	$(MAKE) fuzz

@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -95,7 +96,28 @@ impl Checks {
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     filters: Vec<String>,
+    share: Option<Share>,
     list: bool,
+}
+
+/// Every `of`-th of the tests that no filter names, from the `part`-th on, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Share {
+    part: usize,
+    of: usize,
+}
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<usize>().ok();
+        let (part, of) = text.split_once('/').unwrap_or_default();
+        match (number(part), number(of)) {
+            (Some(part), Some(of)) if (1..=of).contains(&part) => Ok(Self { part, of }),
+            _ => Err(format!("{text} is no share: one is 2/4")),
+        }
+    }
 }
 
 impl Options {
@@ -104,24 +126,38 @@ impl Options {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--filter" => options.filters.push(arguments.next().ok_or("--filter needs a text")?),
+                "--share" => options.share = Some(arguments.next().ok_or("--share needs one, as 2/4")?.parse()?),
                 "--list" => options.list = true,
                 other => return Err(format!("unknown argument {other}")),
             }
         }
         Ok(options)
     }
+
+    /// The first test is always selected: without it the others prove nothing.
+    fn select<'a>(&self, tests: &'a [Test]) -> Vec<&'a Test> {
+        let mut others = 0;
+        let mut selected = |(place, test): &(usize, &Test)| {
+            let named = |filter: &String| test.name.contains(filter.as_str());
+            if *place == 0 || self.filters.iter().any(named) {
+                return true;
+            }
+            others += 1;
+            match self.share {
+                Some(Share { part, of }) => others % of == part % of,
+                None => self.filters.is_empty(),
+            }
+        };
+        let tests = tests.iter().enumerate().filter(|test| selected(test));
+        tests.map(|(_, test)| test).collect()
+    }
 }
 
-/// Runs what the options select. The first test is always run: without it the others prove nothing.
+/// Runs what the options select.
 pub(crate) fn run(guest: &'static Guest, tests: &[Test], options: &Options) -> ExitCode {
     let (mut passed, mut failed) = (0, 0);
     let begun = Instant::now();
-    for (place, test) in tests.iter().enumerate() {
-        let named = |filter: &String| test.name.contains(filter.as_str());
-        let selected = options.filters.is_empty() || options.filters.iter().any(named);
-        if !selected && place > 0 {
-            continue;
-        }
+    for (place, test) in options.select(tests).into_iter().enumerate() {
         if options.list {
             println!("{}", test.name);
             continue;
@@ -185,4 +221,42 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("panic")
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TESTS: &[Test] = tests![first, core_a, b, c, core_d, e];
+    fn first(_: &Guest, _: &mut Checks) {}
+    fn core_a(_: &Guest, _: &mut Checks) {}
+    fn b(_: &Guest, _: &mut Checks) {}
+    fn c(_: &Guest, _: &mut Checks) {}
+    fn core_d(_: &Guest, _: &mut Checks) {}
+    fn e(_: &Guest, _: &mut Checks) {}
+
+    fn selected(arguments: &str) -> String {
+        let options = Options::from_args(arguments.split_whitespace().map(str::to_owned)).unwrap();
+        let names: Vec<_> = options.select(TESTS).iter().map(|test| test.name).collect();
+        names.join(" ")
+    }
+
+    #[test]
+    fn filters_and_shares_select_and_every_share_together_is_all() {
+        assert_eq!(selected(""), "first core_a b c core_d e");
+        assert_eq!(selected("--filter core"), "first core_a core_d");
+        assert_eq!(selected("--filter core --share 1/2"), "first core_a b core_d e");
+        assert_eq!(selected("--filter core --share 2/2"), "first core_a c core_d");
+        assert_eq!(selected("--filter core --share 1/1"), selected(""));
+    }
+
+    #[test]
+    fn what_is_no_share_is_refused() {
+        for wrong in ["0/2", "3/2", "1", "a/b", "-1/2"] {
+            assert!(
+                Options::from_args(["--share".to_owned(), wrong.to_owned()].into_iter()).is_err(),
+                "{wrong}"
+            );
+        }
+    }
 }

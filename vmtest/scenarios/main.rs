@@ -2,7 +2,7 @@
 //!
 //! Where systemd is process 1 there are those of the unit too.
 //!
-//! `aa-guest-test [--filter TEXT]... [--list]`: a line for each test (`ok NAME` or `FAIL NAME` and what was wrong), at last
+//! `aa-guest-test [--filter TEXT]... [--share N/M] [--list]`: a line for each test (`ok NAME` or `FAIL NAME` and what was wrong), at last
 //! `N passed, N failed`. `AA_KERNEL` and `AA_EXPECT` (`enforce`, `fmod-ret`, `passes-over`, `too-old`) say which tests there are: nothing is skipped
 //! at run time. What kernels do differently stands in `vmtest/expect/<kernel>.toml`.
 //!
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     let options = match Options::from_args(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(problem) => {
-            eprintln!("{problem}\nusage: aa-guest-test [--filter TEXT]... [--list]");
+            eprintln!("{problem}\nusage: aa-guest-test [--filter TEXT]... [--share N/M] [--list]");
             return ExitCode::from(64);
         }
     };

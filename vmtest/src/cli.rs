@@ -67,7 +67,7 @@ pub(crate) enum Action {
         /// Only tests whose name contains this
         #[arg(long)]
         filter: Option<String>,
-        /// All tests of a kernel, also where the support table says that some are enough
+        /// Every test on every kernel, instead of each that need not run everywhere on one of them
         #[arg(long)]
         whole: bool,
         /// Guests at the same time; each has two processors, and waits for itself half of the time

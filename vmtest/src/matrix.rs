@@ -13,7 +13,7 @@ use crate::job::Task;
 use crate::report::{self, Row};
 use crate::session::{Run, Session};
 use crate::supervise::{End, Sink, Sinks};
-use crate::table::Kernel;
+use crate::table::{Expect, Kernel};
 
 /// Runs the chosen tests and prints the table; true if nothing failed.
 pub(crate) fn test(
@@ -25,13 +25,14 @@ pub(crate) fn test(
 ) -> Result<bool> {
     // Once, before guests run side by side.
     session.image(false)?;
-    let queue: Mutex<VecDeque<(usize, &Kernel)>> = Mutex::new(kernels.iter().copied().enumerate().collect());
+    let arguments = choice.arguments(kernels, &session.table.test.everywhere);
+    let queue = Mutex::new(kernels.iter().copied().zip(arguments).enumerate().collect());
     let rows = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..jobs {
             scope.spawn(|| {
-                while let Some((place, kernel)) = pop(&queue) {
-                    let row = test_one(session, kernel, choice, options);
+                while let Some((place, (kernel, arguments))) = pop(&queue) {
+                    let row = test_one(session, kernel, arguments, options);
                     rows.lock().unwrap_or_else(PoisonError::into_inner).push((place, row));
                 }
             });
@@ -58,29 +59,37 @@ fn pop<T>(queue: &Mutex<VecDeque<T>>) -> Option<T> {
 pub(crate) struct Choice<'a> {
     /// Those whose name contains this.
     pub(crate) filter: Option<&'a str>,
-    /// All of a kernel, also where the table says that some are enough.
+    /// All of each kernel, instead of dealing out what need not run everywhere.
     pub(crate) whole: bool,
 }
 
 impl Choice<'_> {
-    /// What the guest's program is told.
-    fn arguments(self, kernel: &Kernel) -> Vec<String> {
-        let named: Vec<&str> = match self.filter {
-            Some(filter) => vec![filter],
-            None if self.whole => vec![],
-            None => kernel.tests.iter().map(String::as_str).collect(),
+    /// What the guest's program is told on each of the kernels of a run.
+    fn arguments(self, kernels: &[&Kernel], everywhere: &[String]) -> Vec<Vec<String>> {
+        let filters = |names: &[String]| -> Vec<String> {
+            let both = |name: &String| ["--filter".to_owned(), name.clone()];
+            names.iter().flat_map(both).collect()
         };
-        named
-            .into_iter()
-            .flat_map(|part| ["--filter".to_owned(), part.to_owned()])
-            .collect()
+        let dealt = |kernel: &&&Kernel| kernel.expect == Expect::Enforce;
+        let (of, mut part) = (kernels.iter().filter(dealt).count(), 0);
+        let one = |kernel: &&Kernel| match (self.filter, kernel.expect) {
+            (Some(filter), _) => filters(&[filter.to_owned()]),
+            (None, _) if self.whole => vec![],
+            (None, Expect::Enforce) => {
+                part += 1;
+                [filters(everywhere), vec!["--share".to_owned(), format!("{part}/{of}")]].concat()
+            }
+            (None, Expect::FmodRet) => filters(everywhere),
+            (None, Expect::PassesOver | Expect::TooOld) => vec![],
+        };
+        kernels.iter().map(one).collect()
     }
 }
 
-fn test_one(session: &Session, kernel: &Kernel, choice: Choice<'_>, options: &GuestOptions) -> Row {
+fn test_one(session: &Session, kernel: &Kernel, arguments: Vec<String>, options: &GuestOptions) -> Row {
     let task = Task::Script {
         path: session.repository.join(&session.table.test.script),
-        arguments: choice.arguments(kernel),
+        arguments,
     };
     let sums = Arc::new(Mutex::new(Sums::default()));
     let sinks = Sinks {
@@ -172,6 +181,7 @@ fn finish(row: Row, sums: &Sums, run: &Run, options: &GuestOptions) -> Row {
 mod tests {
     use super::*;
     use crate::supervise::Outcome;
+    use crate::table::Table;
     use clap::Parser;
     use std::time::Duration;
 
@@ -204,6 +214,33 @@ mod tests {
             &options,
         );
         (row.failed, row.remark)
+    }
+
+    #[test]
+    fn what_need_not_run_everywhere_is_dealt_out_among_the_kernels_that_enforce() {
+        let table = Table::parse(include_str!("../kernels.toml")).unwrap();
+        let told = |choice: Choice<'_>, names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let told = choice.arguments(&table.select(&names).unwrap(), &["a".to_owned(), "b".to_owned()]);
+            told.iter().map(|words| words.join(" ")).collect::<Vec<_>>()
+        };
+        let (filter, whole) = (None, false);
+        let all = ["6.1", "6.12-nolsm", "6.18", "5.10"];
+        assert_eq!(
+            told(Choice { filter, whole }, &all),
+            [
+                "--filter a --filter b --share 1/2",
+                "--filter a --filter b",
+                "--filter a --filter b --share 2/2",
+                ""
+            ]
+        );
+        assert_eq!(told(Choice { filter, whole: true }, &all), ["", "", "", ""]);
+        let filter = Some("x");
+        assert_eq!(
+            told(Choice { filter, whole }, &["6.1", "5.10"]),
+            ["--filter x", "--filter x"]
+        );
     }
 
     #[test]

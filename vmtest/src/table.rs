@@ -98,9 +98,6 @@ pub(crate) struct Kernel {
     pub(crate) append: String,
     /// What the daemon must do here.
     pub(crate) expect: Expect,
-    /// Parts of the names of the tests that are enough here by default; empty: all.
-    #[serde(default)]
-    pub(crate) tests: Vec<String>,
 }
 
 impl Kernel {
@@ -130,6 +127,8 @@ pub(crate) struct Guest {
 pub(crate) struct Test {
     /// Script, from the root of the repository.
     pub(crate) script: PathBuf,
+    /// Parts of the names of the tests that each enforcing kernel runs. The others are dealt out among those of [`Expect::Enforce`].
+    pub(crate) everywhere: Vec<String>,
 }
 
 /// Where a suite is found.
@@ -181,7 +180,7 @@ impl Table {
         Self::parse(&text)
     }
 
-    fn parse(text: &str) -> Result<Self, TableError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, TableError> {
         let table: Self = toml::from_str(text).map_err(|source| TableError::Parse(Box::new(source)))?;
         for (at, kernel) in table.kernels.iter().enumerate() {
             if table.kernels.iter().take(at).any(|earlier| earlier.name == kernel.name) {

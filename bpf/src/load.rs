@@ -3,8 +3,9 @@
 //! Everything lives below `/sys/fs/bpf/aa-sensord/<build>/`: `maps/`, `links/` and `tasks/` (iterators, which are read
 //! as files). `<build>` names the ABI version and the objects' bytes. A sensor that finds its own build complete
 //! adopts it: the programs never stopped. A sensor that finds another build of the same ABI reuses its maps, attaches
-//! its own programs beside the old ones, and only then lets the old ones go: no instant is unjudged. The folder gets
-//! its final name by a rename when everything is pinned, so that a crash in between leaves nothing half.
+//! its own programs beside the old ones, and only then lets the old ones go: no instant is unjudged. Another ABI's maps
+//! say nothing to this build, so while its programs govern somebody it stays in force, and this one does not start. The
+//! folder gets its final name by a rename when everything is pinned, so that a crash in between leaves nothing half.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -80,6 +81,9 @@ pub enum LoadError {
         #[source]
         source: io::Error,
     },
+    /// Programs of another ABI version govern processes, which would be free without them.
+    #[error("`{}` governs processes and lays its tables out in another way", .0.display())]
+    Foreign(PathBuf),
     /// A map this crate counts on is not there.
     #[error("there is no map `{0}`")]
     NoMap(&'static str),
@@ -129,6 +133,8 @@ pub struct Kernel {
     folder: PathBuf,
     /// Whether the programs were already in force.
     pub adopted: bool,
+    /// Whether the tables are those of an earlier start: who was governed still is, by what they say.
+    pub inherited: bool,
 }
 
 impl Kernel {
@@ -136,12 +142,18 @@ impl Kernel {
     pub fn start(sizes: Sizes, way: Way) -> Result<Self, LoadError> {
         let root = Path::new(PIN_ROOT);
         let folder = root.join(build_name());
-        if folder.is_dir() {
-            return Self::adopt(folder);
-        }
         let older = older_builds(root)?;
-        let reuse = older.iter().find(|path| same_abi(path));
-        let kernel = Self::load(&folder, sizes, way, reuse.map(PathBuf::as_path))?;
+        for path in older.iter().filter(|path| !same_abi(path)) {
+            if governs_somebody(path)? {
+                return Err(LoadError::Foreign(path.clone()));
+            }
+        }
+        let kernel = if folder.is_dir() {
+            Self::adopt(folder)?
+        } else {
+            let reuse = older.iter().find(|path| same_abi(path));
+            Self::load(&folder, sizes, way, reuse.map(PathBuf::as_path))?
+        };
         for path in &older {
             remove_pins(path)?;
         }
@@ -212,6 +224,7 @@ impl Kernel {
             attached,
             folder,
             adopted: true,
+            inherited: true,
         })
     }
 
@@ -234,6 +247,7 @@ impl Kernel {
             attached,
             folder: folder.to_owned(),
             adopted: false,
+            inherited: reuse.is_some(),
         })
     }
 }
@@ -439,6 +453,17 @@ fn same_abi(path: &Path) -> bool {
     file_name(path)
         .split_once('-')
         .is_some_and(|(version, _)| version == abi::AA_ABI_VERSION.to_string())
+}
+
+/// Whether the programs pinned in a folder have a row for any task. The list is a file; how a row is laid out does not matter.
+fn governs_somebody(folder: &Path) -> Result<bool, LoadError> {
+    let path = folder.join("tasks/list_governed");
+    match fs::read(&path) {
+        Ok(rows) => Ok(!rows.is_empty()),
+        // It was never whole, or is half removed already.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(LoadError::Folder { path, source }),
+    }
 }
 
 fn older_builds(root: &Path) -> Result<Vec<PathBuf>, LoadError> {

@@ -42,6 +42,7 @@ mod steps;
 mod tables;
 mod telling;
 mod unit;
+mod upgrades;
 
 use std::process::ExitCode;
 
@@ -87,6 +88,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             faults::TESTS,
             privileges::TESTS,
             crashes::TESTS,
+            upgrades::TESTS,
             soak::TESTS,
             differential::TESTS,
             records::TESTS,

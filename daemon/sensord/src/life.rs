@@ -130,8 +130,8 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
     steps.done("self-test");
     let failures = self_test::failures(&rows);
     if !failures.is_empty() {
-        // Nothing is claimed that is not proven: what was loaded just now goes, what was in force before stays.
-        if !kernel.adopted {
+        // Nothing is claimed that is not proven: what was loaded just now goes, unless somebody is governed by it.
+        if !kernel.inherited {
             Kernel::unload().map_err(|error| failed(&error))?;
         }
         return Err(Failure::kernel(
@@ -144,7 +144,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         ));
     }
     let boot_id = boot_id().map_err(|error| failed(&error))?;
-    let registry = Registry::load(settings.state_file(), &boot_id, kernel.adopted).map_err(|error| failed(&error))?;
+    let registry = Registry::load(settings.state_file(), &boot_id, kernel.inherited).map_err(|error| failed(&error))?;
     let mut sensor = Sensor {
         host,
         kernel,
@@ -173,6 +173,18 @@ impl Steps {
 }
 
 fn refused_by_kernel(error: &LoadError, release: &str) -> Failure {
+    if let LoadError::Foreign(_) = error {
+        return Failure::kernel(
+            WireError::new(
+                "AA-K006",
+                "processes are governed by another version of aa-sensord, which cannot be taken over",
+            )
+            .because(format!(
+                "{error}; it stays in force, and this version does not start beside it"
+            ))
+            .hint("end those processes and start again, or end enforcement: `aa-sensord unload`"),
+        );
+    }
     let told = WireError::from_error("AA-K004", error);
     Failure::kernel(WireError { message: format!("kernel {release} refuses the programs"), ..told }
         .because(format!("{error}{}", error.source().map_or(String::new(), |source| format!(": {source}"))))

@@ -56,12 +56,12 @@ pub(crate) const SELF_TEST_AGENT: u32 = abi::AA_SELF_TEST_AGENT;
 
 impl Registry {
     /// What an earlier sensor of this boot left, or nothing.
-    pub(crate) fn load(path: PathBuf, boot_id: &str, adopted: bool) -> io::Result<Self> {
+    pub(crate) fn load(path: PathBuf, boot_id: &str, inherited: bool) -> io::Result<Self> {
         let fresh = Content {
             boot_id: boot_id.to_owned(),
             ..Content::default()
         };
-        if !adopted {
+        if !inherited {
             return Ok(Self { path, content: fresh });
         }
         let content = match fs::read(&path) {

@@ -21,6 +21,13 @@
 /* A decision nothing in the policy made: a failed read, a missing policy. */
 #define DECISION_CLOSED AA_DENY
 
+/* What a program may do besides judging. A constant in each. */
+enum aa_place {
+	AA_AT_SOCKET = 0, /* at a cgroup, of a socket: whose task acts is not known, and nobody can be stopped */
+	AA_AT_HOOK = 1,	  /* an LSM hook */
+	AA_AT_CGROUP = 2, /* at a cgroup, for the acting task: it can be stopped (6.18 on) */
+};
+
 /* Sends the record, unless a test wants to see what happens when that fails. */
 static __always_inline int send_for(const struct subject *subject, struct aa_scratch *s, u32 ring)
 {
@@ -31,9 +38,14 @@ static __always_inline int send_for(const struct subject *subject, struct aa_scr
 	return send_event(s, ring);
 }
 
-static __always_inline void add_stack(void *ctx, struct aa_scratch *s)
+static __always_inline void add_stack(void *ctx, struct aa_scratch *s, enum aa_place place)
 {
-	long bytes = bpf_get_stack(ctx, s->event.stack, sizeof(s->event.stack), BPF_F_USER_STACK);
+	long bytes = 0;
+
+	if (place == AA_AT_HOOK)
+		bytes = bpf_get_stack(ctx, s->event.stack, sizeof(s->event.stack), BPF_F_USER_STACK);
+	else if (place == AA_AT_CGROUP)
+		bytes = bpf_get_task_stack(bpf_get_current_task_btf(), s->event.stack, sizeof(s->event.stack), BPF_F_USER_STACK);
 
 	s->event.stack_frames = bytes > 0 ? bytes / sizeof(u64) : 0;
 }
@@ -66,18 +78,17 @@ __noinline u32 carry_out(u32 agent_index, u32 verdict, u32 observes)
 	return verdict == AA_KILL ? AA_EFFECT_KILLED : AA_EFFECT_SUSPENDED;
 }
 
-/* Records a denial (or what would be one) and gives the hook's return value. In LSM programs: `lsm`. */
+/* Records a denial (or what would be one) and gives the hook's return value. */
 static __always_inline int refuse(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
-				  struct judgement j, int lsm)
+				  struct judgement j, enum aa_place place)
 {
 	u32 effect = carry_out(subject->agent, verdict_of(j.decision), subject->observes);
 
 	fill_event(s, subject, action, j.decision, j.reason, effect);
 	s->event.object_flags = s->object.flags;
-	if (lsm)
-		add_stack(ctx, s);
+	add_stack(ctx, s, place);
 	send_for(subject, s, AA_RING_DECISIONS);
-	if (lsm && effect == AA_EFFECT_KILLED)
+	if (place != AA_AT_SOCKET && effect == AA_EFFECT_KILLED)
 		bpf_send_signal(AA_SIGKILL);
 	return subject->observes ? 0 : eperm();
 }
@@ -96,11 +107,12 @@ static __always_inline int asks(const struct subject *subject, u32 decision)
 }
 
 /*
- * Asks a person, or does as was answered. The hook's return value. LSM programs only: elsewhere no signal can be sent.
+ * Asks a person, or does as was answered. The hook's return value. Not AA_AT_SOCKET.
  * The record comes before the signal: a hold that could not be recorded would never be answered, so it is a denial. An
  * answer that overtakes the signal is told to the process again (daemon/gateway/src/approvals.rs).
  */
-static __always_inline int ask(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action, struct judgement j)
+static __always_inline int ask(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action, struct judgement j,
+			       enum aa_place place)
 {
 	u32 answer = AA_DENY | AA_REASON_UNREADABLE_PATH << AA_ANSWER_REASON_SHIFT;
 
@@ -109,7 +121,7 @@ static __always_inline int ask(void *ctx, struct aa_scratch *s, const struct sub
 		answer = find_answer(s, subject->identity, action, subject->policy->otherwise, subject->fault);
 	if (!answer) {
 		fill_event(s, subject, action, j.decision, AA_REASON_ASKED, AA_EFFECT_HELD);
-		add_stack(ctx, s);
+		add_stack(ctx, s, place);
 		if (send_for(subject, s, AA_RING_DECISIONS))
 			return eperm();
 		if (!bpf_send_signal(AA_SIGSTOP)) {
@@ -123,7 +135,7 @@ static __always_inline int ask(void *ctx, struct aa_scratch *s, const struct sub
 		fill_event(s, subject, action, j.decision, j.reason, AA_EFFECT_ALLOWED);
 		return send_for(subject, s, AA_RING_DECISIONS) ? eperm() : 0;
 	}
-	return refuse(ctx, s, subject, action, j, 1);
+	return refuse(ctx, s, subject, action, j, place);
 }
 
 /* The end of a judgement whose scratch is filled: releases it. */
@@ -134,9 +146,9 @@ static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struc
 
 	judge_barred(subject, &j);
 	if (asks(subject, j.decision))
-		ret = ask(ctx, s, subject, action, j);
+		ret = ask(ctx, s, subject, action, j, AA_AT_HOOK);
 	else if (!passes(j.decision))
-		ret = refuse(ctx, s, subject, action, j, 1);
+		ret = refuse(ctx, s, subject, action, j, AA_AT_HOOK);
 	else if (verdict_of(j.decision) == AA_ALLOW && subject->records)
 		record_allowed(s, subject, action, j.decision);
 	release_scratch(s);
@@ -144,8 +156,8 @@ static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struc
 }
 
 /* Refuses what has no object but these numbers. */
-static __always_inline int refuse_judged(void *ctx, const struct subject *subject, u32 action, struct judgement j,
-					 u32 other_pid, u32 family, u32 type, u32 protocol)
+static __always_inline int refuse_numbers(void *ctx, const struct subject *subject, u32 action, struct judgement j,
+					  u32 other_pid, u32 family, u32 type, u32 protocol, enum aa_place place)
 {
 	struct aa_scratch *s = claim_scratch(subject);
 
@@ -157,10 +169,16 @@ static __always_inline int refuse_judged(void *ctx, const struct subject *subjec
 	s->event.socket_type = type;
 	s->event.protocol = protocol;
 
-	int ret = refuse(ctx, s, subject, action, j, 1);
+	int ret = refuse(ctx, s, subject, action, j, place);
 
 	release_scratch(s);
 	return ret;
+}
+
+static __always_inline int refuse_judged(void *ctx, const struct subject *subject, u32 action, struct judgement j,
+					 u32 other_pid, u32 family, u32 type, u32 protocol)
+{
+	return refuse_numbers(ctx, subject, action, j, other_pid, family, type, protocol, AA_AT_HOOK);
 }
 
 /* The same where no rule says so: containment, a missing policy. */

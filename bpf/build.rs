@@ -10,7 +10,7 @@ use std::{env, fs};
 use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
 use libbpf_cargo::SkeletonBuilder;
 
-const OBJECTS: [&str; 6] = ["process", "file", "net", "names", "contain", "labels"];
+const OBJECTS: [&str; 7] = ["process", "file", "net", "names", "contain", "labels", "cgroup"];
 /// Loaded for a moment, and in force never.
 const PROBE: &str = "obedience";
 const TABLES: [(&str, &str); 3] = [

@@ -4,14 +4,12 @@
 use aa_bpf::{Kernel, hooks::Way, load::Sizes, tables::Tables};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let words = std::env::args()
-        .nth(1)
-        .and_then(|words| words.parse().ok())
-        .unwrap_or(1 << 20);
-    let way = if std::env::args().nth(2).is_some() {
-        Way::FmodRet
-    } else {
-        Way::Lsm
+    let mut arguments = std::env::args().skip(1);
+    let words = arguments.next().and_then(|words| words.parse().ok()).unwrap_or(1 << 20);
+    let way = match arguments.next().as_deref() {
+        None => Way::Lsm,
+        Some("cgroup") => Way::Cgroup,
+        Some(_) => Way::FmodRet,
     };
     println!("programs are obeyed: {:?}", aa_bpf::obedience::is_obeyed(way));
     let sizes = Sizes {

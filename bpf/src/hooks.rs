@@ -1,14 +1,15 @@
-//! Where programs are attached: to the LSM's hooks, or to the functions that call these.
+//! Where programs are attached: to the LSM's hooks, to the functions that call these, or to cgroups.
 //!
 //! Where `bpf` is not among the active security modules, programs at `lsm/X` are attached and never run. The same programs
 //! run, and deny by what they return, as `fmod_ret` at `security_X`: before the kernel's own modules instead of after
-//! them. What they may use less of is in `lib/storage.bpf.h`.
+//! them. What they may use less of is in `lib/storage.bpf.h`. Where the kernel takes neither (lockdown), those at the root of the
+//! cgroups judge the network by the same tables, and tracing programs at tracepoints follow who is governed.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libbpf_rs::{OpenProgramMut, ProgramAttachType, ProgramType};
 
@@ -19,6 +20,8 @@ pub enum Way {
     Lsm,
     /// In front of the functions that ask the security modules.
     FmodRet,
+    /// At the root of the cgroups, where none of these may be loaded: the network only.
+    Cgroup,
 }
 
 /// Hooks that are called by a function of another name than `security_` and theirs.
@@ -40,13 +43,32 @@ impl Way {
         match self {
             Self::Lsm => "bpf-lsm",
             Self::FmodRet => "fmod_ret",
+            Self::Cgroup => "cgroup",
+        }
+    }
+
+    /// Whether an object has programs of this way.
+    pub(crate) fn uses(self, object: &str) -> bool {
+        match self {
+            Self::Lsm | Self::FmodRet => object != "cgroup",
+            Self::Cgroup => ["process", "names", "cgroup"].contains(&object),
+        }
+    }
+
+    /// Whether a program of such an object, by its ELF section, is one of them. Questions and datagrams are led to the
+    /// resolver where they are judged: in `cgroup`, which does both.
+    pub(crate) fn loads(self, object: &str, section: &str) -> bool {
+        match (self, object) {
+            (Self::Lsm | Self::FmodRet, _) | (_, "cgroup") => true,
+            (Self::Cgroup, "names") => section.starts_with("cgroup/recvmsg"),
+            (Self::Cgroup, _) => section.starts_with("tp_btf/") || section.starts_with("iter/"),
         }
     }
 
     /// The function at which a program of this ELF section goes instead, and as what.
     fn instead_of(self, section: &str) -> Option<(ProgramAttachType, String)> {
         let hook = section.trim_start_matches('?').strip_prefix("lsm/")?;
-        if self == Self::Lsm {
+        if self != Self::FmodRet {
             return None;
         }
         let renamed = CALLED_BY.iter().find(|(name, _)| *name == hook);
@@ -132,6 +154,17 @@ fn btf_strings(path: &Path) -> io::Result<Vec<u8>> {
     Ok(strings)
 }
 
+/// Where the hierarchy of cgroups version 2 is mounted; the usual place if it is nowhere.
+pub fn cgroup_root() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let place = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let place = fields.next()?;
+        (fields.next()? == "cgroup2").then(|| PathBuf::from(place))
+    });
+    place.unwrap_or_else(|| "/sys/fs/cgroup".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +196,22 @@ mod tests {
         let by_function = hooks(Way::FmodRet, &kernel);
         assert!(by_function.has("fentry/security_sk_free") && !by_function.has("lsm/userns_create"));
         assert!(hooks(Way::FmodRet, &["security_create_user_ns"]).has("lsm/userns_create"));
+    }
+
+    #[test]
+    fn nothing_that_a_locked_kernel_refuses_is_loaded_by_the_way_of_cgroups() {
+        for (object, section, loaded) in [
+            ("process", "lsm/task_alloc", false),
+            ("process", "?lsm/userns_create", false),
+            ("process", "tp_btf/sched_process_exec", true),
+            ("process", "iter/task", true),
+            ("names", "cgroup/connect4", false),
+            ("names", "cgroup/recvmsg6", true),
+            ("cgroup", "cgroup/connect4", true),
+        ] {
+            assert_eq!(Way::Cgroup.loads(object, section), loaded, "{object} {section}");
+            assert_eq!(Way::Lsm.uses(object), object != "cgroup");
+        }
+        assert!(!Way::Cgroup.uses("labels") && !Way::Cgroup.uses("file"));
     }
 }

@@ -1,7 +1,7 @@
 //! The kernel programs of aa-sensord and the one safe way to them.
 //!
 //! - [`abi`]: the types both sides share, made by bindgen from `abi/*.h`, with the names of actions, reasons, losses.
-//! - [`hooks`]: where programs are attached, by which of two ways; [`obedience`]: whether the kernel runs them each time.
+//! - [`hooks`]: where programs are attached, by which of three ways; [`obedience`]: whether the kernel runs them each time.
 //! - [`load`]: open, load and attach the objects, or adopt what is pinned; the sensor only.
 //! - [`tables`]: the maps the sensor writes: agents, policies, addresses, selectors, settings.
 //! - [`pool`]: the automaton pool, mapped writable; builds a generation beside those in use.

@@ -18,16 +18,17 @@ use libbpf_rs::libbpf_sys;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, ProgramType};
 
 use crate::abi;
-use crate::hooks::{Hooks, Way};
+use crate::hooks::{Hooks, Way, cgroup_root};
 
 /// The objects, in the order they are loaded; the first creates the maps.
-pub(crate) const OBJECTS: [(&str, &[u8]); 6] = [
+pub(crate) const OBJECTS: [(&str, &[u8]); 7] = [
     ("process", include_bytes!(concat!(env!("OUT_DIR"), "/process.bpf.o"))),
     ("file", include_bytes!(concat!(env!("OUT_DIR"), "/file.bpf.o"))),
     ("net", include_bytes!(concat!(env!("OUT_DIR"), "/net.bpf.o"))),
     ("names", include_bytes!(concat!(env!("OUT_DIR"), "/names.bpf.o"))),
     ("contain", include_bytes!(concat!(env!("OUT_DIR"), "/contain.bpf.o"))),
     ("labels", include_bytes!(concat!(env!("OUT_DIR"), "/labels.bpf.o"))),
+    ("cgroup", include_bytes!(concat!(env!("OUT_DIR"), "/cgroup.bpf.o"))),
 ];
 
 /// Where the pins are.
@@ -260,7 +261,7 @@ fn load_into(partial: &Path, sizes: Sizes, way: Way, reuse: Option<&Path>) -> Re
     let hooks = Hooks::of_this_kernel(way).map_err(LoadError::Btf)?;
     let older = reuse.map_or_else(|| Ok(BTreeMap::new()), pinned_maps)?;
     let mut opened = Vec::new();
-    for (name, bytes) in OBJECTS {
+    for (name, bytes) in OBJECTS.into_iter().filter(|(name, _)| way.uses(name)) {
         opened.push((
             name,
             open_object(name, bytes, &hooks, sizes, &older, &partial.join("maps"))?,
@@ -294,6 +295,9 @@ fn open_object(
         let section = program.section().to_string_lossy().into_owned();
         if !program.autoload() {
             program.set_autoload(hooks.has(&section));
+        }
+        if !hooks.way.loads(name, &section) {
+            program.set_autoload(false);
         }
         if program.autoload() {
             let redirected = hooks.way.redirect(&mut program);
@@ -366,7 +370,7 @@ fn prepare_maps(
             continue;
         }
         let unused = match way {
-            Way::Lsm => TABLES,
+            Way::Lsm | Way::Cgroup => TABLES,
             Way::FmodRet => STORAGES,
         };
         if unused.contains(&map_name.as_str()) {
@@ -403,8 +407,15 @@ const TABLES: [&str; 3] = ["verdicts_by_address", "labels_by_address", "owners_b
 /// The same as AA_SCRATCHES_PER_CPU in `lib/scratch.bpf.h`, which only fewer buffers than these would hurt.
 const SCRATCHES_PER_CPU: u32 = 4;
 
+const AT_CGROUPS: [ProgramType; 4] = [
+    ProgramType::CgroupSkb,
+    ProgramType::CgroupSock,
+    ProgramType::CgroupSockAddr,
+    ProgramType::SockOps,
+];
+
 fn attach_all(object: &Object, way: Way, partial: &Path, attached: &mut Vec<Attached>) -> Result<(), LoadError> {
-    let cgroup_path = PathBuf::from("/sys/fs/cgroup");
+    let cgroup_path = cgroup_root();
     for program in object.progs_mut() {
         if !program.autoload() {
             continue;
@@ -417,7 +428,7 @@ fn attach_all(object: &Object, way: Way, partial: &Path, attached: &mut Vec<Atta
             hook: hook.clone(),
             source,
         };
-        let mut link: Link = if program.prog_type() == ProgramType::CgroupSockAddr {
+        let mut link: Link = if AT_CGROUPS.contains(&program.prog_type()) {
             let cgroup = fs::File::open(&cgroup_path).map_err(|source| LoadError::Folder {
                 path: cgroup_path.clone(),
                 source,

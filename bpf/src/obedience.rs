@@ -60,7 +60,7 @@ pub fn is_obeyed(way: Way) -> Result<bool, ObedienceError> {
     let object = open.load()?;
     let program = object.progs_mut().next().ok_or(ObedienceError::Layout)?;
     let _attached = match way {
-        Way::Lsm => program.attach()?,
+        Way::Lsm | Way::Cgroup => program.attach()?,
         Way::FmodRet => program.attach_trace()?,
     };
     never_passed_over()

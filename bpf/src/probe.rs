@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
+use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -71,6 +72,11 @@ pub fn type_into(file: &File) -> io::Result<()> {
 /// Whether the kernel has task storage: tries to make such a map.
 pub fn has_task_storage() -> Result<bool, libbpf_rs::Error> {
     libbpf_rs::MapType::TaskStorage.is_supported()
+}
+
+/// Whether the kernel takes programs of the LSM's kind: tries to load one.
+pub fn takes_lsm_programs() -> Result<bool, libbpf_rs::Error> {
+    libbpf_rs::ProgramType::Lsm.is_supported()
 }
 
 /// The return value of a system call that gives -1 and `errno`.
@@ -184,6 +190,24 @@ pub fn route(socket: &impl AsRawFd, routed: bool) -> io::Result<()> {
             libc::IPPROTO_IP,
             option,
             (&raw const nothing).cast(),
+            length,
+        )
+    })
+}
+
+/// Has what is sent on an IPv4 socket go by another host first (`IP_OPTIONS`: a loose source route of one hop).
+pub fn route_by(socket: &impl AsRawFd, hop: Ipv4Addr) -> io::Result<()> {
+    const LOOSE_SOURCE_ROUTE: u8 = 131;
+    let [a, b, c, d] = hop.octets();
+    let option = [LOOSE_SOURCE_ROUTE, 7, 4, a, b, c, d, 0];
+    let length = libc::socklen_t::try_from(option.len()).map_err(io::Error::other)?;
+    // SAFETY: `length` bytes of `option` are read.
+    outcome(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_OPTIONS,
+            option.as_ptr().cast(),
             length,
         )
     })

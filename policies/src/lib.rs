@@ -14,6 +14,7 @@ mod diagnostic;
 mod evaluate;
 mod expect;
 mod explain;
+mod gaps;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
 mod glob;
@@ -43,6 +44,7 @@ pub use address::{canonical, destination};
 pub use check::{parse_action, parse_policy};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Span};
 pub use explain::Explanation;
+pub use gaps::Gap;
 pub use host::{HostName, HostNameError};
 pub use hours::Hours;
 pub use judge::{Judgement, combine_exec};

@@ -4,6 +4,7 @@ mod cases;
 mod deputies;
 mod diagnostics;
 mod differential;
+mod gaps;
 mod hosts;
 mod labels;
 mod limits;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aa_policy::{Environment, Limits, Policy, parse_policy};
+use aa_policy::{Environment, Gap, Limits, OnGap, Policy, parse_policy};
 use aa_wire::api::{EnvironmentPaths, LoadedRow, POLICY_TEXT_LIMIT};
 use aa_wire::event::Effect;
 use aa_wire::sensor::{PolicyInKernel, Reply, Request};
@@ -144,6 +144,7 @@ impl Gateway {
                 took_us: None,
             });
         }
+        let gaps = self.accepted_gaps(&policy)?;
         let lowered = lower(&policy).await?;
         let request = Request::LoadPolicy {
             name: slot_name.clone(),
@@ -163,12 +164,7 @@ impl Gateway {
         self.book.borrow_mut().add_load(generation, load(&policy, slot));
         self.save_state();
         tracing::info!(policy = policy.name(), slot_name, %slot, %generation, took_us, "policy loaded");
-        let detail = format!(
-            "{} version {} is generation {generation}, slot {slot}",
-            policy.name(),
-            policy.version()
-        );
-        self.record(Event::lifecycle("policy-loaded", Effect::Allowed, detail));
+        self.record_load(&policy, slot, generation, &gaps);
         Ok(InForce {
             slot,
             generation,
@@ -176,6 +172,43 @@ impl Gateway {
             policy,
             took_us: Some(took_us),
         })
+    }
+
+    fn record_load(&self, policy: &Policy, slot: Slot, generation: Generation, gaps: &[Gap]) {
+        let (name, version) = (policy.name(), policy.version());
+        let detail = format!("{name} version {version} is generation {generation}, slot {slot}");
+        self.record(Event::lifecycle("policy-loaded", Effect::Allowed, detail));
+        for gap in gaps {
+            let detail = format!("{name} is not carried out here: {gap}");
+            self.record(Event::lifecycle("policy-gap", Effect::Allowed, detail));
+        }
+    }
+
+    /// What of the policy this host does not carry out.
+    pub(crate) fn gaps(&self, policy: &Policy) -> Vec<Gap> {
+        if self.hello.network_only {
+            policy.gaps_beyond_network()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The same, if the policy takes them.
+    fn accepted_gaps(&self, policy: &Policy) -> Result<Vec<Gap>, WireError> {
+        let gaps = self.gaps(policy);
+        if gaps.is_empty() || policy.on_gap() == OnGap::Degrade {
+            return Ok(gaps);
+        }
+        let named: Vec<String> = gaps.iter().map(ToString::to_string).collect();
+        Err(WireError::new(
+            "not-enforceable",
+            "the kernel of this host lets nothing but the network be judged, and the policy asks for more",
+        )
+        .because(named.join(
+            "
+",
+        ))
+        .hint("write `on_gap: degrade` to load the rest of it, or use a kernel that takes LSM programs: `aasm status`"))
     }
 
     /// What is in force of just this text with just these paths; spares parsing it again.

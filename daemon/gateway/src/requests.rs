@@ -172,6 +172,8 @@ impl Gateway {
             cgroup,
             policy: name,
             warnings,
+            network_only: self.hello.network_only,
+            gaps: self.gaps(&in_force.policy).iter().map(ToString::to_string).collect(),
         })
     }
 

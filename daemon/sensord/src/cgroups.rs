@@ -5,21 +5,29 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use aa_bpf::hooks::cgroup_root;
 use aa_bpf::tasks::TaskList;
 
 /// Where the hierarchy is mounted.
-const ROOT: &str = "/sys/fs/cgroup";
+fn root() -> &'static Path {
+    static ROOT: OnceLock<PathBuf> = OnceLock::new();
+    ROOT.get_or_init(cgroup_root)
+}
+
 /// Our folder in it.
-const OURS: &str = "/sys/fs/cgroup/aa-sensord";
+fn ours() -> PathBuf {
+    root().join("aa-sensord")
+}
 
 fn folder(agent: u32) -> PathBuf {
-    Path::new(OURS).join(format!("agent-{agent}"))
+    ours().join(format!("agent-{agent}"))
 }
 
 /// Makes our folder. Later it could not be made: nobody may write to the root of the hierarchy, its owner by privilege only.
 pub(crate) fn prepare() -> io::Result<()> {
-    fs::create_dir_all(OURS)
+    fs::create_dir_all(ours())
 }
 
 /// Makes the agent's cgroup. Returns its id.
@@ -116,7 +124,7 @@ pub(crate) fn leave(agent: u32) {
 
 /// The id of a cgroup by its path from the root of the hierarchy; `None` if there is none now.
 pub(crate) fn id_of(path: &str) -> Option<u64> {
-    fs::metadata(Path::new(ROOT).join(path.trim_start_matches('/')))
+    fs::metadata(root().join(path.trim_start_matches('/')))
         .ok()
         .map(|data| data.ino())
 }
@@ -124,7 +132,7 @@ pub(crate) fn id_of(path: &str) -> Option<u64> {
 /// The ids of a systemd unit's cgroups, wherever in the hierarchy they are.
 pub(crate) fn ids_of_unit(name: &str) -> Vec<u64> {
     let mut found = Vec::new();
-    let mut waiting = vec![(PathBuf::from(ROOT), 0_u32)];
+    let mut waiting = vec![(root().to_owned(), 0_u32)];
     while let Some((folder, depth)) = waiting.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let Ok(data) = entry.metadata() else { continue };

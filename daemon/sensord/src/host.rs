@@ -20,6 +20,8 @@ pub(crate) struct HostSupport {
     pub(crate) lsm: Vec<String>,
     /// A program that denies does so each time: of LSM programs where `lsm_bpf` holds, else of fmod_ret.
     pub(crate) obeyed: FactState,
+    /// Whether the kernel takes programs of the LSM's kind at all: where it is locked down it may not.
+    pub(crate) lsm_programs: FactState,
     pub(crate) cgroup2: FactState,
     pub(crate) bpffs: FactState,
     /// No kernel lockdown, which would refuse the programs.
@@ -96,6 +98,11 @@ pub(crate) fn probe_host() -> HostSupport {
         },
         lsm_bpf,
         lsm: modules,
+        lsm_programs: match aa_bpf::probe::takes_lsm_programs() {
+            Ok(true) => FactState::Yes,
+            Ok(false) => FactState::No,
+            Err(error) => FactState::Unknown(error.to_string()),
+        },
         cgroup2: mounted("cgroup2"),
         bpffs: mounted("bpf"),
         unlocked: match text("/sys/kernel/security/lockdown") {
@@ -118,7 +125,10 @@ pub(crate) fn probe_host() -> HostSupport {
 impl HostSupport {
     /// How programs are attached here.
     pub(crate) fn way(&self) -> Way {
-        way(&self.lsm_bpf)
+        match self.lsm_programs {
+            FactState::No => Way::Cgroup,
+            FactState::Yes | FactState::Unknown(_) => way(&self.lsm_bpf),
+        }
     }
 
     /// As status shows them.
@@ -135,6 +145,7 @@ impl HostSupport {
                 fact("task-storage", &self.task_storage),
                 fact("lsm-bpf", &self.lsm_bpf),
                 fact("obeyed", &self.obeyed),
+                fact("lsm-programs", &self.lsm_programs),
                 fact("cgroup2", &self.cgroup2),
                 fact("bpffs", &self.bpffs),
                 fact("unlocked", &self.unlocked),

@@ -126,7 +126,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         .set_record_activity(settings.record_activity)
         .map_err(|error| failed(&error))?;
     steps.done("tables open");
-    let rows = self_test::run(&mut tables, &tasks, &names, &settings.run_dir).map_err(|error| failed(&error))?;
+    let rows = self_test::run(&mut tables, &tasks, &names, &settings.run_dir, way).map_err(|error| failed(&error))?;
     steps.done("self-test");
     let failures = self_test::failures(&rows);
     if !failures.is_empty() {
@@ -147,6 +147,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
     let registry = Registry::load(settings.state_file(), &boot_id, kernel.inherited).map_err(|error| failed(&error))?;
     let mut sensor = Sensor {
         host,
+        way,
         kernel,
         tables,
         tasks,

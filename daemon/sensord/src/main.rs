@@ -74,6 +74,8 @@ enum Verb {
         tcp: u16,
         /// UDP port
         udp: u16,
+        /// How the programs are attached
+        way: String,
     },
 }
 
@@ -99,8 +101,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         None => life::live(&Settings::load(arguments.config).map_err(|error| Failure::config(&error))?),
         Some(Verb::Unload) => life::unload(),
         Some(Verb::Inject { fault, agent }) => inject(&fault, agent),
-        Some(Verb::Probe { area, tcp, udp }) => {
-            self_test::serve(&area, [tcp, udp]).map_err(|error| Failure::of(&error))
+        Some(Verb::Probe { area, tcp, udp, way }) => {
+            self_test::serve(&area, [tcp, udp], &way).map_err(|error| Failure::of(&error))
         }
     }
 }

@@ -6,8 +6,11 @@ use aa_wire::status::{FactState, Protection, ProtectionState};
 
 use crate::host::HostSupport;
 
+/// A protection, and the hooks that prove it.
+type ByHooks = (&'static str, &'static [&'static str]);
+
 /// What the programs protect, and the hooks (as programs name them) that prove it.
-pub(crate) const PROTECTIONS: [(&str, &[&str]); 8] = [
+pub(crate) const PROTECTIONS: [ByHooks; 8] = [
     (
         "file",
         &[
@@ -76,6 +79,35 @@ pub(crate) const PROTECTIONS: [(&str, &[&str]); 8] = [
     ),
 ];
 
+/// The same where programs are at cgroups only. What needs others is named, and not there.
+const PROTECTIONS_AT_CGROUPS: [ByHooks; 4] = [
+    (
+        "connect",
+        &[
+            "sched_process_fork",
+            "connect4",
+            "connect6",
+            "sendmsg4",
+            "connect_unix",
+            "sendmsg_unix",
+            "egress",
+        ],
+    ),
+    ("names", &["connect4", "egress"]),
+    ("listen", &["bind4", "bind6", "ingress"]),
+    ("inet-socket", &["sock_create"]),
+];
+const NOT_AT_CGROUPS: [(&str, &str); 5] = [
+    ("file", "LSM programs, which this kernel refuses"),
+    ("exec", "LSM programs, which this kernel refuses"),
+    (
+        "socket",
+        "LSM programs: at cgroups only sockets of the inet families are seen",
+    ),
+    ("containment", "LSM programs, which this kernel refuses"),
+    ("labels", "LSM programs, which this kernel refuses"),
+];
+
 /// How to load, and the refusal if not at all.
 pub(crate) fn decide(host: &HostSupport) -> Result<Way, WireError> {
     let refuse =
@@ -102,7 +134,7 @@ pub(crate) fn decide(host: &HostSupport) -> Result<Way, WireError> {
         );
     }
     let way = host.way();
-    if host.obeyed == FactState::No {
+    if way != Way::Cgroup && host.obeyed == FactState::No {
         return Err(not_obeyed(host));
     }
     if let (Way::FmodRet, FactState::Unknown(why)) = (way, &host.obeyed) {
@@ -140,7 +172,7 @@ fn not_obeyed(host: &HostSupport) -> WireError {
         host.way().name()
     ));
     told.hint(match host.way() {
-        Way::Lsm => "boot with `preempt=voluntary`, or use kernel 6.2 or newer".to_owned(),
+        Way::Lsm | Way::Cgroup => "boot with `preempt=voluntary`, or use kernel 6.2 or newer".to_owned(),
         Way::FmodRet => format!("{}; or boot with `preempt=voluntary`", boot_line(host)),
     })
 }
@@ -153,7 +185,18 @@ fn boot_line(host: &HostSupport) -> String {
 
 /// What status says of each protection, given which hooks the self-test proved.
 pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Protection> {
-    PROTECTIONS
+    let (there, absent): (&[ByHooks], &[(&str, &str)]) = match way {
+        Way::Lsm | Way::FmodRet => (&PROTECTIONS, &[]),
+        Way::Cgroup => (&PROTECTIONS_AT_CGROUPS, &NOT_AT_CGROUPS),
+    };
+    let absent = absent.iter().map(|(name, missing)| Protection {
+        name: (*name).to_owned(),
+        state: ProtectionState::Refused {
+            missing: (*missing).to_owned(),
+        },
+        proven: false,
+    });
+    there
         .iter()
         .map(|(name, hooks)| {
             let missing: Vec<&str> = hooks.iter().copied().filter(|hook| !attached.contains(hook)).collect();
@@ -171,6 +214,7 @@ pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Prot
                 proven: hooks.iter().all(|hook| proven.contains(hook)),
             }
         })
+        .chain(absent)
         .collect()
 }
 
@@ -186,6 +230,7 @@ mod tests {
             lsm_bpf: FactState::Yes,
             lsm: ["lockdown", "capability", "bpf"].map(str::to_owned).into(),
             obeyed: FactState::Yes,
+            lsm_programs: FactState::Yes,
             cgroup2: FactState::Yes,
             bpffs: FactState::Yes,
             unlocked: FactState::Yes,
@@ -235,6 +280,28 @@ mod tests {
                 ..host
             });
             assert_eq!(refusal.unwrap_err().code, "AA-K005");
+        }
+    }
+
+    #[test]
+    fn where_programs_of_the_lsm_are_refused_those_at_cgroups_are_planned_and_the_rest_is_named() {
+        let host = HostSupport {
+            lsm_programs: FactState::No,
+            lsm_bpf: FactState::Unknown("no securityfs".into()),
+            ..capable_host()
+        };
+        assert_eq!(decide(&host), Ok(Way::Cgroup));
+        let hooks = ["bind4", "bind6", "ingress"];
+        let all = coverage(Way::Cgroup, &hooks, &hooks);
+        let state = |name: &str| all.iter().find(|protection| protection.name == name).unwrap().clone();
+        let via = "cgroup".to_owned();
+        assert_eq!(state("listen").state, ProtectionState::Enforced { via });
+        assert!(state("listen").proven);
+        for missing in ["file", "exec", "socket", "containment", "labels", "connect"] {
+            assert!(
+                matches!(state(missing).state, ProtectionState::Refused { .. }),
+                "{missing}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the self-test's process tries: one table, an allowed and a denied action for each hook.
 
+mod cgroup;
 mod flows;
 
 use std::ffi::CString;
@@ -351,8 +352,8 @@ fn read_memory(pid: Pid) -> io::Result<()> {
     }
 }
 
-/// Tries everything, the allowed before the denied.
-pub(crate) fn try_all(area: &Path, ports: [u16; 2]) -> Vec<Attempt> {
+/// Tries everything, the allowed before the denied; `at_cgroups`: what programs at cgroups judge.
+pub(crate) fn try_all(area: &Path, ports: [u16; 2], at_cgroups: bool) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     let mut note = |hook, probe: String, expected, result: io::Result<()>| {
         let got = match result {
@@ -367,6 +368,10 @@ pub(crate) fn try_all(area: &Path, ports: [u16; 2]) -> Vec<Attempt> {
             got,
         });
     };
+    if at_cgroups {
+        cgroup::try_all(area, ports, &mut note);
+        return attempts;
+    }
     for (hook, what, attempt) in BY_PATH {
         note(hook, what.to_owned(), "allowed", attempt(&area.join("allowed")));
         note(hook, what.to_owned(), "denied", attempt(&area.join("denied")));

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use aa_bpf::hooks::Way;
 use aa_bpf::names::{Class, Names, Place};
 use aa_bpf::tables::Tables;
 use aa_bpf::tasks::{ProcessHandle, Tasks};
@@ -51,6 +52,7 @@ pub(crate) fn run(
     tasks: &Tasks,
     names: &Names,
     run_dir: &Path,
+    way: Way,
 ) -> Result<Vec<SelfTestRow>, SelfTestError> {
     let area = Area::prepare(run_dir).map_err(SelfTestError::Prepare)?;
     let environment = Environment {
@@ -69,7 +71,9 @@ pub(crate) fn run(
     tables.set_agent(SELF_TEST_AGENT, SELF_TEST_SLOT, 0)?;
     stand_in_for_resolver(names, &area, &lowered, resident.generation)?;
     let session = tables.next_session()?;
-    let report = probe_process(&area, |process| Ok(tasks.govern(process, SELF_TEST_AGENT, session)?));
+    let report = probe_process(&area, way, |process| {
+        Ok(tasks.govern(process, SELF_TEST_AGENT, session)?)
+    });
     tables.set_slot(SELF_TEST_SLOT, 0, 0)?;
     tables.remove_policy(resident)?;
     tables.follow_labels(follows_labels)?;
@@ -97,12 +101,14 @@ fn stand_in_for_resolver(names: &Names, area: &Area, lowered: &Lowered, generati
 /// Starts the probe, lets `govern` make it governed, and collects its report.
 fn probe_process(
     area: &Area,
+    way: Way,
     govern: impl FnOnce(&ProcessHandle) -> Result<(), SelfTestError>,
 ) -> Result<String, SelfTestError> {
     let mut child = Command::new("/proc/self/exe")
         .arg("probe")
         .arg(&area.path)
         .args(area.ports.map(|port| port.to_string()))
+        .arg(way.name())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -227,11 +233,11 @@ impl Drop for Area {
 }
 
 /// The probe's side: waits for the word, tries everything, reports a line each.
-pub(crate) fn serve(area: &Path, ports: [u16; 2]) -> io::Result<()> {
+pub(crate) fn serve(area: &Path, ports: [u16; 2], way: &str) -> io::Result<()> {
     let mut word = String::new();
     BufReader::new(io::stdin()).read_line(&mut word)?;
     let mut report = Vec::new();
-    for row in probe::try_all(area, ports) {
+    for row in probe::try_all(area, ports, way == Way::Cgroup.name()) {
         writeln!(report, "{}\t{}\t{}\t{}", row.hook, row.probe, row.expected, row.got)?;
     }
     io::stdout().write_all(&report)

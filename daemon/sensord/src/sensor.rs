@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use aa_bpf::abi;
 use aa_bpf::holds::{HoldError, Holds};
+use aa_bpf::hooks::Way;
 use aa_bpf::load::LoadError;
 use aa_bpf::names::Names;
 use aa_bpf::tables::{Resident, TableError, Tables};
@@ -32,6 +33,7 @@ use crate::{cgroups, plan, process, translate};
 #[derive(Debug)]
 pub(crate) struct Sensor {
     pub(crate) host: HostSupport,
+    pub(crate) way: Way,
     pub(crate) kernel: Kernel,
     pub(crate) tables: Tables,
     pub(crate) tasks: Tasks,
@@ -95,6 +97,7 @@ impl Sensor {
             boot_id: self.boot_id.clone(),
             boottime_to_realtime_ns: boottime_to_realtime_ns()?,
             adopted_pins: self.kernel.adopted,
+            network_only: self.way == Way::Cgroup,
             policies_in_kernel: self
                 .registry
                 .slots()
@@ -474,7 +477,7 @@ impl Sensor {
         Ok(SensorStatus {
             resolver: self.resolver.is_ready(),
             host: self.host.facts(),
-            protections: plan::coverage(self.host.way(), &hooks, &passed),
+            protections: plan::coverage(self.way, &hooks, &passed),
             self_test: self.self_test.clone(),
             programs: programs
                 .iter()

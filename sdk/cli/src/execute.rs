@@ -19,6 +19,7 @@ use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist, setgroups, setresgid, s
 
 use crate::cli::ExecArgs;
 use crate::exit::Failure;
+use crate::floor;
 use crate::policy::{is_file, read_policy};
 
 pub(crate) fn execute(socket: &Path, arguments: ExecArgs) -> ExitCode {
@@ -60,7 +61,8 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
         environment,
         agent_name: arguments.name,
     };
-    let (session, warnings) = Client::connect(socket)?.govern(request)?;
+    let governed = Client::connect(socket)?.govern(request)?;
+    let (session, warnings) = (governed.session, governed.warnings);
     // Who runs a policy of their own hears of its warnings; who runs one that ships cannot change it.
     if let Some(file) = own_policy.filter(|_| !warnings.is_empty()) {
         eprintln!(
@@ -68,12 +70,18 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
             warnings.len()
         );
     }
+    for gap in &governed.gaps {
+        eprintln!("aasm: not carried out on this host: {gap}");
+    }
     report(arguments.report, &session.to_string())?;
     let mut command = Command::new(&program);
     command.arg0(name).args(rest).env("AA_SESSION", session.to_string());
     if account.changes {
         account.become_it()?;
         account.describe_in(&mut command);
+    }
+    if governed.network_only {
+        floor::apply().map_err(|error| WireError::from_error("cannot-confine", &error))?;
     }
     let error = command.exec();
     let code = if error.kind() == std::io::ErrorKind::NotFound {

@@ -6,6 +6,7 @@ mod doctor;
 mod events;
 mod execute;
 mod exit;
+mod floor;
 mod manage;
 mod policy;
 mod redact;

@@ -37,6 +37,19 @@ pub struct Client {
     input: BufReader<UnixStream>,
 }
 
+/// What came of [`Client::govern`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Governed {
+    /// The session it opened.
+    pub session: SessionId,
+    /// What the policy's author should know.
+    pub warnings: Vec<String>,
+    /// Only the network is judged on this host.
+    pub network_only: bool,
+    /// What of the policy is not carried out, a line each.
+    pub gaps: Vec<String>,
+}
+
 impl Client {
     /// Connects to the daemon of this machine.
     ///
@@ -115,11 +128,21 @@ impl Client {
         }
     }
 
-    /// Has this very process governed, with all it starts from now on. The session, and what the policy's author should
-    /// know.
-    pub fn govern(&mut self, request: GovernRequest) -> Result<(SessionId, Vec<String>), SdkError> {
+    /// Has this very process governed, with all it starts from now on.
+    pub fn govern(&mut self, request: GovernRequest) -> Result<Governed, SdkError> {
         match self.request(Request::Govern(request))? {
-            Reply::Governed { session, warnings, .. } => Ok((session, warnings)),
+            Reply::Governed {
+                session,
+                warnings,
+                network_only,
+                gaps,
+                ..
+            } => Ok(Governed {
+                session,
+                warnings,
+                network_only,
+                gaps,
+            }),
             _ => Err(SdkError::Unexpected),
         }
     }

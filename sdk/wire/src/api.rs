@@ -261,6 +261,10 @@ pub enum Reply {
         policy: String,
         /// What its author should know.
         warnings: Vec<String>,
+        /// Only the network is judged on this host: what else can be closed, the process closes for itself.
+        network_only: bool,
+        /// What of the policy is not carried out, a line each.
+        gaps: Vec<String>,
     },
     /// To `apply`.
     Applied {

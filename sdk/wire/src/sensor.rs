@@ -15,7 +15,7 @@ use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 4;
+pub const PROTOCOL_VERSION: u16 = 5;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
@@ -243,6 +243,8 @@ pub struct Hello {
     pub boottime_to_realtime_ns: i64,
     /// The sensor found a predecessor's programs and tables and goes on with them.
     pub adopted_pins: bool,
+    /// Nothing but rules about addresses, hosts and how often is carried out on this host.
+    pub network_only: bool,
     /// What is in force already.
     pub policies_in_kernel: Vec<PolicyInKernel>,
 }

@@ -1,0 +1,218 @@
+//! The daemon on this very machine, where its kernel refuses LSM programs: what of the network is judged at cgroups, told
+//! by `aasm`. Pins are in a mount namespace of their own and go with it; nobody who is not governed is judged.
+//!
+//! Machines whose kernel takes LSM programs are tested in guests (`vmtest`), and so are those where this cannot run: each
+//! test says why it was skipped.
+
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a start may take on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why nothing can be tested here.
+fn unfit() -> Option<String> {
+    let root = nix::unistd::geteuid().is_root();
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    if !root {
+        return Some("it takes root".into());
+    }
+    if !mounts.lines().any(|line| line.split(' ').nth(2) == Some("cgroup2")) {
+        return Some("no cgroup2 file system is mounted".into());
+    }
+    if !matches!(aa_bpf::probe::takes_lsm_programs(), Ok(false)) {
+        return Some("this kernel takes LSM programs; it is tested in guests".into());
+    }
+    ["aa-gateway", "aasm"]
+        .iter()
+        .find(|name| !program(name).exists())
+        .map(|name| format!("{name} is not built: cargo build --release"))
+}
+
+fn program(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_aa-sensord")).with_file_name(name)
+}
+
+/// The daemon, in a mount namespace whose BPF file system is its own.
+struct Daemon {
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        fs::create_dir(at.join("policies")).unwrap();
+        let config = format!(
+            "[sensor]\ngateway = '{gateway}'\nrun_dir = '{at}/run'\npool_mib = 1\n\
+             [gateway]\nuser = 'nobody'\nrun_dir = '{at}/run'\nstate_dir = '{at}/state'\n\
+             policy_dir = '{at}/policies'\naudit_dir = '{at}/audit'\n",
+            gateway = program("aa-gateway").display(),
+            at = at.display(),
+        );
+        fs::write(at.join("config.toml"), config).unwrap();
+        let log = fs::File::create(at.join("log")).unwrap();
+        let script = "mount -t bpf bpf /sys/fs/bpf && exec \"$0\" --config \"$1\"";
+        let process = Command::new("unshare")
+            .args(["--mount", "sh", "-c", script])
+            .arg(env!("CARGO_BIN_EXE_aa-sensord"))
+            .arg(at.join("config.toml"))
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let daemon = Self { process, folder };
+        // The gateway's user reaches its directories through this one.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(daemon.folder.path(), open).unwrap();
+        daemon.until("it answers", || daemon.aasm(&["agents"]).status.success());
+        daemon
+    }
+
+    fn until(&self, what: &str, reached: impl Fn() -> bool) {
+        let since = Instant::now();
+        while !reached() {
+            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap();
+            assert!(since.elapsed() < PATIENCE, "{what}: {}", log());
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program("aasm"));
+        command.arg("--socket").arg(self.folder.path().join("run/control.sock"));
+        command.args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    fn aasm(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Has a shell governed by a policy of these sections.
+    fn run(&self, sections: &str, script: &str) -> Output {
+        let policy = self.policy(sections);
+        self.aasm(&["run", "--policy", &policy, "--", "bash", "-c", script])
+    }
+
+    fn policy(&self, sections: &str) -> String {
+        let path = self.folder.path().join("policy.yaml");
+        fs::write(&path, format!("policy: native\nversion: 1\n{sections}\n")).unwrap();
+        path.display().to_string()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = nix::unistd::Pid::from_raw(self.process.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn where_lsm_programs_are_refused_the_network_is_judged_at_cgroups_and_the_rest_is_named() {
+    if let Some(why) = unfit() {
+        eprintln!("skipped 1 test: {why}");
+        return;
+    }
+    let daemon = Daemon::start();
+    let status = text(&daemon.aasm(&["status"]).stdout);
+    for line in [
+        "connect      yes     enforced via cgroup",
+        "names        yes     enforced via cgroup",
+        "listen       yes     enforced via cgroup",
+        "inet-socket  yes     enforced via cgroup",
+        "file         no      refused, missing LSM programs",
+    ] {
+        assert!(status.contains(line), "{status}");
+    }
+
+    let near = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = near.local_addr().unwrap().port();
+    let _far = TcpListener::bind(("127.0.0.2", port)).unwrap();
+    let connect = |host: &str| format!("exec 3<>/dev/tcp/{host}/{port}");
+    let network = "net: {allow: [127.0.0.1]}";
+    assert!(daemon.run(network, &connect("127.0.0.1")).status.success());
+    // In a child of a child, and by an address in another form.
+    for denied in [
+        connect("127.0.0.2"),
+        format!("bash -c '(bash -c \"{}\")'", connect("127.0.0.2")),
+        connect("::ffff:127.0.0.2"),
+    ] {
+        let output = daemon.run(network, &denied);
+        assert!(!output.status.success(), "{denied}");
+        let told = text(&output.stderr);
+        assert!(told.contains("1 action denied: connect 127.0.0.2:"), "{told}");
+    }
+    // Nobody but the governed.
+    assert!(
+        Command::new("bash")
+            .args(["-c", &connect("127.0.0.2")])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let denial = text(&daemon.aasm(&["events", "--denied", "--json", "-n", "1"]).stdout);
+    let id = denial
+        .split("\"id\":")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next())
+        .unwrap()
+        .to_owned();
+    let why = text(&daemon.aasm(&["why", &id]).stdout);
+    assert!(why.contains("127.0.0.2") && why.contains("net"), "{why}");
+
+    asks_hold(&daemon, port);
+    gaps_are_refused_or_named(&daemon);
+}
+
+fn asks_hold(daemon: &Daemon, port: u16) {
+    let policy = daemon.policy("net: {ask: [127.0.0.1]}");
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+    for (answer, expected) in [("approve", true), ("deny", false)] {
+        let mut run = daemon.command(&["run", "--policy", &policy, "--", "bash", "-c", &script]);
+        let mut held = run.stderr(Stdio::null()).spawn().unwrap();
+        let waiting = || text(&daemon.aasm(&["approvals", "list", "--json"]).stdout);
+        let first = |list: &str| {
+            Some(
+                list.split("\"id\":")
+                    .nth(1)?
+                    .split([',', '}'])
+                    .next()?
+                    .trim()
+                    .to_owned(),
+            )
+        };
+        daemon.until("it is held", || first(&waiting()).is_some());
+        let id = first(&waiting()).unwrap();
+        assert!(daemon.aasm(&["approvals", answer, &id]).status.success());
+        assert_eq!(held.wait().unwrap().success(), expected, "{answer}");
+    }
+}
+
+fn gaps_are_refused_or_named(daemon: &Daemon) {
+    let sections = "net: {allow: [127.0.0.1]}\nexec: {deny: [sudo]}";
+    let refused = daemon.run(sections, "true");
+    let told = text(&refused.stderr);
+    assert!(
+        !refused.status.success() && told.contains("line 4: exec `sudo`: not judged"),
+        "{told}"
+    );
+    let degraded = daemon.run(&format!("on_gap: degrade\n{sections}"), "true");
+    let told = text(&degraded.stderr);
+    assert!(
+        degraded.status.success() && told.contains("not carried out on this host: line 5: exec `sudo`"),
+        "{told}"
+    );
+}

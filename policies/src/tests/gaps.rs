@@ -1,0 +1,32 @@
+use crate::{Environment, parse_policy};
+
+fn gaps(sections: &str) -> Vec<String> {
+    let text = format!("policy: p\nversion: 1\n{sections}\n");
+    let policy = parse_policy(&text, "x.yaml", &Environment::default()).unwrap();
+    policy.gaps_beyond_network().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn addresses_hosts_and_how_often_they_are_connected_to_are_no_gap() {
+    let network = "net: {allow: [127.0.0.1, example.com:443, dns], deny: [10.0.0.0/8, \"unix:/run/docker.sock\"]}\n\
+        rate: {connect: {over: 5/s, then: deny}}";
+    assert_eq!(gaps(network), Vec::<String>::new());
+}
+
+#[test]
+fn every_other_rule_is_named_with_its_line_and_what_comes_of_it() {
+    let all = "net: {allow: [\"unix:/run/x\"]}\n\
+        file:\n  read: {allow: [/**]}\n  write: {}\n\
+        exec:\n  deny: [sudo]\n\
+        rate: {exec: {over: 5/s, then: deny}}";
+    assert_eq!(
+        gaps(all),
+        [
+            "file.write `default: deny`: not judged",
+            "line 3: net `unix:/run/x`: denied: no unix socket that has a name is reached",
+            "line 5: file.read `/**`: not judged",
+            "line 8: exec `sudo`: not judged",
+            "line 9: rate `exec over 5/s`: not judged",
+        ]
+    );
+}

@@ -171,6 +171,12 @@ impl Kernel {
         }
     }
 
+    /// Whether programs of any build are in force.
+    pub fn is_pinned() -> Result<bool, LoadError> {
+        let root = Path::new(PIN_ROOT);
+        Ok(root.join(build_name()).is_dir() || !older_builds(root)?.is_empty())
+    }
+
     /// Takes every program and map out of force. Nothing is enforced afterwards.
     pub fn unload() -> Result<(), LoadError> {
         let root = Path::new(PIN_ROOT);

@@ -11,6 +11,7 @@ use crate::act::Act;
 use crate::guest::{Guest, command, eventually, file_at, succeed};
 use crate::harness::{Checks, Test, tests};
 use crate::records::{denials_of, lost_so_far};
+use crate::unit::is_systemd;
 
 pub(crate) const TESTS: &[Test] = tests![
     denials_go_on_while_the_gateway_is_dead_and_are_recorded_after,
@@ -53,11 +54,19 @@ pub(crate) fn kill(programs: &[&str], checks: &mut Checks) {
     }
 }
 
+/// Ends the daemon for good: nobody starts it again.
+pub(crate) fn stop() {
+    if is_systemd() {
+        succeed("systemctl", &["stop", "aa-sensord.service"]);
+    }
+    kill_those_alive(&["aa-sensord", "aa-gateway"]);
+}
+
 /// Starts the daemon if nobody else does, and waits until it answers.
 pub(crate) fn revive() {
     start_again();
     // One that loads its programs anew takes that long where two guests share a processor.
-    let answers = eventually(Duration::from_secs(240), || {
+    let answers = eventually(Duration::from_secs(480), || {
         command("aasm", &["agents"]).status.success()
     });
     let log = fs::read_to_string("/run/aa-vmtest/daemon-again.log").unwrap_or_default();
@@ -72,7 +81,7 @@ pub(crate) fn revive() {
 pub(crate) fn start_again() {
     if !processes_of("aa-sensord").is_empty() {
         // Its supervisor is alive; what it supervises comes back by itself.
-    } else if fs::read_to_string("/proc/1/comm").unwrap().trim() == "systemd" {
+    } else if is_systemd() {
         succeed("systemctl", &["start", "aa-sensord.service"]);
     } else {
         let script = ". /run/aa-vmtest/lib.sh; DAEMON_LOG=/run/aa-vmtest/daemon-again.log; start_like_systemd aa-sensord.service";
@@ -173,7 +182,7 @@ fn what_ran_while_the_daemon_was_away_is_picked_up(guest: &Guest, checks: &mut C
 /// Two gateways on the same rings would each take some records, and some twice.
 fn a_new_sensor_waits_for_the_gateway_of_the_old_one(guest: &Guest, checks: &mut Checks) {
     takes_over(guest, checks, |old, checks| {
-        if crate::unit::is_systemd() {
+        if is_systemd() {
             // It ends what the old sensor left, and lets it go on for that.
             return;
         }
@@ -224,9 +233,7 @@ fn takes_over(guest: &Guest, checks: &mut Checks, meanwhile: impl FnOnce(i32, &m
     denials(checks, "while it stands still");
     kill(&["aa-sensord"], checks);
     let gone = eventually(Duration::from_secs(10), || processes_of("aa-sensord").is_empty());
-    checks.that(gone || crate::unit::is_systemd(), || {
-        "the sensor does not die".to_owned()
-    });
+    checks.that(gone || is_systemd(), || "the sensor does not die".to_owned());
     start_again();
     denials(checks, "right after the kill");
     meanwhile(old[0], checks);

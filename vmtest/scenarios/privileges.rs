@@ -7,8 +7,8 @@ use std::time::Duration;
 use aa_wire::event::Event;
 
 use crate::act::Act;
-use crate::crashes::{processes_of, revive};
-use crate::guest::{Guest, command, eventually, file_at, succeed};
+use crate::crashes::{processes_of, revive, stop};
+use crate::guest::{Guest, command, eventually, file_at, said, succeed};
 use crate::harness::{Checks, Test, tests};
 use crate::records::denials_of;
 
@@ -141,6 +141,11 @@ fn unload_ends_enforcement_and_a_start_begins_it_again(guest: &Guest, checks: &m
     let line = format!("open-read {}", secret.display());
     let mut act = Act::governed("unload", &body);
     checks.equal("in force", &act.ask(&line).as_str(), &"errno EPERM");
+    let refused = command("aa-sensord", &["unload"]);
+    checks.equal("unload beside the daemon", &refused.status.code(), &Some(1));
+    checks.contains("what it says", &said(&refused), "systemctl stop aa-sensord");
+    checks.equal("still in force", &act.ask(&line).as_str(), &"errno EPERM");
+    stop();
     succeed("aa-sensord", &["unload"]);
     // The kernel detaches a program some time after its last pin is gone.
     let ended = eventually(Duration::from_secs(60), || act.ask(&line) == "ok");
@@ -152,13 +157,11 @@ fn unload_ends_enforcement_and_a_start_begins_it_again(guest: &Guest, checks: &m
         .map(|entry| entry.file_name())
         .collect();
     checks.equal("pins left", &pins, &BTreeSet::new());
-    for program in ["aa-sensord", "aa-gateway"] {
-        for pid in processes_of(program) {
-            // The gateway may end because the sensor did.
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
-        }
-    }
     revive();
+    // Whatever was denied for want of a gateway comes after it.
+    let told = succeed("aasm", &["events", "-n", "200"]);
+    let unloads = told.matches("all enforcement ends: by user 0").count();
+    checks.that(unloads == 1, || format!("recorded {unloads} times: {told}"));
     let mut again = Act::governed("unload", &body);
     checks.equal("in force again", &again.ask(&line).as_str(), &"errno EPERM");
     sensor_and_gateway_hold_what_they_need_and_no_more(guest, checks);

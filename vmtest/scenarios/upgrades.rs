@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::act::Act;
-use crate::crashes::{kill_those_alive, revive};
+use crate::crashes::{revive, stop};
 use crate::guest::{Guest, command, eventually, file_at, said, succeed};
 use crate::harness::{Checks, Test};
 
@@ -27,13 +27,6 @@ const PINS: &str = "/sys/fs/bpf/aa-sensord";
 fn builds() -> Vec<PathBuf> {
     let entries = fs::read_dir(PINS).unwrap();
     entries.map(|entry| entry.unwrap().path()).collect()
-}
-
-fn stop() {
-    if fs::read_to_string("/proc/1/comm").unwrap().trim() == "systemd" {
-        succeed("systemctl", &["stop", "aa-sensord.service"]);
-    }
-    kill_those_alive(&["aa-sensord", "aa-gateway"]);
 }
 
 /// Has what is pinned look like the work of a build of this ABI version and other programs; the folder's new name.
@@ -77,12 +70,17 @@ fn another_build_takes_over_with_no_action_unjudged(guest: &Guest, checks: &mut 
                     }
                 }
                 tried += 1;
+                // The start needs the processors too.
+                std::thread::sleep(Duration::from_millis(50));
             }
             (tried, wrong)
         });
-        revive();
+        // A panic must not leave it trying for ever.
+        let back = std::panic::catch_unwind(revive);
         done.store(true, Ordering::Relaxed);
-        trying.join().unwrap()
+        let tried = trying.join().unwrap();
+        back.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        tried
     });
     checks.that(tried > 10, || format!("only {tried} tried"));
     checks.equal("misjudged meanwhile", &wrong, &Vec::<String>::new());

@@ -204,10 +204,7 @@ impl Gateway {
             "not-enforceable",
             "the kernel of this host lets nothing but the network be judged, and the policy asks for more",
         )
-        .because(named.join(
-            "
-",
-        ))
+        .because(named.join("\n"))
         .hint("write `on_gap: degrade` to load the rest of it, or use a kernel that takes LSM programs: `aasm status`"))
     }
 

@@ -76,8 +76,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn live(flags: Flags) -> Result<()> {
+fn live(mut flags: Flags) -> Result<()> {
+    let unloaded_by = flags.record_unload.take();
     let settings = Settings::load(flags)?;
+    if let Some(who) = unloaded_by {
+        return record_unload(&settings, who);
+    }
     let greeted = sensor_link::greet(sensor_link::take_stdin()?)?;
     let theirs = greeted.hello.abi_version;
     ensure!(
@@ -143,6 +147,17 @@ fn live(flags: Flags) -> Result<()> {
         gateway.reload().await;
         run(gateway, ring_thread, records, holes, listener, link, order).await
     })
+}
+
+/// What may not happen unrecorded: the sensor takes its programs out of force when this has ended well.
+fn record_unload(settings: &Settings, who: String) -> Result<()> {
+    let account = privileges::find_account(settings)?;
+    privileges::prepare_directories(settings, account)?;
+    let _lock = settings.lock.as_deref().map(alone::take_lock).transpose()?;
+    privileges::drop_all(account)?;
+    let (audit, _) = AuditLog::open(&settings.audit_dir, Options::default())?;
+    audit.append(&Event::lifecycle("unload", Effect::Allowed, who))?;
+    Ok(())
 }
 
 /// Which of these rings' records are in the log, so that none is recorded twice and what got lost between two gateways

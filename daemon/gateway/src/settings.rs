@@ -24,6 +24,9 @@ pub(crate) struct Flags {
     /// File whose lock says that a gateway reads the rings
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
+    /// Write to the audit log that all enforcement ends now and by whom, and end
+    #[arg(long, value_name = "WHO")]
+    pub(crate) record_unload: Option<String>,
     /// Directory of the control socket
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,

@@ -9,7 +9,7 @@ use aa_bpf::holds::Holds;
 use aa_bpf::hooks::Way;
 use aa_bpf::names::Names;
 use aa_bpf::tables::Tables;
-use aa_bpf::tasks::{ProcessHandle, Tasks};
+use aa_bpf::tasks::Tasks;
 use aa_bpf::{Kernel, LoadError};
 use aa_wire::WireError;
 use aa_wire::sensor::FromSensor;
@@ -62,7 +62,7 @@ impl Failure {
     }
 }
 
-fn failed(error: &dyn Error) -> Failure {
+pub(crate) fn failed(error: &dyn Error) -> Failure {
     Failure::of(error)
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     let host = host::probe_host();
     let way = plan::decide(&host).map_err(Failure::kernel)?;
     prepare_run_directory(&settings.run_dir).map_err(|error| failed(&error))?;
-    let _only_one = lock(settings)?;
+    let _only_one = lock(settings, "systemctl status aa-sensord")?;
     let signals = block_signals().map_err(|error| failed(&error))?;
     let notifier = Notifier::new(std::env::var_os("NOTIFY_SOCKET").as_deref()).map_err(|error| failed(&error))?;
 
@@ -100,13 +100,14 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     server.serve(&mut sensor)
 }
 
-fn lock(settings: &Settings) -> Result<Flock<File>, Failure> {
+/// Held by the one sensor; `hint` says what to do where there is one.
+pub(crate) fn lock(settings: &Settings, hint: &str) -> Result<Flock<File>, Failure> {
     let path = settings.run_dir.join("sensord.lock");
     let file = File::create(&path).map_err(|error| failed(&error))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Failure {
         told: WireError::new("AA-S005", "aa-sensord is running already")
             .because(format!("`{}` is locked", path.display()))
-            .hint("systemctl status aa-sensord"),
+            .hint(hint),
         status: 1,
     })
 }
@@ -416,27 +417,6 @@ fn release_held(sensor: &Sensor) {
         Ok(count) => tracing::info!(count, "held processes go on without an answer"),
         Err(failure) => tracing::error!(problem = %failure.told, "held processes may stay stopped"),
     }
-}
-
-/// Takes all programs out of force. What they hold goes on once they are gone.
-pub(crate) fn unload() -> Result<(), Failure> {
-    let held = match Kernel::running().map_err(|error| failed(&error))? {
-        Some(kernel) => Tasks::new(&kernel)
-            .and_then(|tasks| tasks.list())
-            .map_err(|error| failed(&error))?,
-        None => Vec::new(),
-    };
-    let handles: Vec<ProcessHandle> = held
-        .iter()
-        .filter(|row| row.held != 0)
-        .filter_map(|row| ProcessHandle::open(row.pid).ok())
-        .collect();
-    Kernel::unload().map_err(|error| failed(&error))?;
-    for handle in handles {
-        // It may have ended.
-        drop(handle.signal(Signal::SIGCONT));
-    }
-    Ok(())
 }
 
 /// What nobody asks for: numbers of ended agents, cgroups and units that came to be.

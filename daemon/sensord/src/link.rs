@@ -24,12 +24,46 @@ pub(crate) enum LinkError {
         program: std::path::PathBuf,
         source: io::Error,
     },
+    #[error("the audit log does not take it: {0}")]
+    Unrecorded(String),
     #[error("the gateway is gone")]
     Gone,
     #[error("cannot exchange messages with the gateway")]
     Io(#[from] io::Error),
     #[error("the gateway sent what is no message")]
     Frame(#[from] FrameError),
+}
+
+fn gateway(settings: &Settings) -> Command {
+    let mut command = Command::new(&settings.gateway);
+    command.arg("--lock").arg(settings.gateway_lock());
+    if let Some(config) = &settings.config {
+        command.arg("--config").arg(config);
+    }
+    command
+}
+
+fn not_started(settings: &Settings, source: io::Error) -> LinkError {
+    LinkError::Start {
+        program: settings.gateway.clone(),
+        source,
+    }
+}
+
+/// Has the audit log say that enforcement ends, and by whom; it is on the disk when this returns.
+pub(crate) fn record_unload(settings: &Settings, who: &str) -> Result<(), LinkError> {
+    let mut command = gateway(settings);
+    let output = command
+        .args(["--record-unload", who])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| not_started(settings, source))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(LinkError::Unrecorded(
+        String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+    ))
 }
 
 /// A running gateway.
@@ -49,19 +83,11 @@ impl Link {
     pub(crate) fn start(settings: &Settings) -> Result<Self, LinkError> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_write_timeout(Some(SEND_TIMEOUT))?;
-        let mut command = Command::new(&settings.gateway);
-        command.arg("--lock").arg(settings.gateway_lock());
-        if let Some(config) = &settings.config {
-            command.arg("--config").arg(config);
-        }
-        let child = command
+        let child = gateway(settings)
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .env_remove("NOTIFY_SOCKET")
             .spawn()
-            .map_err(|source| LinkError::Start {
-                program: settings.gateway.clone(),
-                source,
-            })?;
+            .map_err(|source| not_started(settings, source))?;
         tracing::info!(pid = child.id(), "gateway started");
         Ok(Self {
             child,

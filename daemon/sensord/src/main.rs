@@ -28,6 +28,7 @@ mod sensor;
 mod settings;
 mod switching;
 mod translate;
+mod unloading;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,7 +56,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Take all programs out of force: nothing is enforced afterwards
+    /// Take all programs out of force, while the daemon is stopped: nothing is enforced afterwards, and the audit log says so
     Unload,
     /// Inject a fault for one agent, to see that what cannot be read is denied
     #[command(hide = true)]
@@ -98,13 +99,17 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
-        None => life::live(&Settings::load(arguments.config).map_err(|error| Failure::config(&error))?),
-        Some(Verb::Unload) => life::unload(),
+        None => life::live(&settings(arguments.config)?),
+        Some(Verb::Unload) => unloading::unload(&settings(arguments.config)?),
         Some(Verb::Inject { fault, agent }) => inject(&fault, agent),
         Some(Verb::Probe { area, tcp, udp, way }) => {
             self_test::serve(&area, [tcp, udp], &way).map_err(|error| Failure::of(&error))
         }
     }
+}
+
+fn settings(config: Option<PathBuf>) -> Result<Settings, Failure> {
+    Settings::load(config).map_err(|error| Failure::config(&error))
 }
 
 fn inject(fault: &str, agent: u32) -> Result<(), Failure> {

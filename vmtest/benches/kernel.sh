@@ -25,6 +25,12 @@ ungoverned() { # CONFIGURATION hooks|workload
     $measure $(subject "$1" "$2") <<<x | say "$1"
 }
 
+# What Landlock adds, which every process can take upon itself, to have something to compare with.
+landlocked() { # CONFIGURATION hooks|workload
+    fresh $data/"$1"
+    $measure landlocked $data/"$1" $(subject "$1" "$2") <<<x | say "$1"
+}
+
 # The daemon's own work is not the hook's: it stands still while hooks are measured.
 frozen() { # CONFIGURATION POLICY hooks|workload
     fresh $data/"$1"
@@ -141,6 +147,8 @@ fi
 
 ungoverned bare hooks
 ungoverned bare-work workload
+landlocked landlock hooks
+landlocked landlock-work workload
 
 bpftool prog loadall $here/empty.bpf.o $pins autoattach >$run/log 2>&1 || { cat $run/log >&2; exit 1; }
 for family in 4 6; do

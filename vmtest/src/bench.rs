@@ -237,7 +237,8 @@ fn guest(
 }
 
 /// Configurations of the table: title, and which figure it is an extra over.
-const COLUMNS: [(&str, &str, &str); 7] = [
+const COLUMNS: [(&str, &str, &str); 8] = [
+    ("Landlock", "landlock", "bare"),
     ("empty", "empty", "bare"),
     ("ungov.", "ungoverned", "empty"),
     ("10", "silent-10", "bare"),
@@ -249,7 +250,7 @@ const COLUMNS: [(&str, &str, &str); 7] = [
 
 fn print(report: &Report) {
     let mut text = format!(
-        "\n{} ({}), instructions, medians: bare, then what is added: by empty programs, by the daemon for an ungoverned task (over empty),\n\
+        "\n{} ({}), instructions, medians: bare, then what is added: by Landlock with ten rules, by empty programs, by the daemon for an ungoverned task (over empty),\n\
          for a governed one at 10 and 1,000 rules (over bare; `rec`: allowed actions recorded), at 1,000 rules over empty\n\n{:<22}{:>10}",
         report.kernel, report.release, "operation", "bare"
     );

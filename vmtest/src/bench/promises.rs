@@ -107,6 +107,7 @@ fn workloads(counted: &Figures) -> Vec<Line> {
     let mut lines = Vec::new();
     for operation in ["small-files", "spawns"] {
         for (what, configuration, base, limit) in [
+            ("Landlock, over bare", "landlock-work", "bare-work", None),
             ("empty programs, over bare", "empty-work", "bare-work", None),
             ("ungoverned, over empty", "ungoverned-work", "empty-work", None),
             ("ungoverned, over bare", "ungoverned-work", "bare-work", Some(1.002)),

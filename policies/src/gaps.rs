@@ -74,6 +74,7 @@ fn beyond_network(rule: &Rule) -> Option<&'static str> {
         (Section::Net, _) => None,
         (Section::Rate, Pattern::Rate(limit)) if limit.class == RateClass::Connect => None,
         (Section::Hours, _) => Some("closes the network only"),
+        (Section::Privileges, _) => Some("closed by seccomp under `aasm run`, listed or not"),
         _ => Some(NOT_JUDGED),
     }
 }

@@ -18,7 +18,8 @@ fn every_other_rule_is_named_with_its_line_and_what_comes_of_it() {
     let all = "net: {allow: [\"unix:/run/x\"]}\n\
         file:\n  read: {allow: [/**]}\n  write: {}\n\
         exec:\n  deny: [sudo]\n\
-        rate: {exec: {over: 5/s, then: deny}}";
+        rate: {exec: {over: 5/s, then: deny}}\n\
+        privileges: {allow: [userns]}";
     assert_eq!(
         gaps(all),
         [
@@ -27,6 +28,7 @@ fn every_other_rule_is_named_with_its_line_and_what_comes_of_it() {
             "line 5: file.read `/**`: not judged",
             "line 8: exec `sudo`: not judged",
             "line 9: rate `exec over 5/s`: not judged",
+            "line 10: privileges `userns`: closed by seccomp under `aasm run`, listed or not",
         ]
     );
 }

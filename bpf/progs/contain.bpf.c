@@ -129,7 +129,7 @@ int BPF_PROG(contain_setuid, struct linux_binprm *bprm)
 	read_path(&s->object, address_of(subject.identity, bprm->file->f_path.dentry),
 		  address_of(subject.identity, bprm->file->f_path.mnt));
 
-	int ret = refuse(ctx, s, &subject, AA_ACTION_SETUID, j, 1);
+	int ret = refuse(ctx, s, &subject, AA_ACTION_SETUID, j, AA_AT_HOOK);
 
 	release_scratch(s);
 	return ret;

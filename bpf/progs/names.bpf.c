@@ -36,7 +36,7 @@ static __always_inline int send_question(struct bpf_sock_addr *ctx, struct aa_de
 	s->event.protocol = to->protocol;
 	s->event.family = ctx->family;
 	s->event.socket_type = ctx->type;
-	refuse(ctx, s, &subject, AA_ACTION_CONNECT, j, 0);
+	refuse(ctx, s, &subject, AA_ACTION_CONNECT, j, AA_AT_SOCKET);
 	release_scratch(s);
 	return 0;
 }

@@ -202,6 +202,12 @@ static int run_and_tell(char *const arguments[])
 	return outcome_of(child);
 }
 
+/* What a program prints on its standard output would be taken for an answer. */
+static void be_silent(void)
+{
+	must(dup2((int)must(open("/dev/null", O_WRONLY)), 1));
+}
+
 static void write_file(const char *path, const void *bytes, size_t length)
 {
 	int fd = (int)must(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0755));

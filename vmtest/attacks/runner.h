@@ -53,7 +53,7 @@ static void run_line(char *line)
 	child = fork();
 	if (child == 0) {
 		setpgid(0, 0);
-		alarm(60);
+		alarm(240);
 		_exit(attack->run());
 	}
 	code = outcome_of(child);

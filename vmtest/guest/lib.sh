@@ -96,7 +96,7 @@ start_by_systemd() {
 
 start_by_hand() {
     start_like_systemd aa-sensord.service
-    local pid=$! deadline=$((SECONDS + 300))
+    local pid=$! deadline=$((SECONDS + 600))
     start_like_systemd aa-resolver.service
     AA_DAEMON=refused
     while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $deadline ]; do

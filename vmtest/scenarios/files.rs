@@ -69,7 +69,8 @@ fn opens_are_judged_by_path_and_direction(guest: &Guest, checks: &mut Checks) {
     steps.push(gives(format!("open-read {t}/rw/none"), "errno ENOENT"));
     // Looking is not opening.
     steps.push(allow(format!("stat {t}/no/f")));
-    judge(checks, "opens", &body(&tree), || lay_out(&tree), &steps);
+    let body = format!("privileges: {{allow: [io_uring]}}\n{}", body(&tree));
+    judge(checks, "opens", &body, || lay_out(&tree), &steps);
 }
 
 fn names_are_made_and_removed_only_where_writing_is_allowed(guest: &Guest, checks: &mut Checks) {

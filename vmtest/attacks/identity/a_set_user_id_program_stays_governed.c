@@ -7,7 +7,9 @@
  */
 ATTACK
 {
-	char *arguments[] = { "/usr/bin/su", "-c", text("cat %s", at("secret")), 0 };
+	char *arguments[] = { OWN "/cat", (char *)at("secret"), 0 };
 
+	copy_file("/usr/bin/cat", arguments[0]);
+	must(chmod(arguments[0], 04755));
 	return run_and_tell(arguments) ? REFUSED : HAPPENED;
 }

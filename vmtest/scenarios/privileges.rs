@@ -160,7 +160,7 @@ fn unload_ends_enforcement_and_a_start_begins_it_again(guest: &Guest, checks: &m
     revive();
     // Whatever was denied for want of a gateway comes after it.
     let told = succeed("aasm", &["events", "-n", "200"]);
-    let unloads = told.matches("all enforcement ends: by user 0").count();
+    let unloads = told.matches("all enforcement ends, by user 0").count();
     checks.that(unloads == 1, || format!("recorded {unloads} times: {told}"));
     let mut again = Act::governed("unload", &body);
     checks.equal("in force again", &again.ask(&line).as_str(), &"errno EPERM");

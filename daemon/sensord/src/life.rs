@@ -31,7 +31,7 @@ use crate::{cgroups, host, plan, privileges, self_test};
 /// How often what has ended is forgotten and what selectors name is looked for again.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
 /// How often it is looked whether an earlier sensor's gateway has ended.
-const PREDECESSOR_INTERVAL: Duration = Duration::from_millis(20);
+pub(crate) const PREDECESSOR_INTERVAL: Duration = Duration::from_millis(20);
 /// A gateway that lived shorter than this is not restarted at once.
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
 

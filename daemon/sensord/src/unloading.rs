@@ -6,8 +6,9 @@ use aa_wire::WireError;
 use nix::sys::signal::Signal;
 use nix::unistd::getuid;
 
-use crate::life::{Failure, failed, lock};
+use crate::life::{Failure, PREDECESSOR_INTERVAL, failed, lock};
 use crate::link;
+use crate::predecessor::Predecessor;
 use crate::sensor::prepare_run_directory;
 use crate::settings::Settings;
 
@@ -20,19 +21,29 @@ pub(crate) fn unload(settings: &Settings) -> Result<(), Failure> {
         eprintln!("nothing is in force");
         return Ok(());
     }
-    let governed = match Kernel::running().map_err(|error| failed(&error))? {
-        Some(kernel) => Tasks::new(&kernel)
-            .and_then(|tasks| tasks.list())
-            .map_err(|error| failed(&error))?,
-        None => Vec::new(),
+    // Of another version's tables nothing is known.
+    let governed = Kernel::running().map_err(|error| failed(&error))?.map(|kernel| {
+        let tasks = Tasks::new(&kernel).and_then(|tasks| tasks.list());
+        tasks.map_err(|error| failed(&error))
+    });
+    let governed = governed.transpose()?;
+    let whom = match &governed {
+        Some(rows) => format!("{} processes were governed", rows.len()),
+        None => "whom another version of aa-sensord governed is not known".to_owned(),
     };
-    link::record_unload(settings, &who(governed.len())).map_err(|error| Failure {
+    // It writes to the log until it notices that its sensor is gone.
+    let mut predecessor = Predecessor::default();
+    while predecessor.runs(&settings.gateway_lock()) {
+        std::thread::sleep(PREDECESSOR_INTERVAL);
+    }
+    link::record_unload(settings, &format!("all enforcement ends, by {}; {whom}", who())).map_err(|error| Failure {
         told: WireError::from_error("AA-S006", &error)
             .hint("enforcement goes on; make room for, or repair, the audit directory"),
         status: 1,
     })?;
     let held: Vec<ProcessHandle> = governed
         .iter()
+        .flatten()
         .filter(|row| row.held != 0)
         .filter_map(|row| ProcessHandle::open(row.pid).ok())
         .collect();
@@ -41,22 +52,15 @@ pub(crate) fn unload(settings: &Settings) -> Result<(), Failure> {
         // It may have ended.
         drop(process.signal(Signal::SIGCONT));
     }
-    eprintln!(
-        "nothing is enforced any more; {} processes were governed",
-        governed.len()
-    );
+    eprintln!("nothing is enforced any more; {whom}");
     Ok(())
 }
 
-/// Who ends it, as the audit log keeps it. The login's user is who came, whatever they became since.
-fn who(governed: usize) -> String {
+/// As the audit log keeps it. The login's user is who came, whatever they became since.
+fn who() -> String {
     let login = std::fs::read_to_string("/proc/self/loginuid").unwrap_or_default();
-    let login = match login.trim() {
-        "" | "4294967295" => String::new(),
-        uid => format!(" (logged in as {uid})"),
-    };
-    format!(
-        "all enforcement ends: by user {}{login}, with {governed} processes governed",
-        getuid()
-    )
+    match login.trim() {
+        "" | "4294967295" => format!("user {}", getuid()),
+        uid => format!("user {} (logged in as {uid})", getuid()),
+    }
 }

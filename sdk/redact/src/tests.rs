@@ -6,6 +6,7 @@ mod faults;
 mod frames;
 mod known;
 mod leaks;
+mod ordinary;
 mod people;
 
 use std::sync::Arc;
@@ -31,8 +32,19 @@ fn cut(engine: &Arc<Engine>, pieces: &[&[u8]]) -> (Vec<u8>, Vec<Finding>) {
     (output, stream.take_findings())
 }
 
+/// What is left of a text; if it is short, cut at each place it gives the same.
 fn shown(text: &str) -> String {
-    String::from_utf8_lossy(&whole(text).0).into_owned()
+    let (output, findings) = whole(text);
+    if text.len() < 500 {
+        let expected = (output.clone(), findings);
+        for at in 0..text.len() {
+            let (head, tail) = text.as_bytes().split_at(at);
+            assert!(cut(&engine(), &[head, tail]) == expected, "{text:?} cut at {at}");
+        }
+        let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        assert!(cut(&engine(), &bytes) == expected, "{text:?} in single bytes");
+    }
+    String::from_utf8_lossy(&output).into_owned()
 }
 
 /// A token of the row, without what stands around it.
@@ -65,6 +77,17 @@ fn names_are_unique_and_every_row_has_a_source() {
     assert!(detectors().all(|row| row.source().starts_with("https://")));
 }
 
+const TOKENS: [&str; 8] = [
+    "github-token",
+    "anthropic-api-key",
+    "gitlab-pat",
+    "stripe-secret-key",
+    "aws-access-key-id",
+    "slack-bot-token",
+    "sendgrid-key",
+    "openai-api-key",
+];
+
 /// Peers lose tokens to what stands around them (notes, context matrix): `\b` before, a list of terminators behind.
 #[test]
 fn tokens_are_found_whole_whatever_stands_around_them() {
@@ -95,16 +118,7 @@ fn tokens_are_found_whole_whatever_stands_around_them() {
         ("|", "|"),
         ("[", "]"),
     ];
-    for name in [
-        "github-token",
-        "anthropic-api-key",
-        "gitlab-pat",
-        "stripe-secret-key",
-        "aws-access-key-id",
-        "slack-bot-token",
-        "sendgrid-key",
-        "openai-api-key",
-    ] {
+    for name in TOKENS {
         for (before, behind) in contexts {
             let value = token(name, &mut seed);
             let text = format!("some text {before}{value}{behind}\nmore text");
@@ -303,6 +317,24 @@ fn a_key_in_armour_is_hidden_from_its_first_hyphen_to_its_last() {
 fn a_token_longer_than_any_bound_is_hidden_to_its_end() {
     let long = format!("ghs_{}", sample::mixed(&mut Seed::new(4), 20_000));
     assert_eq!(shown(&format!("x {long} y")), "x [REDACTED:github-app-token] y");
+}
+
+/// The first takes the beginning of the second for its own end: so all of the run is hidden.
+#[test]
+fn tokens_without_anything_between_them_are_hidden_as_one() {
+    let mut seed = Seed::new(7);
+    for first in TOKENS {
+        for second in TOKENS {
+            let glued = [token(first, &mut seed), token(second, &mut seed)].concat();
+            let (_, findings) = whole(format!("use {glued}. Then {glued}\n"));
+            let (length, found) = (
+                glued.len() as u64,
+                findings.iter().map(|finding| (finding.start, finding.end)),
+            );
+            let expected = [(4, 4 + length), (11 + length, 11 + 2 * length)];
+            assert!(found.eq(expected), "{first} {second} {findings:?}");
+        }
+    }
 }
 
 #[test]

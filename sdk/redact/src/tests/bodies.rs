@@ -45,9 +45,13 @@ const ENCODINGS: [(&str, Compress); 5] = [
 ];
 
 fn run(encoding: &str, body: &[u8], piece: usize) -> (String, Vec<Finding>) {
+    cut(encoding, body.chunks(piece))
+}
+
+fn cut<'a>(encoding: &str, pieces: impl IntoIterator<Item = &'a [u8]>) -> (String, Vec<Finding>) {
     let mut stream = BodyRedactor::new(&engine(), encoding, BodyLimits::default());
     let mut output = Vec::new();
-    for piece in body.chunks(piece) {
+    for piece in pieces {
         output.extend_from_slice(stream.push(piece));
     }
     output.extend_from_slice(stream.finish());
@@ -84,6 +88,20 @@ fn bodies_are_redacted_whatever_they_are_packed_in() {
     assert_eq!(run("", text.as_bytes(), 1400).0, shown(&text));
     let two = [gzip(b"one "), gzip(b"two")].concat();
     assert_eq!(run("gzip", &two, 7).0, "one two");
+}
+
+#[test]
+fn every_split_of_a_body_gives_what_the_whole_gives() {
+    let text = format!("{{\"t\":\"{}\"}}\n", token("github-token", &mut Seed::new(52)));
+    for (name, compress) in ENCODINGS {
+        let packed = compress(text.as_bytes());
+        let expected = run(name, &packed, usize::MAX);
+        assert_eq!(expected.0, shown(&text));
+        for at in 0..packed.len() {
+            let (head, tail) = packed.split_at(at);
+            assert_eq!(cut(name, [head, tail]), expected, "{name} cut at {at}");
+        }
+    }
 }
 
 #[test]

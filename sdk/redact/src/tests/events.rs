@@ -62,6 +62,28 @@ fn a_value_spread_over_events_is_hidden_in_place() {
     }
 }
 
+#[test]
+fn every_split_of_a_stream_of_events_gives_what_the_whole_gives() {
+    let value = token("github-token", &mut Seed::new(32));
+    for provider in 0..5 {
+        let parts = [
+            "here it is: ",
+            &value[..9],
+            &value[9..20],
+            &value[20..],
+            " and that",
+            " was it",
+        ];
+        let stream: String = parts.iter().map(|part| event(provider, part)).collect();
+        let expected = run(&[stream.as_bytes()]);
+        assert_eq!(expected.1.len(), 1);
+        for at in 0..stream.len() {
+            let (head, tail) = stream.as_bytes().split_at(at);
+            assert_eq!(run(&[head, tail]), expected, "{provider} cut at {at}");
+        }
+    }
+}
+
 /// What a client puts together from the events.
 fn joined(provider: usize, stream: &str) -> String {
     let mark = event(provider, "\u{1}");

@@ -25,9 +25,13 @@ pub(super) fn frame(first: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> 
     bytes
 }
 
-fn run(mut frames: FrameRedactor, bytes: &[u8], size: usize) -> (Vec<u8>, Vec<Finding>) {
+fn run(frames: FrameRedactor, bytes: &[u8], size: usize) -> (Vec<u8>, Vec<Finding>) {
+    cut(frames, bytes.chunks(size))
+}
+
+fn cut<'a>(mut frames: FrameRedactor, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<Finding>) {
     let mut output = Vec::new();
-    for piece in bytes.chunks(size) {
+    for piece in pieces {
         output.extend_from_slice(frames.push(piece));
     }
     output.extend_from_slice(frames.finish());
@@ -40,6 +44,11 @@ fn redacted(bytes: &[u8]) -> (Vec<u8>, Vec<Finding>) {
     let whole = run(bytes.len().max(1));
     for size in [1, 2, 7, 100] {
         assert_eq!(run(size), whole, "pieces of {size}");
+    }
+    for at in 0..bytes.len() {
+        let (head, tail) = bytes.split_at(at);
+        let split = cut(FrameRedactor::new(&engine()), [head, tail]);
+        assert_eq!(split, whole, "cut at {at}");
     }
     whole
 }

@@ -3,7 +3,7 @@
 use super::VALUE_MAX;
 use super::checksum::base62_crc32_holds;
 use super::gates::is_varied;
-use crate::charset::Charset;
+use crate::charset::{Charset, DOTTED};
 use crate::detector::{Checksum, Confidence, Found, Hit, Verdict};
 use crate::text::Text;
 
@@ -23,11 +23,15 @@ pub(crate) fn verify(
     if run.open {
         return Verdict::More;
     }
-    let end = untrailed(text, hit.end, run.end);
-    let value = text.slice(hit.end, end);
+    let value = text.slice(hit.end, untrailed(text, hit.end, run.end));
     let body_of = if min == 0 { text.slice(start, hit.start) } else { value };
     if run.count < min || !is_varied(body_of) {
         return Verdict::Clean;
+    }
+    // What goes on is a later form of it, or the next token without anything between them, of which the beginning is gone.
+    let more = text.run(run.end, &DOTTED, VALUE_MAX);
+    if more.open {
+        return Verdict::More;
     }
     let confidence = match checksum {
         Checksum::None => Confidence::High,
@@ -35,8 +39,12 @@ pub(crate) fn verify(
         Checksum::Base62Crc32 => Confidence::Medium,
     };
     Verdict::Hide(Found {
-        rest: run.capped.then_some(body),
-        ..Found::new(start, end, confidence)
+        rest: match (run.capped, more.capped) {
+            (true, _) => Some(body),
+            (_, true) => Some(&DOTTED),
+            _ => None,
+        },
+        ..Found::new(start, untrailed(text, hit.end, more.end), confidence)
     })
 }
 

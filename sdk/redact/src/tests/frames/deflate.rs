@@ -30,6 +30,10 @@ fn redacted(sender: Sender, bytes: &[u8]) -> (Vec<u8>, Vec<Finding>) {
     for size in [1, 2, 7, 100] {
         assert_eq!(run(agreed(sender)(), bytes, size), whole, "pieces of {size}");
     }
+    for at in 0..bytes.len() {
+        let (head, tail) = bytes.split_at(at);
+        assert_eq!(cut(agreed(sender)(), [head, tail]), whole, "cut at {at}");
+    }
     whole
 }
 

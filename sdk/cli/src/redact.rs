@@ -112,8 +112,10 @@ fn one(engine: &Arc<Engine>, arguments: &RedactArgs, file: &Path) -> Result<bool
     progress.end();
     match result {
         Ok(found) => Ok(found),
-        // `aasm redact | head` ends like this.
-        Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::Code(0)),
+        // `aasm redact | head` ends like this; of findings, nothing is written unless there are some.
+        Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(Failure::Code(if arguments.findings { FAILED } else { 0 }))
+        }
         Err(Ended::Output(error)) => Err(WireError::new("cannot-write", "cannot write").because(error).into()),
         Err(Ended::Input(error)) => Err(unread(error).into()),
     }

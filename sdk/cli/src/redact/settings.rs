@@ -78,7 +78,7 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Options, WireError> {
             "bad-policy",
             format!("{name}: the section `[redaction]` cannot be read"),
         )
-        .because(error)
+        .because(placed(&error, text))
         .hint("`aasm redact --help` shows one")
     })?;
     let Some(section) = file.redaction else {
@@ -91,7 +91,8 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Options, WireError> {
     if let Some(names) = &section.detect {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         options = options.only(&names).map_err(|error| {
-            WireError::from_error("bad-policy", &error)
+            WireError::new("bad-policy", format!("{name}: the section `[redaction]` cannot be used"))
+                .because(error)
                 .hint("classes are secret, private-key, connection-string, pii.email, pii.phone, pii.iban, pii.card, pii.national-id, pii.ip and pii.mac")
         })?;
     }
@@ -102,6 +103,14 @@ pub(super) fn parse(text: &str, name: &str) -> Result<Options, WireError> {
         Replace::Pseudonym => Style::Pseudonym(key()?),
     };
     Ok(options)
+}
+
+/// Where and what, without the line itself: what else the file says may be secret.
+fn placed(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 /// A key of this run: the same value has the same name throughout its output, and another in the next.

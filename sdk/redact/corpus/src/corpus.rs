@@ -45,17 +45,21 @@ struct Planted {
 
 struct Maker {
     seed: Seed,
+    /// Dealt like cards: each is planted before any comes again.
     rows: Vec<&'static Detector>,
     planted: Vec<Planted>,
+}
+
+/// What is planted: all but what is hidden only where a policy names it.
+pub(crate) fn planted_rows() -> impl Iterator<Item = &'static Detector> {
+    detectors().filter(|row| !matches!(row.class(), Class::IpAddress | Class::MacAddress))
 }
 
 /// About `bytes` bytes, with a value about every `every` records (none if 0).
 pub(crate) fn make(seed: u64, bytes: usize, every: usize) -> Corpus {
     let mut maker = Maker {
         seed: Seed::new(seed),
-        rows: detectors()
-            .filter(|row| !matches!(row.class(), Class::IpAddress | Class::MacAddress))
-            .collect(),
+        rows: Vec::new(),
         planted: Vec::new(),
     };
     let mut corpus = Corpus::default();
@@ -265,9 +269,10 @@ impl Maker {
 
     /// An example of a row, between marks, perhaps encoded as a whole.
     fn plant(&mut self) -> String {
-        let Some(row) = self.seed.pick(&self.rows).copied() else {
-            return String::new();
-        };
+        if self.rows.is_empty() {
+            self.rows = planted_rows().collect();
+        }
+        let row = self.rows.swap_remove(self.seed.below(self.rows.len()));
         let sample = self.personal(row).unwrap_or_else(|| row.sample(&mut self.seed));
         let (start, end) = core(row, &sample);
         let (before, value, behind) = parts(&sample, start, end);

@@ -6,6 +6,8 @@ mod corpus;
 mod formats;
 mod grammar;
 mod independent;
+#[cfg(test)]
+mod tests;
 mod third;
 mod words;
 mod write;

@@ -9,25 +9,26 @@ pub(crate) fn parts(text: &str, start: usize, end: usize) -> (&str, &str, &str) 
     (before, value, behind)
 }
 
-/// Where the secret itself stands in an example: all of a key in armour; of what is a person's, all behind the words that say what it is; else
-/// the longest run of what values are made of, without the name before its `=`.
+/// Where the secret itself stands in an example: all of a key of several lines; of what is a person's, all behind the words that say what it is; else
+/// the longest word with a digit in it, without the name it is assigned to.
 pub(crate) fn core(row: &Detector, sample: &str) -> (usize, usize) {
-    if row.class() == Class::PrivateKey {
+    if row.class() == Class::PrivateKey && sample.contains('\n') {
         return (0, sample.len());
     }
     if row.class().is_personal() {
         return (said_before(sample), sample.len());
     }
-    let part = |character: char| character.is_ascii_alphanumeric() || "_+/=~.-".contains(character);
-    let longest = sample
-        .split(|character| !part(character))
-        .max_by_key(|run| run.len())
+    let word = sample
+        .split(|character: char| character.is_whitespace() || matches!(character, '"' | '\''))
+        .max_by_key(|word| (word.contains(|character: char| character.is_ascii_digit()), word.len()))
         .unwrap_or_default();
-    let named = longest
-        .split_once('=')
-        .map(|(_, value)| value)
-        .filter(|value| value.len() >= 8);
-    let value = named.unwrap_or(longest);
+    let value = match row.name() {
+        "url-credentials" => word.split_once('@').and_then(|(head, _)| head.rsplit(':').next()),
+        "command-line-password" | "pgpass-password" => word.rsplit(':').next(),
+        "session-cookie" => word.split_once('=').map(|(_, value)| value),
+        _ => word.split_once("_API_KEY=").map(|(_, value)| value),
+    };
+    let value = value.unwrap_or(word).trim_end_matches('.');
     let start = sample.find(value).unwrap_or(0);
     (start, start + value.len())
 }

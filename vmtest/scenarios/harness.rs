@@ -224,7 +224,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+mod selection {
     use super::*;
 
     const TESTS: &[Test] = tests![first, core_a, b, c, core_d, e];

@@ -282,7 +282,6 @@ mod tests {
             modules: modules.map(str::to_owned),
             append: String::new(),
             expect: Expect::Enforce,
-            tests: Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aa_redact::{Engine, Options, Redactor, Seed, detectors};
+use aa_redact::{Detector, Engine, Options, Redactor, Seed, detectors};
 
 use crate::corpus::{self, Corpus, planted_rows};
 use crate::independent;
@@ -21,11 +21,15 @@ fn every_row_is_planted_or_has_its_reason() {
     let corpus = corpus::make(7, 4 << 20, 1);
     let planted: BTreeSet<_> = corpus.labels.iter().map(|label| label.kind).collect();
     let left_out: Vec<_> = detectors()
-        .map(|row| row.name())
+        .map(Detector::name)
         .filter(|name| !planted.contains(name))
         .collect();
     let reasons: Vec<_> = NOT_PLANTED.iter().map(|(name, _)| *name).collect();
     assert_eq!(left_out, reasons, "{} planted", corpus.labels.len());
+}
+
+fn position(byte: u64) -> usize {
+    usize::try_from(byte).unwrap()
 }
 
 #[test]
@@ -43,7 +47,7 @@ fn what_is_labelled_is_what_the_row_hides() {
             let hidden: Vec<_> = stream
                 .take_findings()
                 .iter()
-                .map(|finding| (finding.start as usize, finding.end as usize))
+                .map(|finding| (position(finding.start), position(finding.end)))
                 .collect();
             let found = if WIDER.contains(&row.name()) {
                 hidden.len() == 1 && hidden[0].0 <= label.0 && hidden[0].1 >= label.1

@@ -66,14 +66,9 @@ fn a_value_spread_over_events_is_hidden_in_place() {
 fn every_split_of_a_stream_of_events_gives_what_the_whole_gives() {
     let value = token("github-token", &mut Seed::new(32));
     for provider in 0..5 {
-        let parts = [
-            "here it is: ",
-            &value[..9],
-            &value[9..20],
-            &value[20..],
-            " and that",
-            " was it",
-        ];
+        let (head, rest) = value.split_at(9);
+        let (middle, tail) = rest.split_at(11);
+        let parts = ["here it is: ", head, middle, tail, " and that", " was it"];
         let stream: String = parts.iter().map(|part| event(provider, part)).collect();
         let expected = run(&[stream.as_bytes()]);
         assert_eq!(joined(provider, &expected.0), shown(&parts.concat()), "{provider}");

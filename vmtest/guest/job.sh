@@ -30,8 +30,9 @@ interpreter=
 tell start
 $interpreter $RUN/script "$@" </dev/null >$RUN/stdout 2>$RUN/stderr
 status=$?
-# The readers end with the last writer. What the script left running may keep them; then what is in the pipes by now is enough.
-for _ in {1..20}; do
+# The readers end with the last writer, on a busy machine seconds after it. What the script left running may keep them; then
+# what is in the pipes by now is enough.
+for _ in {1..200}; do
     # shellcheck disable=SC2086 # a list
     kill -0 $readers 2>/dev/null || break
     sleep 0.05

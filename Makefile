@@ -9,7 +9,7 @@ VMTEST := target/release/aa-vmtest
 DENY := advisories licenses bans sources
 PACKAGES := build-essential clang llvm libclang-dev pkg-config autoconf automake libtool autopoint gettext flex bison gawk \
 	linux-libc-dev qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd fakeroot uidmap debian-archive-keyring \
-	ca-certificates curl git bpftool
+	ca-certificates curl git bpftool libbpf-dev
 
 .PHONY: help deps build test test-all soak check fuzz vm vm-run vm-shell bench run install
 

@@ -102,6 +102,14 @@ fn wrong(corpus: &Corpus, findings: &[Finding], megabytes: f64) {
         "  false positives: {count}, {:.3} per MB; {bytes} bytes wrongly hidden",
         to_f64(count) / megabytes
     );
+    let mut classes = BTreeMap::<&str, (usize, u64)>::new();
+    for ((class, _), entry) in &kinds {
+        let sum = classes.entry(class).or_default();
+        *sum = (sum.0 + entry.0, sum.1 + entry.1);
+    }
+    for (class, (count, bytes)) in classes {
+        println!("    of class {class}: {count}, {bytes} bytes");
+    }
     for ((class, kind), (count, bytes)) in kinds {
         let first = first.get(kind).map_or("", String::as_str);
         println!("    {class} {kind}: {count}, {bytes} bytes, the first: {first}");

@@ -179,7 +179,7 @@ int judge_bind6(struct bpf_sock_addr *ctx)
 
 static __always_inline int refuse_unix(struct bpf_sock_addr *ctx, u32 action)
 {
-	struct judgement j = { .decision = DECISION_CLOSED, .reason = AA_REASON_FAMILY };
+	struct judgement j = { .decision = DECISION_CLOSED, .reason = AA_REASON_UNIX_UNSEEN };
 	struct subject subject;
 
 	if (!current_subject(&subject))

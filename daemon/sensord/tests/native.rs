@@ -98,7 +98,9 @@ impl Daemon {
     /// Has a shell governed by a policy of these sections.
     fn run(&self, sections: &str, script: &str) -> Output {
         let policy = self.policy(sections);
-        self.aasm(&["run", "--policy", &policy, "--", "bash", "-c", script])
+        let mut run = self.command(&["run", "--policy", &policy, "--", "bash", "-c", script]);
+        // Without it bash asks a unix socket (nscd's) whose shell it is.
+        run.env("SHELL", "/bin/bash").output().unwrap()
     }
 
     fn policy(&self, sections: &str) -> String {
@@ -172,6 +174,13 @@ fn where_lsm_programs_are_refused_the_network_is_judged_at_cgroups_and_the_rest_
         .to_owned();
     let why = text(&daemon.aasm(&["why", &id]).stdout);
     assert!(why.contains("127.0.0.2") && why.contains("net"), "{why}");
+
+    let unix = "perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0); connect(S, pack_sockaddr_un(q(/run/x)))'";
+    let told = text(&daemon.run(network, unix).stderr);
+    assert!(
+        told.contains("unix-connect") && told.contains("cannot be seen where the kernel takes no LSM"),
+        "{told}"
+    );
 
     asks_hold(&daemon, port);
     gaps_are_refused_or_named(&daemon);

@@ -10,7 +10,9 @@ use std::{env, fs};
 use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
 use libbpf_cargo::SkeletonBuilder;
 
-const OBJECTS: [&str; 7] = ["process", "file", "net", "names", "contain", "labels", "cgroup"];
+const OBJECTS: [&str; 8] = [
+    "process", "file", "net", "names", "contain", "labels", "content", "cgroup",
+];
 /// Loaded for a moment, and in force never.
 const PROBE: &str = "obedience";
 const TABLES: [(&str, &str); 3] = [

@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 7,
+	AA_ABI_VERSION = 8,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_SELF_TEST_AGENT = AA_MAX_AGENTS - 1, /* never given out */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
@@ -28,6 +28,8 @@ enum aa_limits {
 	AA_LABELS = 32,		 /* labels the machine knows: one bit each, by name, until everything is unloaded */
 	AA_LABEL_BYTES = 32,	 /* name of a label, filled up with NULs */
 	AA_MAX_PIPE_LABELS = 65536, /* pipes that hold something labelled */
+	AA_MAX_CONTENTS = 65536, /* hashes of programs that all resident policies name */
+	AA_DIGEST_BYTES = 32,	 /* SHA-256 */
 };
 
 /* What may be taken from who carries a label; the order of `CarriedKind` in aa-policy. */
@@ -150,7 +152,19 @@ struct aa_policy {
 	u32 labels; /* bits of the labels it speaks of; 0: it has none, and nothing is followed */
 	u32 label_rules; /* place of the decisions on carriers: for each kind, one word for each bit */
 	u32 label_taken[AA_LABEL_KINDS]; /* bits of those for which there is such a decision */
-	u32 pad;
+	u32 contents; /* enum aa_contents; 0: no rule names what is in programs */
+};
+
+/* Whether rules name programs by what is in them. */
+enum aa_contents {
+	AA_CONTENTS_NAMED = 1,
+	AA_CONTENTS_RESTRICT = 2, /* some of them ask or deny */
+};
+
+/* A program by what is in it, under a generation of a policy; the value is the decision. */
+struct aa_content_key {
+	u32 generation;
+	u8 digest[AA_DIGEST_BYTES];
 };
 
 /* An agent: which policy slot governs it. One 8-byte word, so that a change is one write. */
@@ -372,6 +386,7 @@ struct aa_mount {
 _Static_assert(sizeof(struct aa_automaton) == 16, "aa_automaton");
 _Static_assert(sizeof(struct aa_rate) == 24, "aa_rate");
 _Static_assert(sizeof(struct aa_policy) == 136 + 24 * AA_RATES, "aa_policy");
+_Static_assert(sizeof(struct aa_content_key) == 36, "aa_content_key");
 _Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
 _Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
 _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");

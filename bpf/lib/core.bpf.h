@@ -122,6 +122,10 @@ struct inode {
 	struct super_block *i_sb;
 	unsigned long i_ino;
 	u32 i_generation;
+	s64 i_size;
+	struct {
+		s32 counter;
+	} i_writecount;
 };
 
 struct dentry {

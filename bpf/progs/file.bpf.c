@@ -7,6 +7,7 @@
  * open descriptor's later reads and writes, stores through a shared mapping (decided when the file was opened), stat,
  * readlink and access.
  */
+#include "../lib/content.bpf.h"
 #include "../lib/rate.bpf.h"
 #include "../lib/label.bpf.h"
 
@@ -140,6 +141,8 @@ int BPF_PROG(judge_open, struct file *file)
 {
 	struct subject subject;
 
+	if (file->f_mode & AA_FMODE_WRITE)
+		forget_content(file->f_inode);
 	if (!current_subject(&subject))
 		return 0;
 	if ((file->f_flags & AA_FMODE_EXEC) && !subject.barred)
@@ -294,6 +297,7 @@ int BPF_PROG(judge_symlink, const struct path *dir, struct dentry *dentry)
 SEC("lsm/path_truncate")
 int BPF_PROG(judge_truncate, const struct path *path)
 {
+	forget_content(path->dentry->d_inode);
 	return judge_name(ctx, path, path->dentry, AA_ACTION_TRUNCATE, AA_RATES);
 }
 

@@ -7,6 +7,7 @@
  */
 #include "../lib/argv.bpf.h"
 #include "../lib/contain.bpf.h"
+#include "../lib/content.bpf.h"
 #include "../lib/rate.bpf.h"
 #include "../lib/label.bpf.h"
 
@@ -245,6 +246,11 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 		j.decision = combine_exec(exec, load, by);
 		if (j.decision != exec && j.decision != load)
 			action = AA_ACTION_ARGV;
+	}
+	if (judge_content(policy, inode, !(s->object.flags & (AA_OBJECT_MEMFD | AA_OBJECT_DELETED)), &j.decision)) {
+		j.decision = DECISION_CLOSED;
+		j.reason = AA_REASON_UNREADABLE_CONTENT;
+		return conclude(ctx, s, &subject, action, j);
 	}
 	j.decision = with_taken(j.decision, taken);
 	j.reason = reason_of(j.decision);

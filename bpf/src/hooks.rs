@@ -35,7 +35,10 @@ const CALLED_BY: [(&str, &str); 3] = [
 const RETURNS_NOTHING: &str = "inode_free_security";
 
 /// Functions that programs are at the end of, where there are.
-const OPTIONAL_FUNCTIONS: [&str; 2] = ["pipe_read", "anon_pipe_read"];
+const OPTIONAL_FUNCTIONS: [&str; 3] = ["pipe_read", "anon_pipe_read", READS_CONTENT];
+
+/// What the kernel reads a whole program with: there where it has IMA. Only programs of the LSM that sleep may have it done.
+const READS_CONTENT: &str = "ima_file_hash";
 
 impl Way {
     /// As status and documentation call it.
@@ -97,10 +100,11 @@ impl Way {
         self.instead_of(section).is_some()
     }
 
-    /// What is attached, and to which hook: `lsm/file_open`, `fmod_ret/file_open`.
+    /// What is attached, and to which hook: `lsm/file_open`, `fmod_ret/file_open`. Whether it sleeps is not told.
     pub(crate) fn place(self, section: &str) -> String {
         match (self.instead_of(section), section.split_once('/')) {
             (Some(_), Some((_, hook))) => format!("{}/{hook}", self.name()),
+            (None, Some(("lsm.s", hook))) => format!("lsm/{hook}"),
             _ => section.to_owned(),
         }
     }
@@ -134,6 +138,8 @@ impl Hooks {
         let (kind, name) = section.split_once('/').unwrap_or_default();
         let function = match self.way.instead_of(section) {
             Some((_, function)) => function,
+            None if kind == "lsm.s" && self.way != Way::Lsm => return false,
+            None if kind == "lsm.s" => READS_CONTENT.to_owned(),
             None if kind == "lsm" => format!("bpf_lsm_{name}"),
             None if name.starts_with("security_") && self.way == Way::Lsm => return false,
             None => name.to_owned(),
@@ -185,6 +191,7 @@ mod tests {
         assert_eq!(by_function("tp_btf/sched_process_exec"), None);
         assert_eq!(Way::FmodRet.place("lsm/userns_create"), "fmod_ret/userns_create");
         assert_eq!(Way::FmodRet.place("cgroup/connect4"), "cgroup/connect4");
+        assert_eq!(Way::Lsm.place("lsm.s/file_open"), "lsm/file_open");
     }
 
     #[test]
@@ -196,6 +203,14 @@ mod tests {
         let by_function = hooks(Way::FmodRet, &kernel);
         assert!(by_function.has("fentry/security_sk_free") && !by_function.has("lsm/userns_create"));
         assert!(hooks(Way::FmodRet, &["security_create_user_ns"]).has("lsm/userns_create"));
+    }
+
+    #[test]
+    fn what_is_in_programs_is_read_where_the_kernel_has_ima() {
+        let section = "lsm.s/bprm_check_security";
+        assert!(hooks(Way::Lsm, &["ima_file_hash"]).has(section));
+        assert!(!hooks(Way::Lsm, &["bpf_lsm_bprm_check_security"]).has(section));
+        assert!(!hooks(Way::FmodRet, &["ima_file_hash"]).has(section));
     }
 
     #[test]

@@ -21,13 +21,14 @@ use crate::abi;
 use crate::hooks::{Hooks, Way, cgroup_root};
 
 /// The objects, in the order they are loaded; the first creates the maps.
-pub(crate) const OBJECTS: [(&str, &[u8]); 7] = [
+pub(crate) const OBJECTS: [(&str, &[u8]); 8] = [
     ("process", include_bytes!(concat!(env!("OUT_DIR"), "/process.bpf.o"))),
     ("file", include_bytes!(concat!(env!("OUT_DIR"), "/file.bpf.o"))),
     ("net", include_bytes!(concat!(env!("OUT_DIR"), "/net.bpf.o"))),
     ("names", include_bytes!(concat!(env!("OUT_DIR"), "/names.bpf.o"))),
     ("contain", include_bytes!(concat!(env!("OUT_DIR"), "/contain.bpf.o"))),
     ("labels", include_bytes!(concat!(env!("OUT_DIR"), "/labels.bpf.o"))),
+    ("content", include_bytes!(concat!(env!("OUT_DIR"), "/content.bpf.o"))),
     ("cgroup", include_bytes!(concat!(env!("OUT_DIR"), "/cgroup.bpf.o"))),
 ];
 
@@ -376,8 +377,8 @@ fn prepare_maps(
             continue;
         }
         let unused = match way {
-            Way::Lsm | Way::Cgroup => TABLES,
-            Way::FmodRet => STORAGES,
+            Way::Lsm | Way::Cgroup => TABLES.as_slice(),
+            Way::FmodRet => STORAGES.as_slice(),
         };
         if unused.contains(&map_name.as_str()) {
             map.set_autocreate(false).map_err(failed)?;
@@ -407,7 +408,7 @@ fn prepare_maps(
 }
 
 /// What is kept beside inodes and sockets, one way and the other: `lib/storage.bpf.h`.
-const STORAGES: [&str; 3] = ["inode_verdicts", "inode_labels", "socket_owners"];
+const STORAGES: [&str; 4] = ["inode_verdicts", "inode_labels", "socket_owners", "contents"];
 const TABLES: [&str; 3] = ["verdicts_by_address", "labels_by_address", "owners_by_cookie"];
 
 /// The same as AA_SCRATCHES_PER_CPU in `lib/scratch.bpf.h`, which only fewer buffers than these would hurt.

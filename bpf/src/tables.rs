@@ -83,6 +83,7 @@ pub struct Tables {
     slots: MapHandle,
     policies: MapHandle,
     addresses: MapHandle,
+    contents: MapHandle,
     users: MapHandle,
     cgroups: MapHandle,
     openings: MapHandle,
@@ -140,6 +141,7 @@ impl Tables {
             slots: handle(kernel, "policy_slots")?,
             policies: handle(kernel, "policies")?,
             addresses: handle(kernel, "address_rules")?,
+            contents: handle(kernel, "content_rules")?,
             users: handle(kernel, "user_selectors")?,
             cgroups: handle(kernel, "cgroup_selectors")?,
             openings: handle(kernel, "openings")?,
@@ -250,7 +252,7 @@ impl Tables {
             labels: bits.iter().fold(0, |all, bit| all | 1 << bit),
             label_rules: layout.label_rules,
             label_taken: labels::taken(tables, &bits),
-            pad: 0,
+            contents: contents_flags(tables),
         };
         let resident = Resident {
             index,
@@ -259,6 +261,7 @@ impl Tables {
         };
         if let Err(error) = self
             .write_addresses(generation, tables, &layout)
+            .and_then(|()| self.write_contents(generation, tables))
             .and_then(|()| write(&self.policies, "policies", &index_key(index), &policy))
         {
             self.remove_policy(resident)?;
@@ -286,6 +289,16 @@ impl Tables {
         Ok(())
     }
 
+    fn write_contents(&self, generation: u32, tables: &PolicyTables<'_>) -> Result<(), TableError> {
+        tables.contents.iter().try_for_each(|(digest, decision)| {
+            let key = abi::aa_content_key {
+                generation,
+                digest: *digest,
+            };
+            write(&self.contents, "content_rules", key.as_bytes(), decision)
+        })
+    }
+
     /// Removes a policy no slot names any more. Its words are given back after a grace period.
     pub fn remove_policy(&mut self, policy: Resident) -> Result<(), TableError> {
         write(
@@ -296,18 +309,13 @@ impl Tables {
         )?;
         self.residents.remove(&policy.index);
         let generation = policy.generation;
-        let keys: Vec<Vec<u8>> = self
-            .addresses
-            .keys()
-            .filter(|key| abi::aa_address_key::read_from_bytes(key).is_ok_and(|key| key.generation == generation))
-            .collect();
-        for key in keys {
-            self.addresses.delete(&key).map_err(|source| TableError::Map {
-                map: "address_rules",
-                source,
-            })?;
-            self.address_count = self.address_count.saturating_sub(1);
-        }
+        let gone = remove_keys(&self.addresses, "address_rules", |key| {
+            abi::aa_address_key::read_from_bytes(key).is_ok_and(|key| key.generation == generation)
+        })?;
+        self.address_count = self.address_count.saturating_sub(gone);
+        remove_keys(&self.contents, "content_rules", |key| {
+            abi::aa_content_key::read_from_bytes(key).is_ok_and(|key| key.generation == generation)
+        })?;
         self.retired.push((Instant::now(), policy.extent));
         Ok(())
     }
@@ -513,12 +521,31 @@ impl Tables {
     }
 }
 
+fn contents_flags(tables: &PolicyTables<'_>) -> u32 {
+    let restricts = |(_, decision): &(_, u32)| decision & abi::AA_DECISION_VERDICT > abi::AA_ALLOW;
+    match &tables.contents {
+        none if none.is_empty() => 0,
+        some if some.iter().any(restricts) => abi::AA_CONTENTS_NAMED | abi::AA_CONTENTS_RESTRICT,
+        _ => abi::AA_CONTENTS_NAMED,
+    }
+}
+
 fn address_key(generation: u32, row: &AddressRow) -> abi::aa_address_key {
     abi::aa_address_key {
         prefix_bits: 32 + u32::from(row.prefix_bits),
         generation,
         address: row.prefix,
     }
+}
+
+/// Removes the entries that `gone` says of; how many these were.
+fn remove_keys(map: &MapHandle, name: &'static str, gone: impl Fn(&[u8]) -> bool) -> Result<u32, TableError> {
+    let keys: Vec<Vec<u8>> = map.keys().filter(|key| gone(key)).collect();
+    for key in &keys {
+        map.delete(key)
+            .map_err(|source| TableError::Map { map: name, source })?;
+    }
+    Ok(u32::try_from(keys.len()).unwrap_or(u32::MAX))
 }
 
 /// Adds what is new before removing what is gone, so that nobody selected before and after escapes in between.
@@ -532,9 +559,5 @@ fn replace_all(
         write(map, name, &key, &slot)?;
         kept.insert(key);
     }
-    for key in map.keys().filter(|key| !kept.contains(key)).collect::<Vec<_>>() {
-        map.delete(&key)
-            .map_err(|source| TableError::Map { map: name, source })?;
-    }
-    Ok(())
+    remove_keys(map, name, |key| !kept.contains(key)).map(|_| ())
 }

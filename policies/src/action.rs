@@ -1,5 +1,6 @@
 //! The actions a policy is asked about, and how they are written in `expect` lines and explanations.
 
+use crate::content::ContentHash;
 use crate::host::HostName;
 use crate::privileges::Privilege;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ pub struct ExecAction {
     pub argv: Vec<Vec<u8>>,
     /// What the kernel found the file to be.
     pub kind: ProgramKind,
+    /// What is in it, where known.
+    pub content: Option<ContentHash>,
 }
 
 /// Something a governed process is about to do. Paths are absolute bytes without trailing slash, `.` or `..`.
@@ -227,7 +230,11 @@ impl fmt::Display for Action {
                 ProgramKind::Memfd => f.write_str("memfd"),
                 ProgramKind::Deleted => f.write_str("deleted"),
                 ProgramKind::File | ProgramKind::Script => {
-                    write!(f, "exec {}", show(&exec.program))?;
+                    f.write_str("exec ")?;
+                    if let Some(content) = exec.content {
+                        write!(f, "{content} ")?;
+                    }
+                    f.write_str(&show(&exec.program))?;
                     exec.arguments()
                         .iter()
                         .try_for_each(|argument| write!(f, " {}", show(argument)))

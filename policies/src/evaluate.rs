@@ -1,6 +1,7 @@
 //! Judging an action by trying every rule: slow, plain, and what the lowered tables and the kernel are held equal to.
 
 use crate::action::{Action, Protocol};
+use crate::content::ContentHash;
 use crate::host::{HostName, HostRule};
 use crate::judge::{Judgement, Lookup, Place, judge};
 use crate::labels::{self, CarriedKind};
@@ -132,6 +133,10 @@ impl Lookup for Policy {
             self.best(default, |rule| rule.pattern == Pattern::Memfd),
             self.best(default, |rule| rule.pattern == Pattern::Deleted),
         )
+    }
+
+    fn content(&self, content: &ContentHash) -> Decision {
+        self.best(Decision::NONE, |rule| rule.pattern == Pattern::Content(*content))
     }
 
     fn defaults(&self) -> SectionDefaults {

@@ -2,6 +2,7 @@
 
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::address::split_ports;
+use crate::content::{self, ContentHash};
 use crate::diagnostic::{Code, Complaint, Report, Span};
 use crate::host::HostName;
 use crate::names::Names;
@@ -155,15 +156,11 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
         }
         ["memfd"] => Ok(Action::Exec(exec("/memfd", &[], ProgramKind::Memfd))),
         ["deleted"] => Ok(Action::Exec(exec("/deleted", &[], ProgramKind::Deleted))),
-        ["exec", program, arguments @ ..] => {
-            let program = if program.contains('/') {
-                (*program).to_owned()
-            } else {
-                format!("/usr/bin/{program}")
-            };
-            path(&program)?;
-            Ok(Action::Exec(exec(&program, arguments, ProgramKind::File)))
-        }
+        ["exec", hash, program, arguments @ ..] if hash.starts_with(content::PREFIX) => Ok(Action::Exec(ExecAction {
+            content: Some(ContentHash::parse(hash.trim_start_matches(content::PREFIX))?),
+            ..program_of(program, arguments)?
+        })),
+        ["exec", program, arguments @ ..] => program_of(program, arguments).map(Action::Exec),
         ["connect", end] => connect(end, &[]),
         ["connect", end, "as", names @ ..] if !names.is_empty() => connect(end, names),
         ["bind", end] => socket(end, "what is bound").map(|(address, protocol)| Action::Bind { address, protocol }),
@@ -199,7 +196,7 @@ const KINDS: [(&str, &str); 15] = [
     ("rename", " OLD NEW"),
     ("link", " OLD NEW"),
     ("load", " PATH"),
-    ("exec", " PROGRAM ARGUMENT..."),
+    ("exec", " [sha256:DIGITS] PROGRAM ARGUMENT..."),
     (
         "connect",
         " HOST:PORT[/udp]` or `connect ADDRESS:PORT[/udp] [as HOST...]",
@@ -212,6 +209,17 @@ const KINDS: [(&str, &str); 15] = [
     ("deleted", ""),
 ];
 
+/// A bare name is one of `/usr/bin`.
+fn program_of(program: &str, arguments: &[&str]) -> Result<ExecAction, Complaint> {
+    let program = if program.contains('/') {
+        program.to_owned()
+    } else {
+        format!("/usr/bin/{program}")
+    };
+    path(&program)?;
+    Ok(exec(&program, arguments, ProgramKind::File))
+}
+
 fn exec(program: &str, arguments: &[&str], kind: ProgramKind) -> ExecAction {
     let argv = std::iter::once(&program)
         .chain(arguments)
@@ -222,6 +230,7 @@ fn exec(program: &str, arguments: &[&str], kind: ProgramKind) -> ExecAction {
         called_as: None,
         argv,
         kind,
+        content: None,
     }
 }
 

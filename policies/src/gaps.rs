@@ -66,6 +66,24 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The rules about what is in programs, for a kernel that cannot tell.
+    pub fn gaps_without_contents(&self) -> Vec<Gap> {
+        let by_content = self
+            .rules()
+            .iter()
+            .filter(|rule| matches!(rule.pattern, Pattern::Content(_)));
+        by_content
+            .map(|rule| Gap {
+                section: rule.section,
+                line: rule.line,
+                text: rule.text.clone(),
+                instead: NOT_JUDGED,
+            })
+            .collect()
+    }
+}
+
 fn beyond_network(rule: &Rule) -> Option<&'static str> {
     match (rule.section, &rule.pattern) {
         (Section::Net, Pattern::Unix(_)) if rule.verdict <= Verdict::Ask => {

@@ -2,6 +2,7 @@
 
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::argv::options_of;
+use crate::content::ContentHash;
 use crate::glob::PathPattern;
 use crate::policy::Policy;
 use crate::print::quote;
@@ -192,6 +193,12 @@ fn path_pattern(random: &mut Random, _: &str) -> String {
     text
 }
 
+/// One of few, so that rules and programs meet.
+fn content(random: &mut Random) -> ContentHash {
+    let [low, ..] = random.below(4).to_le_bytes();
+    ContentHash([low; 32])
+}
+
 fn exec_pattern(random: &mut Random, verdict: &str) -> String {
     match random.below(10) {
         0 => random.word(&["memfd", "deleted"]).to_owned(),
@@ -208,6 +215,7 @@ fn exec_pattern(random: &mut Random, verdict: &str) -> String {
             }
             text
         }
+        7 if random.one_in(3) => content(random).to_string(),
         7 => format!("/usr/bin/{}", random.word(&["git", "npm", "*", "**", "sudo", "g*"])),
         _ => path_pattern(random, verdict),
     }
@@ -437,6 +445,7 @@ fn exec_action(random: &mut Random, rules: &[&Rule]) -> Action {
         called_as,
         argv,
         kind,
+        content: random.one_in(3).then(|| content(random)),
     })
 }
 

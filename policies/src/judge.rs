@@ -3,6 +3,7 @@
 
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::address::{FAMILIES, Network, canonical, destination, is_unspecified};
+use crate::content::ContentHash;
 use crate::host::HostName;
 use crate::labels::{self, CarriedKind};
 use crate::policy::SectionDefaults;
@@ -52,6 +53,8 @@ pub(crate) trait Lookup {
     fn named(&self, names: &[HostName], place: Place<'_>, port: u16, protocol: Protocol) -> Decision;
     /// The decisions on programs without a name: in memory, and deleted.
     fn nameless(&self) -> (Decision, Decision);
+    /// The decision on what is in a program; [`Decision::NONE`] where no rule names it.
+    fn content(&self, content: &ContentHash) -> Decision;
     fn defaults(&self) -> SectionDefaults;
     /// The decision on what is denied unless it is listed.
     fn privilege(&self, privilege: Privilege) -> Decision;
@@ -258,18 +261,31 @@ fn connect_host(tables: &impl Lookup, host: &HostName, port: u16, protocol: Prot
 }
 
 fn decide_exec(tables: &impl Lookup, exec: &ExecAction) -> Decision {
-    match exec.kind {
-        ProgramKind::Memfd => return tables.nameless().0,
-        ProgramKind::Deleted => return tables.nameless().1,
-        ProgramKind::File | ProgramKind::Script => {}
-    }
+    let content = exec.content.map_or(Decision::NONE, |content| tables.content(&content));
+    let named = match exec.kind {
+        ProgramKind::Memfd => return with_content(tables.nameless().0, content.restriction()),
+        ProgramKind::Deleted => return with_content(tables.nameless().1, content.restriction()),
+        ProgramKind::File | ProgramKind::Script => tables.argv(exec.name(), exec.arguments()),
+    };
     let path = tables.path(&exec.program).0;
     let load = (exec.kind == ProgramKind::Script).then_some(path.load);
-    let named = tables.argv(exec.name(), exec.arguments());
     let called = exec
         .called_name()
         .map_or(Decision::NONE, |name| tables.argv(name, exec.arguments()));
-    combine_exec(path.exec, load, named, called)
+    with_content(combine_exec(path.exec, load, named, called), content)
+}
+
+/// The decision on an exec, and that on what is in the program: written beats default, else the stricter. What has no name is not
+/// allowed by what is in it.
+#[must_use]
+pub fn with_content(exec: Decision, content: Decision) -> Decision {
+    if exec == Decision::NONE {
+        exec
+    } else if content.explicit() && !exec.explicit() {
+        content
+    } else {
+        exec.strictest(content)
+    }
 }
 
 /// The decision on an exec from its parts. The kernel does exactly this:

@@ -9,6 +9,7 @@ mod action;
 mod address;
 mod argv;
 mod check;
+mod content;
 mod deputies;
 mod diagnostic;
 mod evaluate;
@@ -42,12 +43,13 @@ mod witness;
 pub use action::{Action, ExecAction, ProgramKind, Protocol};
 pub use address::{canonical, destination};
 pub use check::{parse_action, parse_policy};
+pub use content::ContentHash;
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity, Span};
 pub use explain::Explanation;
 pub use gaps::Gap;
 pub use host::{HostName, HostNameError};
 pub use hours::Hours;
-pub use judge::{Judgement, combine_exec};
+pub use judge::{Judgement, combine_exec, with_content};
 pub use labels::{CarriedKind, MAX_LABELS};
 pub use lower::{
     AddressEntry, Automaton, HostClass, HostClassId, HostTable, Limits, Listing, LowerError, Lowered, LoweredRate,

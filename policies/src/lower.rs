@@ -17,14 +17,16 @@ pub use automaton::{Automaton, State};
 pub(crate) use hosts::mildest;
 pub use hosts::{HostClass, HostClassId, HostTable, Listing};
 
+use crate::content::ContentHash;
 use crate::judge::Lookup;
 use crate::labels::CarriedKind;
 use crate::policy::{Mode, OnGap, Policy, Scope, SectionDefaults, Selector};
 use crate::privileges::Privilege;
 use crate::rate::{RateClass, RateLimit};
-use crate::rule::{Rule, RuleKind, Section};
+use crate::rule::{Pattern, Rule, RuleKind, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What [`LowerError::code`] says of what does not fit.
 const TOO_LARGE: &str = "policy-too-large";
@@ -171,6 +173,8 @@ pub struct Lowered {
     pub memfd: Decision,
     /// Programs whose file is gone.
     pub deleted: Decision,
+    /// What is in programs: each hash once.
+    pub contents: BTreeMap<ContentHash, Decision>,
     /// The longest prefix of an address decides, in it the last range from the port down.
     pub addresses: Vec<AddressEntry>,
     /// At most one of each class.
@@ -228,6 +232,7 @@ impl Policy {
             otherwise: self.asking.otherwise,
             memfd,
             deleted,
+            contents: self.rules.iter().filter_map(|rule| self.by_content(rule)).collect(),
             addresses: addresses::lower(self, limits)?,
             rates: self.rates().map(lower_rate).collect(),
             hours: self.hours().map(|(_, rule)| rule.decision()),
@@ -240,6 +245,16 @@ impl Policy {
                 .map(|label| CarriedKind::ALL.map(|kind| self.carried(label, kind)))
                 .collect(),
         })
+    }
+}
+
+impl Policy {
+    /// What a rule about content names, and what is decided on it.
+    fn by_content(&self, rule: &Rule) -> Option<(ContentHash, Decision)> {
+        match rule.pattern {
+            Pattern::Content(content) => Some((content, self.content(&content))),
+            _ => None,
+        }
     }
 }
 

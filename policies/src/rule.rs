@@ -4,6 +4,7 @@ use crate::action::Protocol;
 use crate::address::{End, NetPattern};
 use crate::argv::{ArgvPattern, names_of};
 use crate::check::nearest;
+use crate::content::{self, ContentHash};
 use crate::deputies;
 use crate::diagnostic::{Code, Complaint};
 use crate::glob::{PathPattern, is_anchored};
@@ -94,6 +95,7 @@ pub(crate) enum Pattern {
     },
     Interpreter(PathPattern),
     Argv(ArgvPattern),
+    Content(ContentHash),
     Memfd,
     Deleted,
     Net(NetPattern),
@@ -266,7 +268,8 @@ impl Rule {
             ),
             Pattern::Net(net) => net.specificity(),
             Pattern::Host(host) => host.specificity(),
-            Pattern::Memfd
+            Pattern::Content(_)
+            | Pattern::Memfd
             | Pattern::Deleted
             | Pattern::Dns
             | Pattern::Carried { .. }
@@ -378,11 +381,8 @@ fn parse_exec(text: &str) -> Result<Pattern, Complaint> {
     if let Some(script) = text.strip_prefix("interpreter:") {
         return PathPattern::path(script).map(Pattern::Interpreter);
     }
-    if text.starts_with("sha256:") {
-        return Err(
-            Complaint::new(Code::NotYet, "`sha256:` is not known by this version yet")
-                .hint("name the program's path, and deny writing to it"),
-        );
+    if let Some(digits) = text.strip_prefix(content::PREFIX) {
+        return ContentHash::parse(digits).map(Pattern::Content);
     }
     if text == "memfd" {
         return Ok(Pattern::Memfd);

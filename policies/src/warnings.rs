@@ -121,6 +121,7 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
         lists_nothing(policy, hosts, report);
     }
     [lowered.memfd, lowered.deleted].into_iter().for_each(&mut cite);
+    lowered.contents.values().copied().for_each(&mut cite);
     lowered.privileges.into_iter().for_each(&mut cite);
     lowered.carried.iter().flatten().copied().for_each(&mut cite);
     let written = policy.rules().iter().filter(|rule| rule.is_written());

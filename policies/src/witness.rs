@@ -2,6 +2,7 @@
 
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::argv::{ArgvPattern, Word, WordPiece};
+use crate::content::ContentHash;
 use crate::glob::{PathPattern, Piece};
 use crate::judge::RESOLVER_PORT;
 use crate::labels::CarriedKind;
@@ -81,6 +82,18 @@ fn exec(program: Vec<u8>, arguments: Vec<Vec<u8>>, kind: ProgramKind) -> Action 
         called_as: None,
         argv,
         kind,
+        content: None,
+    })
+}
+
+/// A program that only what is in it tells.
+fn exec_of(content: ContentHash) -> Action {
+    Action::Exec(ExecAction {
+        program: b"/program".to_vec(),
+        called_as: None,
+        argv: vec![b"/program".to_vec()],
+        kind: ProgramKind::File,
+        content: Some(content),
     })
 }
 
@@ -132,6 +145,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             action: Box::new(taken(*kind)),
         },
         Pattern::Privilege(privilege) => Action::Use { privilege: *privilege },
+        Pattern::Content(content) => exec_of(*content),
         Pattern::Memfd => exec(b"/memfd".to_vec(), Vec::new(), ProgramKind::Memfd),
         Pattern::Deleted => exec(b"/deleted".to_vec(), Vec::new(), ProgramKind::Deleted),
         Pattern::Unix(pattern) => Action::Unix {

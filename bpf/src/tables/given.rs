@@ -45,6 +45,8 @@ pub struct PolicyTables<'a> {
     pub memfd: u32,
     /// Decision for running a deleted file.
     pub deleted: u32,
+    /// Decisions by the SHA-256 of programs.
+    pub contents: Vec<([u8; abi::AA_DIGEST_BYTES as usize], u32)>,
     /// Decisions by [`abi::aa_privilege`], none of them 0.
     pub privileges: [u32; abi::AA_PRIVILEGES as usize],
     /// The decision while the policy is closed, see [`super::Tables::set_opening`]; 0 if it never is.

@@ -169,6 +169,7 @@ fn exec(record: &Record, argv: Vec<Vec<u8>>) -> ExecAction {
         called_as: None,
         argv,
         kind,
+        content: None,
     }
 }
 

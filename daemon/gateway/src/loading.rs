@@ -188,8 +188,10 @@ impl Gateway {
     pub(crate) fn gaps(&self, policy: &Policy) -> Vec<Gap> {
         if self.hello.network_only {
             policy.gaps_beyond_network()
-        } else {
+        } else if self.hello.judges_content {
             Vec::new()
+        } else {
+            policy.gaps_without_contents()
         }
     }
 
@@ -202,10 +204,10 @@ impl Gateway {
         let named: Vec<String> = gaps.iter().map(ToString::to_string).collect();
         Err(WireError::new(
             "not-enforceable",
-            "the kernel of this host lets nothing but the network be judged, and the policy asks for more",
+            "the policy asks for what the kernel of this host does not let be judged",
         )
         .because(named.join("\n"))
-        .hint("write `on_gap: degrade` to load the rest of it, or use a kernel that takes LSM programs: `aasm status`"))
+        .hint("write `on_gap: degrade` to load the rest of it; `aasm status` says what the kernel lacks"))
     }
 
     /// What is in force of just this text with just these paths; spares parsing it again.

@@ -2,7 +2,7 @@
 
 use aa_bpf::hooks::Way;
 use aa_wire::WireError;
-use aa_wire::status::{FactState, Protection, ProtectionState};
+use aa_wire::status::{FactState, Protection, ProtectionState, SelfTestRow};
 
 use crate::host::HostSupport;
 
@@ -10,7 +10,7 @@ use crate::host::HostSupport;
 type ByHooks = (&'static str, &'static [&'static str]);
 
 /// What the programs protect, and the hooks (as programs name them) that prove it.
-pub(crate) const PROTECTIONS: [ByHooks; 8] = [
+pub(crate) const PROTECTIONS: [ByHooks; 9] = [
     (
         "file",
         &[
@@ -77,6 +77,7 @@ pub(crate) const PROTECTIONS: [ByHooks; 8] = [
             "sched_process_fork",
         ],
     ),
+    (CONTENT, &["bprm_check_security", "file_open", READS_CONTENT]),
 ];
 
 /// The same where programs are at cgroups only. What needs others is named, and not there.
@@ -97,9 +98,10 @@ const PROTECTIONS_AT_CGROUPS: [ByHooks; 4] = [
     ("listen", &["bind4", "bind6", "ingress"]),
     ("inet-socket", &["sock_create"]),
 ];
-const NOT_AT_CGROUPS: [(&str, &str); 5] = [
+const NOT_AT_CGROUPS: [(&str, &str); 6] = [
     ("file", "LSM programs, which this kernel refuses"),
     ("exec", "LSM programs, which this kernel refuses"),
+    (CONTENT, "LSM programs, which this kernel refuses"),
     (
         "socket",
         "LSM programs: at cgroups only sockets of the inet families are seen",
@@ -107,6 +109,17 @@ const NOT_AT_CGROUPS: [(&str, &str); 5] = [
     ("containment", "LSM programs, which this kernel refuses"),
     ("labels", "LSM programs, which this kernel refuses"),
 ];
+
+/// What is in programs, by hash. Not every kernel can tell, and a policy that asks is refused there or says that it does without.
+const CONTENT: &str = "content";
+/// The program that reads it; what proves it is told under this name.
+pub(crate) const READS_CONTENT: &str = "read_content";
+
+/// Whether the self-test proved that what is in programs is judged.
+pub(crate) fn judges_content(self_test: &[SelfTestRow]) -> bool {
+    let mut rows = self_test.iter().filter(|row| row.hook == READS_CONTENT).peekable();
+    rows.peek().is_some() && rows.all(|row| row.passed)
+}
 
 /// How to load, and the refusal if not at all.
 pub(crate) fn decide(host: &HostSupport) -> Result<Way, WireError> {
@@ -183,10 +196,23 @@ fn boot_line(host: &HostSupport) -> String {
     format!("boot with `lsm={list}`; `aasm doctor` shows the file and the line to change")
 }
 
+/// The last of [`PROTECTIONS`] is the one that not every kernel can have.
+fn without_content() -> &'static [ByHooks] {
+    PROTECTIONS.split_last().map_or(&[], |(_, others)| others)
+}
+
 /// What status says of each protection, given which hooks the self-test proved.
 pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Protection> {
     let (there, absent): (&[ByHooks], &[(&str, &str)]) = match way {
-        Way::Lsm | Way::FmodRet => (&PROTECTIONS, &[]),
+        Way::Lsm if proven.contains(&READS_CONTENT) => (&PROTECTIONS, &[]),
+        Way::Lsm => (
+            without_content(),
+            &[(CONTENT, "a kernel with IMA, and SHA-256 for its hash (ima_hash=)")],
+        ),
+        Way::FmodRet => (
+            without_content(),
+            &[(CONTENT, "LSM programs: `bpf` among the security modules (lsm=)")],
+        ),
         Way::Cgroup => (&PROTECTIONS_AT_CGROUPS, &NOT_AT_CGROUPS),
     };
     let absent = absent.iter().map(|(name, missing)| Protection {

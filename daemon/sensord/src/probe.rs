@@ -26,6 +26,8 @@ use nix::sys::socket::{AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockType
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::{Pid, Uid, execv, getgroups, getpid, getppid, setgroups, setresuid};
 
+use crate::plan;
+
 /// Files each side of the area begins with.
 pub(crate) const PREPARED: [&str; 8] = [
     "read",
@@ -37,6 +39,9 @@ pub(crate) const PREPARED: [&str; 8] = [
     "changed",
     "program",
 ];
+
+/// Programs that lie where none may be run: what is in the first is listed.
+pub(crate) const BY_CONTENT: [(&str, &str); 2] = [("listed", "#!/bin/true listed\n"), ("unlisted", "#!/bin/true\n")];
 
 /// One attempt.
 pub(crate) struct Attempt {
@@ -191,7 +196,13 @@ fn ask_name_server(ports: [u16; 2]) -> io::Result<()> {
 
 /// Hooks that deny at all times: (hook, what, the allowed counterpart, the denied).
 type TryAlways = fn(&Path) -> io::Result<()>;
-const ALWAYS: [(&str, &str, TryAlways, TryAlways); 18] = [
+const ALWAYS: [(&str, &str, TryAlways, TryAlways); 19] = [
+    (
+        plan::READS_CONTENT,
+        "run a program that is not allowed by what is in it",
+        |area| run_by_content(area, 0),
+        |area| run_by_content(area, 1),
+    ),
     (
         "socket_create",
         "open a raw socket",
@@ -309,6 +320,11 @@ const ALWAYS: [(&str, &str, TryAlways, TryAlways); 18] = [
         |_| restart_wrongly(),
     ),
 ];
+
+fn run_by_content(area: &Path, which: usize) -> io::Result<()> {
+    let name = BY_CONTENT.get(which).map_or("", |(name, _)| name);
+    Command::new(area.join("content").join(name)).status().map(|_| ())
+}
 
 fn open_socket(kind: SockType) -> io::Result<()> {
     let protocol = (kind == SockType::Raw).then_some(nix::sys::socket::SockProtocol::Icmp);

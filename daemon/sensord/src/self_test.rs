@@ -196,6 +196,11 @@ impl Area {
             DirBuilder::new().create(folder.join("emptied"))?;
             DirBuilder::new().create(folder.join("mount"))?;
         }
+        DirBuilder::new().create(path.join("content"))?;
+        for (name, text) in probe::BY_CONTENT {
+            fs::write(path.join("content").join(name), text)?;
+            fs::set_permissions(path.join("content").join(name), fs::Permissions::from_mode(0o700))?;
+        }
         DirBuilder::new().create(path.join("labelled"))?;
         fs::write(path.join("labelled/key"), "x")?;
         let tcp = TcpListener::bind((ADDRESSES[0], 0))?;

@@ -16,6 +16,11 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
         default_net: lowered.defaults.net.0,
         memfd: lowered.memfd.0,
         deleted: lowered.deleted.0,
+        contents: lowered
+            .contents
+            .iter()
+            .map(|(content, decision)| (content.0, decision.0))
+            .collect(),
         privileges: lowered.privileges.map(|decision| decision.0),
         hours: lowered.hours.map_or(0, |decision| decision.0),
         rates: rates(&lowered.rates),

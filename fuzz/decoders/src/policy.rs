@@ -5,7 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use aa_policy::generate::random_actions;
-use aa_policy::{Action, Environment, ExecAction, Limits, Lowered, Policy, ProgramKind, Protocol, parse_policy};
+use aa_policy::{
+    Action, ContentHash, Environment, ExecAction, Limits, Lowered, Policy, ProgramKind, Protocol, parse_policy,
+};
 
 /// Small, so that a pattern that explodes is refused quickly.
 const LIMITS: Limits = Limits {
@@ -128,6 +130,7 @@ pub fn policy_lowered(bytes: &[u8]) -> bool {
         called_as: None,
         argv: vec![b"git".to_vec(), b"push".to_vec()],
         kind: ProgramKind::File,
+        content: Some(ContentHash([0; 32])),
     };
     let protocol = Protocol::Tcp;
     for action in [

@@ -3,6 +3,7 @@
 use super::{AddressEntry, Lowered};
 use crate::action::{Action, Protocol};
 use crate::address::{Network, masked};
+use crate::content::ContentHash;
 use crate::host::HostName;
 use crate::judge::{Judgement, Lookup, Place, judge};
 use crate::labels::CarriedKind;
@@ -114,6 +115,10 @@ impl Lookup for Lowered {
 
     fn nameless(&self) -> (Decision, Decision) {
         (self.memfd, self.deleted)
+    }
+
+    fn content(&self, content: &ContentHash) -> Decision {
+        self.contents.get(content).copied().unwrap_or_default()
     }
 
     fn defaults(&self) -> SectionDefaults {

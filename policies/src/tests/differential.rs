@@ -106,7 +106,7 @@ fn random_actions_meet_hosts_by_name_and_by_address_with_every_verdict() {
 
 #[test]
 fn a_wrong_table_is_noticed() {
-    let wrong: [fn(&mut Lowered); 10] = [
+    let wrong: [fn(&mut Lowered); 11] = [
         |lowered| {
             lowered
                 .path_decisions
@@ -124,6 +124,7 @@ fn a_wrong_table_is_noticed() {
         |lowered| lowered.socket_decisions.truncate(1),
         |lowered| lowered.addresses.retain(|entry| entry.prefix_len != 128),
         |lowered| lowered.memfd = Decision::NONE,
+        |lowered| lowered.contents.clear(),
         |lowered| lowered.privileges = [Decision::NONE; 3],
         |lowered| lowered.hosts.iter_mut().for_each(|hosts| hosts.below.clear()),
         |lowered| lowered.hosts.iter_mut().for_each(|hosts| hosts.exact.clear()),

@@ -20,6 +20,7 @@ fn verdict(policy: &Policy, program: &str, called_as: Option<&str>, arguments: &
         called_as,
         argv,
         kind,
+        content: None,
     });
     let judgement = policy.evaluate(&action);
     assert_eq!(policy.lower(&Limits::default()).unwrap().evaluate(&action), judgement);

@@ -15,7 +15,7 @@ use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 5;
+pub const PROTOCOL_VERSION: u16 = 6;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
@@ -245,6 +245,8 @@ pub struct Hello {
     pub adopted_pins: bool,
     /// Nothing but rules about addresses, hosts and how often is carried out on this host.
     pub network_only: bool,
+    /// Rules about what is in programs (`sha256:`) are carried out.
+    pub judges_content: bool,
     /// What is in force already.
     pub policies_in_kernel: Vec<PolicyInKernel>,
 }

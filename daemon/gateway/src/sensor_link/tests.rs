@@ -28,6 +28,7 @@ pub(crate) fn hello() -> Hello {
         boottime_to_realtime_ns: 1,
         adopted_pins: false,
         network_only: false,
+        judges_content: true,
         policies_in_kernel: Vec::<PolicyInKernel>::new(),
     }
 }

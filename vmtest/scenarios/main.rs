@@ -19,6 +19,7 @@
 mod act;
 mod attacks;
 mod containment;
+mod contents;
 mod crashes;
 mod differential;
 mod facts;
@@ -75,6 +76,11 @@ fn tests(expect: Expect) -> Vec<Test> {
             network::TESTS,
             files::TESTS,
             programs::TESTS,
+            if expect == Expect::FmodRet {
+                contents::WITHOUT
+            } else {
+                contents::TESTS
+            },
             facts::TESTS,
             inheritance::TESTS,
             containment::TESTS,

@@ -1,7 +1,8 @@
 //! Programs under several names, scripts, and programs without a name.
 
 use crate::{
-    Action, Decision, Environment, ExecAction, Limits, Policy, ProgramKind, RuleId, Verdict, combine_exec, parse_policy,
+    Action, ContentHash, Decision, Environment, ExecAction, Limits, Policy, ProgramKind, RuleId, Verdict, combine_exec,
+    parse_policy,
 };
 
 fn policy(exec: &str) -> Policy {
@@ -132,4 +133,61 @@ fn a_decision_survives_packing() {
         }
     }
     assert_eq!(Decision(7).verdict(), Verdict::Deny);
+}
+
+#[test]
+fn what_is_in_a_program_allows_what_no_name_decides_and_denies_what_one_allows() {
+    let (listed, bad) = ([1; 32], [2; 32]);
+    let text = format!(
+        "{{allow: [/ok/**, {}, \"run go\"], ask: [\"run ask\", memfd], deny: [/no/**, {}]}}",
+        quoted(listed),
+        quoted(bad)
+    );
+    let policy = policy(&text);
+    let judged = |program: &str, content: [u8; 32], argument: &str, kind| {
+        let action = Action::Exec(ExecAction {
+            program: program.into(),
+            called_as: None,
+            argv: vec![b"x".to_vec(), argument.into()],
+            kind,
+            content: Some(ContentHash(content)),
+        });
+        let judgement = policy.evaluate(&action);
+        assert_eq!(policy.lower(&Limits::default()).unwrap().evaluate(&action), judgement);
+        judgement.verdict
+    };
+    let file = |program, content| judged(program, content, "", ProgramKind::File);
+    assert_eq!(file("/anywhere", listed), Verdict::Allow);
+    assert_eq!(file("/anywhere", [3; 32]), Verdict::Deny);
+    assert_eq!(file("/ok/x", [3; 32]), Verdict::Allow);
+    assert_eq!(file("/ok/x", bad), Verdict::Deny);
+    assert_eq!(file("/no/x", listed), Verdict::Deny);
+    assert_eq!(judged("/x/run", listed, "ask", ProgramKind::File), Verdict::Ask);
+    assert_eq!(judged("/x/run", bad, "go", ProgramKind::File), Verdict::Deny);
+    assert_eq!(judged("/anywhere", listed, "", ProgramKind::Script), Verdict::Allow);
+    assert_eq!(judged("/memfd", listed, "", ProgramKind::Memfd), Verdict::Ask);
+    assert_eq!(judged("/memfd", bad, "", ProgramKind::Memfd), Verdict::Deny);
+    assert_eq!(judged("/gone", listed, "", ProgramKind::Deleted), Verdict::Deny);
+}
+
+fn quoted(content: [u8; 32]) -> String {
+    format!("\"{}\"", ContentHash(content))
+}
+
+#[test]
+fn a_hash_is_64_digits_and_printed_as_it_is_read() {
+    let text = "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let digits = &text[7..];
+    let content = ContentHash::from_hex(digits).unwrap();
+    assert_eq!(content.to_string(), text);
+    assert_eq!(ContentHash::from_hex(&digits.to_uppercase()), Some(content));
+    for wrong in [
+        "",
+        &digits[1..],
+        &format!("{digits}0"),
+        &digits.replace('9', "\u{0666}"),
+        &digits.replace('9', "+"),
+    ] {
+        assert_eq!(ContentHash::from_hex(wrong), None, "{wrong}");
+    }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * attack: copies a denied program into a directory where programs are allowed
- * not stopped: a program is its path: a copy is another one. Deny reading it, or allow programs only where the agent cannot write.
+ * not stopped: to a rule about paths a copy is another program. Deny it by its hash, deny reading it, or allow programs only where the agent cannot write.
  * effect: runs
  */
 ATTACK

@@ -61,6 +61,7 @@ fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus) -> Vec<Str
         Some(sensor) => {
             for protection in &sensor.protections {
                 match &protection.state {
+                    ProtectionState::Optional { .. } => {}
                     ProtectionState::Enforced { .. } if protection.proven => {}
                     ProtectionState::Enforced { via } => {
                         lines.push(format!(
@@ -137,8 +138,13 @@ mod tests {
             state: enforced,
             proven: true,
         };
+        let optional = Protection {
+            name: "content".into(),
+            state: ProtectionState::Optional { missing: "IMA".into() },
+            proven: false,
+        };
         let sensor = SensorStatus {
-            protections: vec![protection],
+            protections: vec![protection, optional],
             ..SensorStatus::default()
         };
         assert_eq!(complaints(Some(&sensor), &gateway()), Vec::<String>::new());

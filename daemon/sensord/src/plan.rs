@@ -10,7 +10,7 @@ use crate::host::HostSupport;
 type ByHooks = (&'static str, &'static [&'static str]);
 
 /// What the programs protect, and the hooks (as programs name them) that prove it.
-pub(crate) const PROTECTIONS: [ByHooks; 9] = [
+pub(crate) const PROTECTIONS: [ByHooks; 8] = [
     (
         "file",
         &[
@@ -77,7 +77,6 @@ pub(crate) const PROTECTIONS: [ByHooks; 9] = [
             "sched_process_fork",
         ],
     ),
-    (CONTENT, &["bprm_check_security", "file_open", READS_CONTENT]),
 ];
 
 /// The same where programs are at cgroups only. What needs others is named, and not there.
@@ -98,10 +97,9 @@ const PROTECTIONS_AT_CGROUPS: [ByHooks; 4] = [
     ("listen", &["bind4", "bind6", "ingress"]),
     ("inet-socket", &["sock_create"]),
 ];
-const NOT_AT_CGROUPS: [(&str, &str); 6] = [
+const NOT_AT_CGROUPS: [(&str, &str); 5] = [
     ("file", "LSM programs, which this kernel refuses"),
     ("exec", "LSM programs, which this kernel refuses"),
-    (CONTENT, "LSM programs, which this kernel refuses"),
     (
         "socket",
         "LSM programs: at cgroups only sockets of the inet families are seen",
@@ -110,9 +108,7 @@ const NOT_AT_CGROUPS: [(&str, &str); 6] = [
     ("labels", "LSM programs, which this kernel refuses"),
 ];
 
-/// What is in programs, by hash. Not every kernel can tell, and a policy that asks is refused there or says that it does without.
-const CONTENT: &str = "content";
-/// The program that reads it; what proves it is told under this name.
+/// The program that reads what is in others; what proves it is told under this name.
 pub(crate) const READS_CONTENT: &str = "read_content";
 
 /// Whether the self-test proved that what is in programs is judged.
@@ -196,23 +192,32 @@ fn boot_line(host: &HostSupport) -> String {
     format!("boot with `lsm={list}`; `aasm doctor` shows the file and the line to change")
 }
 
-/// The last of [`PROTECTIONS`] is the one that not every kernel can have.
-fn without_content() -> &'static [ByHooks] {
-    PROTECTIONS.split_last().map_or(&[], |(_, others)| others)
+/// What is in programs, by their hashes. It is in none of the tables above: a policy that names hashes where they cannot be told is
+/// refused, or says that it does without.
+fn content(way: Way, proven: &[&str]) -> Protection {
+    let missing = match way {
+        Way::Lsm => "a kernel with IMA, and SHA-256 for its hash (ima_hash=)",
+        Way::FmodRet | Way::Cgroup => "LSM programs",
+    };
+    let via = way.name().to_owned();
+    let proven = proven.contains(&READS_CONTENT);
+    let state = if proven {
+        ProtectionState::Enforced { via }
+    } else {
+        let missing = missing.to_owned();
+        ProtectionState::Optional { missing }
+    };
+    Protection {
+        name: "content".to_owned(),
+        state,
+        proven,
+    }
 }
 
 /// What status says of each protection, given which hooks the self-test proved.
 pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Protection> {
     let (there, absent): (&[ByHooks], &[(&str, &str)]) = match way {
-        Way::Lsm if proven.contains(&READS_CONTENT) => (&PROTECTIONS, &[]),
-        Way::Lsm => (
-            without_content(),
-            &[(CONTENT, "a kernel with IMA, and SHA-256 for its hash (ima_hash=)")],
-        ),
-        Way::FmodRet => (
-            without_content(),
-            &[(CONTENT, "LSM programs: `bpf` among the security modules (lsm=)")],
-        ),
+        Way::Lsm | Way::FmodRet => (&PROTECTIONS, &[]),
         Way::Cgroup => (&PROTECTIONS_AT_CGROUPS, &NOT_AT_CGROUPS),
     };
     let absent = absent.iter().map(|(name, missing)| Protection {
@@ -241,6 +246,7 @@ pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Prot
             }
         })
         .chain(absent)
+        .chain([content(way, proven)])
         .collect()
 }
 
@@ -328,6 +334,18 @@ mod tests {
                 matches!(state(missing).state, ProtectionState::Refused { .. }),
                 "{missing}"
             );
+        }
+    }
+
+    #[test]
+    fn hashes_of_programs_are_judged_where_the_self_test_proved_it() {
+        let state = |way, proven: &[&str]| coverage(way, &[], proven).pop().unwrap();
+        let enforced = state(Way::Lsm, &[READS_CONTENT]);
+        assert_eq!(enforced.state, ProtectionState::Enforced { via: "bpf-lsm".into() });
+        assert!(enforced.proven && enforced.name == "content");
+        for way in [Way::Lsm, Way::FmodRet, Way::Cgroup] {
+            let without = state(way, &["bprm_check_security"]);
+            assert!(matches!(without.state, ProtectionState::Optional { .. }) && !without.proven);
         }
     }
 

@@ -472,7 +472,6 @@ impl Sensor {
         let hooks: Vec<&str> = programs
             .iter()
             .filter_map(|program| program.hook.split('/').nth(1))
-            .chain(programs.iter().map(|program| program.program.as_str()))
             .collect();
         let passed: Vec<&str> = self
             .self_test

@@ -46,6 +46,7 @@ fn protections(sensor: &SensorStatus) -> String {
             ProtectionState::Enforced { via } => format!("enforced via {via}"),
             ProtectionState::Observed { via, missing } => format!("observed via {via}, missing {missing}"),
             ProtectionState::Refused { missing } => format!("refused, missing {missing}"),
+            ProtectionState::Optional { missing } => format!("not judged, missing {missing}"),
         };
         vec![
             protection.name.clone(),

@@ -92,6 +92,11 @@ pub enum ProtectionState {
         /// What the host lacks.
         missing: String,
     },
+    /// Not there, which is nothing amiss: a policy that counts on it is refused, or says that it does without.
+    Optional {
+        /// What the host lacks.
+        missing: String,
+    },
 }
 
 /// One probe of one hook.

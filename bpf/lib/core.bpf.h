@@ -77,6 +77,7 @@ enum aa_kernel_constants {
 	AA_TIOCLINUX = 0x541c,
 	AA_SIGKILL = 9,
 	AA_SIGSTOP = 19,
+	AA_SIGNAL_GROUP_EXIT = 0x4, /* include/linux/sched/signal.h: all threads are about to end */
 	AA_TCP_SYN_SENT = 2,
 	AA_O_TRUNC = 01000,
 	AA_FMODE_NOACCOUNT = 0x20000000, /* opened by a file system for itself, as overlayfs does */
@@ -156,12 +157,17 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct callback_head {
+	struct callback_head *next;
+};
+
 struct file {
 	struct path f_path;
 	struct inode *f_inode;
 	u32 f_mode;
 	u32 f_flags;
 	void *private_data;
+	struct callback_head f_task_work;
 };
 
 struct kiocb {
@@ -226,6 +232,10 @@ struct cgroup {
 
 struct bpf_local_storage;
 
+struct signal_struct {
+	u32 flags;
+};
+
 struct css_set {
 	struct cgroup *dfl_cgrp;
 };
@@ -244,11 +254,14 @@ struct task_struct {
 	const struct cred *cred;
 	struct mm_struct *mm;
 	struct nsproxy *nsproxy;
+	struct signal_struct *signal;
+	struct callback_head *task_works;
 	struct bpf_local_storage *bpf_storage;
 	char comm[16];
 };
 
 struct linux_binprm {
+	struct file *executable;
 	struct file *file;
 	struct cred *cred;
 	const char *filename;

@@ -26,6 +26,7 @@ enum aa_place {
 	AA_AT_SOCKET = 0, /* at a cgroup, of a socket: whose task acts is not known, and nobody can be stopped */
 	AA_AT_HOOK = 1,	  /* an LSM hook */
 	AA_AT_CGROUP = 2, /* at a cgroup, for the acting task: it can be stopped (6.18 on) */
+	AA_AT_EXEC = 3,	  /* in the midst of an exec, which cannot be refused or stopped: what is denied is killed */
 };
 
 /* Sends the record, unless a test wants to see what happens when that fails. */
@@ -44,7 +45,7 @@ static __always_inline void add_stack(void *ctx, struct aa_scratch *s, enum aa_p
 
 	if (place == AA_AT_HOOK)
 		bytes = bpf_get_stack(ctx, s->event.stack, sizeof(s->event.stack), BPF_F_USER_STACK);
-	else if (place == AA_AT_CGROUP)
+	else if (place != AA_AT_SOCKET)
 		bytes = bpf_get_task_stack(bpf_get_current_task_btf(), s->event.stack, sizeof(s->event.stack), BPF_F_USER_STACK);
 
 	s->event.stack_frames = bytes > 0 ? bytes / sizeof(u64) : 0;
@@ -83,12 +84,20 @@ static __always_inline int refuse(void *ctx, struct aa_scratch *s, const struct 
 				  struct judgement j, enum aa_place place)
 {
 	u32 effect = carry_out(subject->agent, verdict_of(j.decision), subject->observes);
+	u32 kills = effect == AA_EFFECT_KILLED;
 
+	if (place == AA_AT_EXEC && !subject->observes) {
+		kills = 1;
+		if (effect == AA_EFFECT_DENIED)
+			effect = AA_EFFECT_KILLED;
+	}
 	fill_event(s, subject, action, j.decision, j.reason, effect);
+	if (place == AA_AT_EXEC)
+		s->event.errno_returned = 0;
 	s->event.object_flags = s->object.flags;
 	add_stack(ctx, s, place);
 	send_for(subject, s, AA_RING_DECISIONS);
-	if (place != AA_AT_SOCKET && effect == AA_EFFECT_KILLED)
+	if (place != AA_AT_SOCKET && kills)
 		bpf_send_signal(AA_SIGKILL);
 	return subject->observes ? 0 : eperm();
 }
@@ -139,20 +148,28 @@ static __always_inline int ask(void *ctx, struct aa_scratch *s, const struct sub
 }
 
 /* The end of a judgement whose scratch is filled: releases it. */
-static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
-				    struct judgement j)
+static __always_inline int conclude_at(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
+				       struct judgement j, enum aa_place place)
 {
 	int ret = 0;
 
 	judge_barred(subject, &j);
-	if (asks(subject, j.decision))
-		ret = ask(ctx, s, subject, action, j, AA_AT_HOOK);
+	if (place == AA_AT_EXEC && asks(subject, j.decision))
+		j.reason = AA_REASON_CANNOT_WAIT;
+	if (place != AA_AT_EXEC && asks(subject, j.decision))
+		ret = ask(ctx, s, subject, action, j, place);
 	else if (!passes(j.decision))
-		ret = refuse(ctx, s, subject, action, j, AA_AT_HOOK);
+		ret = refuse(ctx, s, subject, action, j, place);
 	else if (verdict_of(j.decision) == AA_ALLOW && subject->records)
 		record_allowed(s, subject, action, j.decision);
 	release_scratch(s);
 	return ret;
+}
+
+static __always_inline int conclude(void *ctx, struct aa_scratch *s, const struct subject *subject, u32 action,
+				    struct judgement j)
+{
+	return conclude_at(ctx, s, subject, action, j, AA_AT_HOOK);
 }
 
 /* Refuses what has no object but these numbers. */
@@ -266,6 +283,17 @@ __noinline int judge_path(struct aa_scratch *s, struct aa_policy *policy, u64 de
 		text->guarded |= first_name->guarded;
 	}
 	return 0;
+}
+
+/* Decides all columns for the object `dentry` behind `mount` by its whole path, into s->object. Returns 0 or an aa_reason. */
+static __always_inline int judge_object_afresh(struct aa_scratch *s, const struct subject *subject, struct dentry *dentry,
+					       struct vfsmount *mount)
+{
+	if (subject->fault == AA_FAULT_PATH)
+		return AA_REASON_UNREADABLE_PATH;
+	s->object.vfsmount = address_of(subject->identity, mount);
+	s->object.dentry = address_of(subject->identity, dentry);
+	return judge_path(s, subject->policy, s->object.dentry, s->object.vfsmount, 0);
 }
 
 /*

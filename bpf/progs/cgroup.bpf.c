@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The network where neither LSM programs nor fmod_ret may be loaded (kernel lockdown): the same judgement at the root
- * of the cgroups, by the identity of the acting task, which these programs know from 6.18 on.
+ * The network and programs where neither LSM programs nor fmod_ret may be loaded (kernel lockdown): the same judgement at
+ * the root of the cgroups, by the identity of the acting task, which these programs know from 6.18 on, and at a tracepoint
+ * in the midst of an exec, which can only kill.
  *
  * Who is governed is inherited at sched_process_fork, which comes before the child runs and cannot refuse it. Unix
  * sockets have only the name that the caller wrote here, so none that has a name is reached at all. What no program here
  * sees: sockets of families that are not inet's, and sockets passed by others; `aasm run` closes the first.
  */
+#include "../lib/exec.bpf.h"
 #include "../lib/net.bpf.h"
 
 AA_LICENSE;
@@ -18,6 +20,13 @@ enum aa_cgroup_constants {
 	AA_TCP_LISTEN = 10,
 	AA_IPV4_VERSION = 4,
 	AA_SOCK_OPS_PASSES = 1,
+	AA_WORKS = 16, /* more than an exec can leave: it goes through 5 interpreters at most (fs/exec.c) */
+};
+
+/* Which of the files that an exec goes through. */
+enum aa_level {
+	AA_LEVEL_CALLED = 1, /* the first: the one that the caller named, and whose its arguments are */
+	AA_LEVEL_SCRIPT = 2, /* another one interprets it */
 };
 
 /* What a hook's return value is here: EPERM, or what the call is to be restarted with, told aside. */
@@ -64,6 +73,95 @@ int BPF_PROG(inherit_at_fork, struct task_struct *parent, struct task_struct *ta
 	bpf_send_signal(AA_SIGKILL);
 	if (bpf_ksym_exists(bpf_send_signal_task))
 		bpf_send_signal_task(task, AA_SIGKILL, AA_PIDTYPE_TGID, 0);
+	return 0;
+}
+
+/*
+ * Judges one file that an exec goes through: as judge_exec() of process.bpf.c, but what is denied is killed. An address of 0
+ * is a file that was not found. Returns whether it may run. A global function, which the verifier looks at once.
+ */
+__noinline int judge_level(u64 file_address, u64 filename_address, u32 level)
+{
+	struct judgement j = { .decision = DECISION_CLOSED, .reason = AA_REASON_NO_POLICY };
+	u32 called = level & AA_LEVEL_CALLED, action = AA_ACTION_EXEC;
+	struct subject subject;
+	struct aa_scratch *s;
+
+	if (!current_subject(&subject))
+		return 1;
+	s = claim_scratch(&subject);
+	if (!s) {
+		if (!subject.observes)
+			bpf_send_signal(AA_SIGKILL);
+		return subject.observes;
+	}
+	reset_event(s);
+	if (subject.policy && !file_address) {
+		j.reason = AA_REASON_UNREADABLE_PATH;
+	} else if (subject.policy) {
+		struct file *file = bpf_core_cast((void *)file_address, struct file);
+
+		j = judge_program(s, &subject, file, called ? (const char *)filename_address : 0, level & AA_LEVEL_SCRIPT, &action,
+				  AA_AT_EXEC);
+		if (!j.reason) {
+			j.reason = reason_of(j.decision);
+			if (called)
+				limit(&subject, AA_RATE_EXEC, &j);
+		}
+	}
+	return conclude_at(0, s, &subject, action, j, AA_AT_EXEC) == 0;
+}
+
+/* The file that a task's work closes, if it was opened to be executed; else 0. */
+static __always_inline u64 executed_file(struct callback_head *work)
+{
+	struct file *file = (void *)((u64)work - bpf_core_field_offset(struct file, f_task_work));
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	/* Works of other kinds lie in no file, whose inode would be that of its name. */
+	if (!inode || BPF_CORE_READ(file, f_path.dentry, d_inode) != inode)
+		return 0;
+	return BPF_CORE_READ(file, f_flags) & AA_FMODE_EXEC ? (u64)file : 0;
+}
+
+/*
+ * Where a new program has been found and is not begun: bprm->file is what will run, the last interpreter. The files it was
+ * found by (scripts, and what binfmt_misc knows) were closed on the way, and what a task closes stays open until it goes
+ * back to user space: they lie among its works, the newest first, and nothing else that was opened to be executed does yet.
+ * Where there must be one and none is found, that denies. What the program really gets as arguments is compared with what
+ * was judged at sched_process_exec.
+ */
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(judge_new_program, struct task_struct *task, struct linux_binprm *bprm)
+{
+	u64 filename, file, executable, found = 0;
+	struct callback_head *work;
+
+	if (!identity_of(bpf_get_current_task_btf()))
+		return 0;
+	/* Numbers: a global function takes no kernel pointer. */
+	filename = (u64)BPF_CORE_READ(bprm, filename);
+	file = (u64)BPF_CORE_READ(bprm, file);
+	executable = (u64)BPF_CORE_READ(bprm, executable);
+	work = BPF_CORE_READ(task, task_works);
+	if ((u64)BPF_CORE_READ(bprm, interp) == filename) {
+		judge_level(file, filename, AA_LEVEL_CALLED);
+		return 0;
+	}
+	for (u32 i = 0; i < AA_WORKS && work; i++) {
+		u64 next = executed_file(work);
+
+		if (next && found && !judge_level(found, 0, AA_LEVEL_SCRIPT))
+			return 0;
+		found = next ?: found;
+		work = BPF_CORE_READ(work, next);
+	}
+	if (!found)
+		found = executable;
+	else if (executable && !judge_level(executable, 0, AA_LEVEL_SCRIPT))
+		return 0;
+	if (judge_level(work ? 0 : found, filename, AA_LEVEL_CALLED | AA_LEVEL_SCRIPT))
+		judge_level(file, 0, 0);
 	return 0;
 }
 

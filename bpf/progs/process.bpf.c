@@ -5,10 +5,9 @@
  * Identity is task storage: set at exec by the policies' selectors, by the adoption iterator for what was running
  * before, or by the sensor for `aasm run`; copied in task_alloc before the child can run. It is never removed.
  */
-#include "../lib/argv.bpf.h"
 #include "../lib/contain.bpf.h"
 #include "../lib/content.bpf.h"
-#include "../lib/rate.bpf.h"
+#include "../lib/exec.bpf.h"
 #include "../lib/label.bpf.h"
 
 AA_LICENSE;
@@ -85,75 +84,6 @@ int BPF_PROG(inherit_identity, struct task_struct *task, unsigned long clone_fla
 	return 0;
 }
 
-/* What the argv rules say of a program by its file's name and by the name it was called. */
-struct argv_decisions {
-	u32 named;
-	u32 called;
-};
-
-/* The decision for the arguments in `argv` from the state that a program's name left (0: no rule mentions it). */
-static __always_inline u32 decide_argv(struct aa_text *argv, const u8 *pool, const struct aa_policy *policy, u32 state)
-{
-	if (!state)
-		return AA_UNGOVERNED;
-	state = walk_automaton(argv, policy->argv.classes, state, argv->start, argv->start + argv->length);
-
-	u32 accept = pool_word(pool, state) & ~AA_ACCEPT_GUARDED;
-
-	return pool_word(pool, policy->argv.accepts + accept * sizeof(u32));
-}
-
-/*
- * Judges the arguments of the program that was judged as s->object. They are read, into s->second, only if some rule
- * mentions its name. Returns 0, or -1 if arguments that a rule wants to see could not be read.
- */
-static __always_inline int judge_arguments(struct aa_scratch *s, const struct subject *subject, struct linux_binprm *bprm,
-					   struct aa_identity *identity, struct argv_decisions *by)
-{
-	struct aa_policy *policy = subject->policy;
-	struct aa_text *object = &s->object, *argv = &s->second;
-	u8 *pool = pool_bytes();
-	u32 own, called;
-
-	if (!pool || subject->fault == AA_FAULT_ARGV || object->last > AA_NAME_MAX || read_called_name(argv, bprm->filename))
-		goto unreadable;
-	/* Tokens end with a NUL; the byte behind a path is free for it. */
-	object->bytes[AA_PATH_BYTES - 1] = 0;
-	own = walk_automaton(object, policy->argv.classes, policy->argv.start, AA_PATH_BYTES - 1 - object->last, AA_PATH_BYTES);
-	called = walk_automaton(argv, policy->argv.classes, policy->argv.start, argv->start, argv->start + argv->length);
-	argv->length = 0;
-	if (!own && !called)
-		return 0;
-	if (read_argv(argv))
-		goto unreadable;
-	identity->argv_bytes = argv->length;
-	identity->argv_hash = hash_text(&s->sip, argv);
-	by->named = decide_argv(argv, pool, policy, own);
-	by->called = decide_argv(argv, pool, policy, called);
-	/* Arguments can hold secrets: the record cites the rule, not what was typed. */
-	argv->length = 0;
-	return 0;
-
-unreadable:
-	argv->length = 0;
-	count_loss(AA_LOSS_ARGV);
-	return -1;
-}
-
-/* As combine_exec() in policies/src/judge.rs, which says why; `load` is AA_UNGOVERNED for what is no script. */
-static __always_inline u32 combine_exec(u32 exec, u32 load, struct argv_decisions by)
-{
-	u32 result;
-
-	if ((by.named & AA_DECISION_EXPLICIT) && !(exec & AA_DECISION_EXPLICIT))
-		result = by.named;
-	else
-		result = stricter(exec, by.named);
-	if ((load & AA_DECISION_EXPLICIT) || !(result & AA_DECISION_EXPLICIT))
-		result = stricter(result, load);
-	return stricter_if_written(result, by.called);
-}
-
 /*
  * What a person is asked about and what an answer is for: the program's inode and all its arguments, into s->second.
  * They are checked again in the new address space, as those that rules look at. Returns 0, or -1 if they cannot be read.
@@ -195,7 +125,6 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 	if (!subject.policy)
 		return refuse_outright(ctx, &subject, AA_ACTION_EXEC, AA_REASON_NO_POLICY, 0, 0, 0, 0);
 
-	struct aa_policy *policy = subject.policy;
 	struct file *file = bprm->file;
 	struct inode *inode = file->f_inode;
 	struct aa_scratch *s = claim_scratch(&subject);
@@ -204,57 +133,22 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 		return subject.observes ? 0 : eperm();
 	reset_event(s);
 
-	u32 action = AA_ACTION_EXEC;
-	u32 taken = taken_from(&subject, AA_LABEL_EXEC);
-	struct judgement j;
-	int reason = judge_object(s, &subject, file->f_path.dentry, file->f_path.mnt, 0);
+	u32 script = bprm->buf[0] == '#' && bprm->buf[1] == '!';
+	u32 action, taken = taken_from(&subject, AA_LABEL_EXEC);
+	/* Only the first level has the caller's arguments; an interpreter's are those and the script's name. */
+	u32 first = bprm->interp == bprm->filename;
+	struct judgement j = judge_program(s, &subject, file, first ? bprm->filename : 0, script, &action, AA_AT_HOOK);
 
-	if (reason) {
-		j.decision = DECISION_CLOSED;
-		j.reason = reason;
+	if (j.reason)
 		return conclude(ctx, s, &subject, action, j);
-	}
-	j.decision = s->object.columns[AA_COLUMN_EXEC];
-	j.reason = 0;
-	if (inode->i_sb->s_flags & AA_SB_NOUSER) {
-		j.decision = policy->memfd;
-		s->object.flags |= AA_OBJECT_MEMFD;
-	} else if (inode->i_nlink == 0) {
-		j.decision = policy->deleted;
-		s->object.flags |= AA_OBJECT_DELETED;
-	} else if (verdict_of(j.decision) != AA_UNGOVERNED) {
-		struct argv_decisions by = {};
-		u32 load = AA_UNGOVERNED;
-
-		if (bprm->buf[0] == '#' && bprm->buf[1] == '!') {
-			s->object.flags |= AA_OBJECT_SCRIPT;
-			load = s->object.columns[AA_COLUMN_LOAD];
-		}
-		/* Only the first level has the caller's arguments; an interpreter's are those and the script's name. */
-		if (bprm->interp == bprm->filename) {
-			identity->carried_for = 0;
-			identity->argv_hash = 0;
-			identity->argv_bytes = 0;
-			if (policy->argv.start && judge_arguments(s, &subject, bprm, identity, &by)) {
-				j.decision = DECISION_CLOSED;
-				j.reason = AA_REASON_UNREADABLE_ARGV;
-				return conclude(ctx, s, &subject, AA_ACTION_ARGV, j);
-			}
-		}
-		u32 exec = j.decision;
-
-		j.decision = combine_exec(exec, load, by);
-		if (j.decision != exec && j.decision != load)
-			action = AA_ACTION_ARGV;
-	}
-	if (judge_content(policy, inode, !(s->object.flags & (AA_OBJECT_MEMFD | AA_OBJECT_DELETED)), &j.decision)) {
+	if (judge_content(subject.policy, inode, !(s->object.flags & (AA_OBJECT_MEMFD | AA_OBJECT_DELETED)), &j.decision)) {
 		j.decision = DECISION_CLOSED;
 		j.reason = AA_REASON_UNREADABLE_CONTENT;
 		return conclude(ctx, s, &subject, action, j);
 	}
 	j.decision = with_taken(j.decision, taken);
 	j.reason = reason_of(j.decision);
-	if (bprm->interp == bprm->filename)
+	if (first)
 		limit(&subject, AA_RATE_EXEC, &j);
 
 	u32 labels = s->object.columns[AA_COLUMN_LABELS], labelled_by = s->object.columns[AA_COLUMN_LABELLED_BY];
@@ -397,6 +291,9 @@ int BPF_PROG(govern_selected, struct task_struct *task, u32 old_pid, struct linu
 	struct subject subject;
 
 	if (identity) {
+		/* Killed where the exec was judged: nothing of it runs. */
+		if (BPF_CORE_READ(task, signal, flags) & AA_SIGNAL_GROUP_EXIT)
+			return 0;
 		if (identity->argv_hash)
 			check_arguments(ctx, identity);
 		/* Memory of its own. Who traces it still does. */

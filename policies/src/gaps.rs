@@ -1,4 +1,5 @@
-//! What of a policy a host does not carry out that judges the network alone (where the kernel refuses LSM programs).
+//! What of a policy a host does not carry out whose kernel refuses LSM programs: there the network is judged, and programs
+//! are, which cannot wait.
 
 use std::fmt;
 
@@ -20,6 +21,17 @@ pub struct Gap {
     pub instead: &'static str,
 }
 
+impl Gap {
+    fn of(rule: &Rule, instead: &'static str) -> Self {
+        Self {
+            section: rule.section,
+            line: rule.line,
+            text: rule.text.clone(),
+            instead,
+        }
+    }
+}
+
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line > 0 {
@@ -30,68 +42,60 @@ impl fmt::Display for Gap {
 }
 
 const NOT_JUDGED: &str = "not judged";
+const NOT_ASKED: &str = "denied: nobody can be asked about a program there";
 
 impl Policy {
-    /// What it asks for beyond addresses, hosts and how often these are connected to, in the order of the file.
-    pub fn gaps_beyond_network(&self) -> Vec<Gap> {
+    /// What it asks for beyond addresses, hosts, programs, and how often these are connected to or run, in the order of the file.
+    pub fn gaps_without_lsm(&self) -> Vec<Gap> {
         let written = || self.rules().iter().filter(|rule| rule.kind == RuleKind::Written);
         let mut gaps: Vec<Gap> = written()
-            .filter_map(|rule| {
-                beyond_network(rule).map(|instead| Gap {
-                    section: rule.section,
-                    line: rule.line,
-                    text: rule.text.clone(),
-                    instead,
-                })
-            })
+            .filter_map(|rule| without_lsm(rule).map(|instead| Gap::of(rule, instead)))
             .collect();
         for section in [Section::Read, Section::Write, Section::Exec] {
-            let default = self
-                .sections
-                .get(section)
-                .map(|_| self.sections.decision(section).verdict());
-            if let Some(verdict) = default.filter(|verdict| *verdict > Verdict::Allow)
-                && !written().any(|rule| rule.section == section)
-            {
-                gaps.push(Gap {
-                    section,
-                    line: 0,
-                    text: format!("default: {verdict}"),
-                    instead: NOT_JUDGED,
-                });
-            }
+            let verdict = self.sections.decision(section).verdict();
+            let instead = match section {
+                Section::Exec if verdict == Verdict::Ask => NOT_ASKED,
+                Section::Exec => continue,
+                _ if verdict <= Verdict::Allow => continue,
+                _ if written().any(|rule| rule.section == section) => continue,
+                _ => NOT_JUDGED,
+            };
+            gaps.push(Gap {
+                section,
+                line: 0,
+                text: format!("default: {verdict}"),
+                instead,
+            });
         }
         gaps.sort_by_key(|gap| gap.line);
         gaps
     }
-}
 
-impl Policy {
     /// The rules about what is in programs, for a kernel that cannot tell.
     pub fn gaps_without_contents(&self) -> Vec<Gap> {
-        let by_content = self
-            .rules()
-            .iter()
-            .filter(|rule| matches!(rule.pattern, Pattern::Content(_)));
-        by_content
-            .map(|rule| Gap {
-                section: rule.section,
-                line: rule.line,
-                text: rule.text.clone(),
-                instead: NOT_JUDGED,
-            })
+        let rules = self.rules().iter();
+        rules
+            .filter(|rule| matches!(rule.pattern, Pattern::Content(_)))
+            .map(|rule| Gap::of(rule, NOT_JUDGED))
             .collect()
     }
 }
 
-fn beyond_network(rule: &Rule) -> Option<&'static str> {
+fn without_lsm(rule: &Rule) -> Option<&'static str> {
     match (rule.section, &rule.pattern) {
         (Section::Net, Pattern::Unix(_)) if rule.verdict <= Verdict::Ask => {
             Some("denied: no unix socket that has a name is reached")
         }
-        (Section::Net, _) => None,
-        (Section::Rate, Pattern::Rate(limit)) if limit.class == RateClass::Connect => None,
-        (Section::Hours, _) => Some("closes the network only"),
+        (Section::Rate, Pattern::Rate(limit)) => match limit.class {
+            RateClass::Exec if rule.verdict == Verdict::Ask => Some(NOT_ASKED),
+            RateClass::Connect | RateClass::Exec => None,
+            _ => Some(NOT_JUDGED),
+        },
+        (_, Pattern::Content(_)) => Some(NOT_JUDGED),
+        (Section::Exec, _) if rule.verdict == Verdict::Ask => Some(NOT_ASKED),
+        (Section::Exec, Pattern::Interpreter(_)) => Some("judged for scripts, not for code that is mapped"),
+        (Section::Net | Section::Exec, _) => None,
+        (Section::Hours, _) => Some("closes the network and programs only"),
         (Section::Privileges, _) => Some("closed by seccomp under `aasm run`, listed or not"),
         _ => Some(NOT_JUDGED),
     }

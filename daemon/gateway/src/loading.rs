@@ -187,7 +187,7 @@ impl Gateway {
     /// What of the policy this host does not carry out.
     pub(crate) fn gaps(&self, policy: &Policy) -> Vec<Gap> {
         if self.hello.network_only {
-            policy.gaps_beyond_network()
+            policy.gaps_without_lsm()
         } else if self.hello.judges_content {
             Vec::new()
         } else {

@@ -79,7 +79,7 @@ pub(crate) const PROTECTIONS: [ByHooks; 8] = [
     ),
 ];
 
-/// The same where programs are at cgroups only. What needs others is named, and not there.
+/// The same where LSM programs are refused, at cgroups. What needs others is named, and not there.
 const PROTECTIONS_AT_CGROUPS: [ByHooks; 4] = [
     (
         "connect",
@@ -97,9 +97,14 @@ const PROTECTIONS_AT_CGROUPS: [ByHooks; 4] = [
     ("listen", &["bind4", "bind6", "ingress"]),
     ("inet-socket", &["sock_create"]),
 ];
+/// There an exec cannot be refused: what is denied is killed before its first instruction.
+const EXEC_BY_KILL: ByHooks = ("exec", &["sched_prepare_exec", "sched_process_exec"]);
 const NOT_AT_CGROUPS: [(&str, &str); 5] = [
     ("file", "LSM programs, which this kernel refuses"),
-    ("exec", "LSM programs, which this kernel refuses"),
+    (
+        "load",
+        "LSM programs: code that a process maps is not seen (libraries, `ld.so PROGRAM`)",
+    ),
     (
         "socket",
         "LSM programs: at cgroups only sockets of the inet families are seen",
@@ -216,10 +221,12 @@ fn content(way: Way, proven: &[&str]) -> Protection {
 
 /// What status says of each protection, given which hooks the self-test proved.
 pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Protection> {
-    let (there, absent): (&[ByHooks], &[(&str, &str)]) = match way {
-        Way::Lsm | Way::FmodRet => (&PROTECTIONS, &[]),
-        Way::Cgroup => (&PROTECTIONS_AT_CGROUPS, &NOT_AT_CGROUPS),
+    let (there, by_kill, absent): (&[ByHooks], &[ByHooks], &[(&str, &str)]) = match way {
+        Way::Lsm | Way::FmodRet => (&PROTECTIONS, &[], &[]),
+        Way::Cgroup => (&PROTECTIONS_AT_CGROUPS, &[EXEC_BY_KILL], &NOT_AT_CGROUPS),
     };
+    let there = there.iter().map(|protection| (protection, way.name()));
+    let by_kill = by_kill.iter().map(|protection| (protection, "kill"));
     let absent = absent.iter().map(|(name, missing)| Protection {
         name: (*name).to_owned(),
         state: ProtectionState::Refused {
@@ -228,10 +235,10 @@ pub(crate) fn coverage(way: Way, attached: &[&str], proven: &[&str]) -> Vec<Prot
         proven: false,
     });
     there
-        .iter()
-        .map(|(name, hooks)| {
+        .chain(by_kill)
+        .map(|((name, hooks), via)| {
             let missing: Vec<&str> = hooks.iter().copied().filter(|hook| !attached.contains(hook)).collect();
-            let via = way.name().to_owned();
+            let via = via.to_owned();
             let state = if missing.is_empty() {
                 ProtectionState::Enforced { via }
             } else {
@@ -323,13 +330,15 @@ mod tests {
             ..capable_host()
         };
         assert_eq!(decide(&host), Ok(Way::Cgroup));
-        let hooks = ["bind4", "bind6", "ingress"];
+        let hooks = ["bind4", "bind6", "ingress", "sched_prepare_exec", "sched_process_exec"];
         let all = coverage(Way::Cgroup, &hooks, &hooks);
         let state = |name: &str| all.iter().find(|protection| protection.name == name).unwrap().clone();
-        let via = "cgroup".to_owned();
-        assert_eq!(state("listen").state, ProtectionState::Enforced { via });
-        assert!(state("listen").proven);
-        for missing in ["file", "exec", "socket", "containment", "labels", "connect"] {
+        for (name, via) in [("listen", "cgroup"), ("exec", "kill")] {
+            let via = via.to_owned();
+            assert_eq!(state(name).state, ProtectionState::Enforced { via });
+            assert!(state(name).proven);
+        }
+        for missing in ["file", "load", "socket", "containment", "labels", "connect"] {
             assert!(
                 matches!(state(missing).state, ProtectionState::Refused { .. }),
                 "{missing}"

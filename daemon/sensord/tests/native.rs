@@ -1,5 +1,5 @@
-//! The daemon on this very machine, where its kernel refuses LSM programs: what of the network is judged at cgroups, told
-//! by `aasm`. Pins are in a mount namespace of their own and go with it; nobody who is not governed is judged.
+//! The daemon on this very machine, where its kernel refuses LSM programs: what of the network is judged at cgroups, and of
+//! programs by killing them, told by `aasm`. Pins are in a mount namespace of their own and go with it; nobody who is not governed is judged.
 //!
 //! Machines whose kernel takes LSM programs are tested in guests (`vmtest`), and so are those where this cannot run: each
 //! test says why it was skipped.
@@ -135,7 +135,9 @@ fn where_lsm_programs_are_refused_the_network_is_judged_at_cgroups_and_the_rest_
         "names        yes     enforced via cgroup",
         "listen       yes     enforced via cgroup",
         "inet-socket  yes     enforced via cgroup",
+        "exec         yes     enforced via kill",
         "file         no      refused, missing LSM programs",
+        "load         no      refused, missing LSM programs",
     ] {
         assert!(status.contains(line), "{status}");
     }
@@ -184,6 +186,8 @@ fn where_lsm_programs_are_refused_the_network_is_judged_at_cgroups_and_the_rest_
 
     asks_hold(&daemon, port);
     gaps_are_refused_or_named(&daemon);
+    programs_are_killed_before_they_begin(&daemon);
+    the_selected_are_judged_too(&daemon);
 }
 
 fn asks_hold(daemon: &Daemon, port: u16) {
@@ -211,17 +215,149 @@ fn asks_hold(daemon: &Daemon, port: u16) {
 }
 
 fn gaps_are_refused_or_named(daemon: &Daemon) {
-    let sections = "net: {allow: [127.0.0.1]}\nexec: {deny: [sudo]}";
+    let sections = "net: {allow: [127.0.0.1]}\nexec: {default: allow, ask: [chmod]}";
+    let gap = "exec `chmod`: denied: nobody can be asked about a program there";
     let refused = daemon.run(sections, "true");
     let told = text(&refused.stderr);
     assert!(
-        !refused.status.success() && told.contains("line 4: exec `sudo`: not judged"),
+        !refused.status.success() && told.contains(&format!("line 4: {gap}")),
         "{told}"
     );
     let degraded = daemon.run(&format!("on_gap: degrade\n{sections}"), "true");
     let told = text(&degraded.stderr);
     assert!(
-        degraded.status.success() && told.contains("not carried out on this host: line 5: exec `sudo`"),
+        degraded.status.success() && told.contains(&format!("not carried out on this host: line 5: {gap}")),
         "{told}"
     );
+    let asked = daemon.run(&format!("on_gap: degrade\n{sections}"), "chmod 700 .; [ $? = 137 ]");
+    assert!(asked.status.success(), "{}", text(&asked.stderr));
+}
+
+/// What each does is to make this file.
+const MADE: &str = "/made";
+
+fn programs_are_killed_before_they_begin(daemon: &Daemon) {
+    let at = daemon.folder.path().display().to_string();
+    let made = format!("{at}{MADE}");
+    for name in ["denied", "allowed"] {
+        fs::create_dir(daemon.folder.path().join(name)).unwrap();
+        fs::copy("/usr/bin/touch", format!("{at}/{name}/touch")).unwrap();
+        script(&format!("{at}/{name}/script"), "/bin/sh", &made);
+    }
+    script(&format!("{at}/allowed/chain"), &format!("{at}/denied/script"), &made);
+    script(&format!("{at}/allowed/by-name"), &format!("{at}/allowed/script"), &made);
+    fs::copy("/usr/bin/touch", format!("{at}/touch-by-another-name")).unwrap();
+    let listed = format!(
+        "exec:\n  allow: [/usr/**, \"{at}/allowed/**\"]\n  deny: [\"{at}/denied/**\", chmod, \"touch --no-create ...\"]"
+    );
+    let open = format!("exec:\n  default: allow\n  deny: [\"{at}/denied/**\", chmod, memfd]");
+
+    let touch = |path: &str| format!("{path} {made}");
+    for allowed in [
+        touch("touch"),
+        touch(&format!("{at}/allowed/touch")),
+        format!("{at}/allowed/script"),
+        format!("{at}/allowed/by-name"),
+        format!("cd {at}/allowed && ./script"),
+    ] {
+        let output = daemon.run(&listed, &allowed);
+        assert!(output.status.success(), "{allowed}: {}", text(&output.stderr));
+        assert!(fs::remove_file(&made).is_ok(), "{allowed}");
+    }
+    let threads = "import os,sys,threading,time\n\
+        [threading.Thread(target=time.sleep,args=(60,)).start() for _ in range(4)]\n\
+        os.execv(sys.argv[1],sys.argv[1:])";
+    let in_memory = "import os,sys\n\
+        fd=os.memfd_create('x',0)\n\
+        os.write(fd,open('/usr/bin/touch','rb').read())\n\
+        os.execve(fd,['touch',sys.argv[1]],{})";
+    let denied = [
+        (&listed, touch(&format!("{at}/denied/touch")), "denied/touch"),
+        (&open, touch(&format!("{at}/denied/touch")), "denied/touch"),
+        (&open, touch(&format!("{at}/allowed/../denied/touch")), "denied/touch"),
+        (
+            &open,
+            format!("ln -s {at}/denied {at}/alias; {}", touch(&format!("{at}/alias/touch"))),
+            "denied/touch",
+        ),
+        (
+            &listed,
+            touch(&format!("{at}/touch-by-another-name")),
+            "touch-by-another-name",
+        ),
+        (&listed, format!("{at}/denied/script"), "denied/script"),
+        (&listed, format!("{at}/allowed/chain"), "denied/script"),
+        (&open, format!("cd {at}/denied && exec ./script"), "denied/script"),
+        (
+            &listed,
+            format!("touch --no-create {made}; touch -c x; touch {made}.after && mv {made}.after {made}x"),
+            "touch",
+        ),
+        (&open, format!("chmod 600 {at}/allowed/script"), "chmod"),
+        (
+            &open,
+            format!("exec -a harmless chmod 600 {at}/allowed/script"),
+            "chmod",
+        ),
+        (&open, format!("/usr/bin/python3 -c \"{in_memory}\" {made}"), "memfd"),
+        (&listed, format!("/usr/bin/python3 -c \"{in_memory}\" {made}"), "/"),
+        (
+            &open,
+            format!("/usr/bin/python3 -c \"{threads}\" {at}/denied/touch {made}"),
+            "denied/touch",
+        ),
+    ];
+    for (policy, attempt, named) in denied {
+        let output = daemon.run(policy, &attempt);
+        let told = text(&output.stderr);
+        assert!(!fs::exists(&made).unwrap(), "{attempt}");
+        let footer = told
+            .lines()
+            .find(|line| line.starts_with("aasm: 1 action denied: exec"));
+        assert!(footer.is_some_and(|line| line.contains(named)), "{attempt}: {told}");
+        let id = footer.unwrap().rsplit(' ').next().unwrap().to_owned();
+        let why = text(&daemon.aasm(&["why", &id]).stdout);
+        assert!(why.contains(named) && why.contains("killed"), "{why}");
+    }
+    // Nobody but the governed.
+    assert!(
+        Command::new(format!("{at}/denied/touch"))
+            .arg(&made)
+            .status()
+            .unwrap()
+            .success()
+    );
+    // What only observes is told.
+    let observed = daemon.run(
+        &format!("mode: observe\n{listed}"),
+        &format!("{at}/denied/touch {made}x"),
+    );
+    assert!(observed.status.success() && fs::exists(format!("{made}x")).unwrap());
+}
+
+/// Who is selected by running a program is judged from the next one on.
+fn the_selected_are_judged_too(daemon: &Daemon) {
+    let agent = daemon.folder.path().join("agent");
+    fs::copy("/bin/bash", &agent).unwrap();
+    let governs = format!("governs: [exec: \"{}\"]", agent.display());
+    let policy = daemon.policy(&format!("{governs}\nexec: {{default: allow, deny: [chmod]}}"));
+    let applied = daemon.aasm(&["policy", "apply", &policy]);
+    assert!(applied.status.success(), "{}", text(&applied.stderr));
+    let run = |script: &str| Command::new(&agent).args(["-c", script]).status().unwrap();
+    assert!(run("true; touch --version > /dev/null").success());
+    assert_eq!(run("chmod --version; exit $?").code(), Some(137));
+    assert!(
+        Command::new("chmod")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+fn script(path: &str, interpreter: &str, made: &str) {
+    fs::write(path, format!("#!{interpreter}\n: > {made}\n")).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(path, executable).unwrap();
 }

@@ -3,7 +3,7 @@ use crate::{Environment, parse_policy};
 fn gaps(sections: &str) -> Vec<String> {
     let text = format!("policy: p\nversion: 1\n{sections}\n");
     let policy = parse_policy(&text, "x.yaml", &Environment::default()).unwrap();
-    policy.gaps_beyond_network().iter().map(ToString::to_string).collect()
+    policy.gaps_without_lsm().iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -14,11 +14,29 @@ fn addresses_hosts_and_how_often_they_are_connected_to_are_no_gap() {
 }
 
 #[test]
+fn programs_are_no_gap_but_where_somebody_would_be_asked_or_code_is_mapped() {
+    let judged = "exec: {allow: [/usr/**], deny: [sudo, memfd, deleted, \"git push ...\"], kill: [/tmp/**]}\n\
+        rate: {exec: {over: 5/s, then: deny}}";
+    assert_eq!(gaps(judged), Vec::<String>::new());
+    let asked = "exec: {default: ask, ask: [ssh], deny: [\"interpreter:/tmp/**\"]}\n\
+        rate: {exec: {over: 5/s, then: ask}}";
+    assert_eq!(
+        gaps(asked),
+        [
+            "exec `default: ask`: denied: nobody can be asked about a program there",
+            "line 3: exec `ssh`: denied: nobody can be asked about a program there",
+            "line 3: exec `interpreter:/tmp/**`: judged for scripts, not for code that is mapped",
+            "line 4: rate `exec over 5/s`: denied: nobody can be asked about a program there",
+        ]
+    );
+}
+
+#[test]
 fn every_other_rule_is_named_with_its_line_and_what_comes_of_it() {
     let all = "net: {allow: [\"unix:/run/x\"]}\n\
         file:\n  read: {allow: [/**]}\n  write: {}\n\
-        exec:\n  deny: [sudo]\n\
-        rate: {exec: {over: 5/s, then: deny}}\n\
+        exec:\n  ask: [sudo]\n\
+        rate: {fork: {over: 5/s, then: deny}}\n\
         privileges: {allow: [userns]}";
     assert_eq!(
         gaps(all),
@@ -26,8 +44,8 @@ fn every_other_rule_is_named_with_its_line_and_what_comes_of_it() {
             "file.write `default: deny`: not judged",
             "line 3: net `unix:/run/x`: denied: no unix socket that has a name is reached",
             "line 5: file.read `/**`: not judged",
-            "line 8: exec `sudo`: not judged",
-            "line 9: rate `exec over 5/s`: not judged",
+            "line 8: exec `sudo`: denied: nobody can be asked about a program there",
+            "line 9: rate `fork over 5/s`: not judged",
             "line 10: privileges `userns`: closed by seccomp under `aasm run`, listed or not",
         ]
     );

@@ -243,7 +243,7 @@ pub struct Hello {
     pub boottime_to_realtime_ns: i64,
     /// The sensor found a predecessor's programs and tables and goes on with them.
     pub adopted_pins: bool,
-    /// Nothing but rules about addresses, hosts and how often is carried out on this host.
+    /// Nothing but rules about addresses, hosts, programs and how often is carried out on this host.
     pub network_only: bool,
     /// Rules about what is in programs (`sha256:`) are carried out.
     pub judges_content: bool,

@@ -1,17 +1,21 @@
-//! The self-test where programs are at cgroups: the network.
+//! The self-test where LSM programs are refused: the network at cgroups, and programs, which are killed.
 
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use aa_bpf::probe::{Child, route_by};
 use nix::errno::Errno;
+use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, getsockname, listen, socket};
 
-use super::{BOUND, TryAddress, UNBOUND, ask_name_server, open_socket, second_datagram};
+use super::{BOUND, Try, TryAddress, UNBOUND, ask_name_server, open_socket, second_datagram};
 
 /// A connection to who may not be heard waits; one on this machine is there at once.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -55,6 +59,39 @@ const BY_ADDRESS: [(&str, &str, TryAddress); 10] = [
     }),
 ];
 
+/// Tried in the allowed and in the denied folder.
+const BY_PATH: [(&str, &str, Try); 3] = [
+    ("sched_prepare_exec", "run a program", |folder| {
+        fs::copy("/bin/true", folder.join("true"))?;
+        run(&folder.join("true"), &[])
+    }),
+    ("sched_prepare_exec", "run a script", |folder| {
+        run(&folder.join("program"), &[])
+    }),
+    // Rules about arguments: the second look at these must find what the first did.
+    ("sched_process_exec", "run with an argument", |folder| {
+        let argument = if folder.ends_with("denied") {
+            "denied"
+        } else {
+            "allowed"
+        };
+        run(Path::new("/bin/echo"), &[argument])
+    }),
+];
+
+/// What is killed was denied.
+fn run(program: &Path, arguments: &[&str]) -> io::Result<()> {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).status()?;
+    if status.signal() == Some(Signal::SIGKILL as i32) {
+        return Err(Errno::EPERM.into());
+    }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(status.to_string()))
+    }
+}
+
 fn connect(address: &str, ports: [u16; 2]) -> io::Result<()> {
     TcpStream::connect((address, ports[0])).map(|_| ())
 }
@@ -72,6 +109,11 @@ pub(super) fn try_all(
     ports: [u16; 2],
     note: &mut impl FnMut(&'static str, String, &'static str, io::Result<()>),
 ) {
+    for (hook, what, attempt) in BY_PATH {
+        for (folder, expected) in [("allowed", "allowed"), ("denied", "denied")] {
+            note(hook, what.to_owned(), expected, attempt(&area.join(folder)));
+        }
+    }
     for (hook, what, attempt) in BY_ADDRESS {
         for (address, expected) in [("127.0.0.1", "allowed"), ("127.0.0.2", "denied")] {
             note(hook, format!("{what} ({address})"), expected, attempt(address, ports));

@@ -14,8 +14,7 @@
 #ifndef AA_CONTENT_BPF_H
 #define AA_CONTENT_BPF_H
 
-#include "maps.bpf.h"
-#include "verdict.bpf.h"
+#include "judge.bpf.h"
 
 struct aa_content {
 	u8 digest[AA_DIGEST_BYTES];
@@ -46,37 +45,39 @@ static __always_inline void forget_content(struct inode *inode)
 		bpf_inode_storage_delete(&contents, inode);
 }
 
-/* The decision on what is in the program, AA_UNGOVERNED where no rule names it. Returns 0, or -1 if it is not known. */
-static __always_inline int decide_content(const struct aa_policy *policy, struct inode *inode, u32 *decision)
+/* The decision on a hash. A global function for the stack's sake: an exec is deep in it already. */
+__noinline u32 decide_content(struct aa_policy *policy, struct aa_content *content)
 {
-	struct aa_content_key key = { .generation = policy->generation };
-	struct aa_content *content = by_fmod_ret ? 0 : bpf_inode_storage_get(&contents, inode, 0, 0);
+	struct aa_content_key key = {};
 	u32 *found;
 
-	if (!content || !content->known)
-		return -1;
+	if (!policy || !content)
+		return DECISION_CLOSED;
+	key.generation = policy->generation;
 	__builtin_memcpy(key.digest, content->digest, sizeof(key.digest));
 	found = bpf_map_lookup_elem(&content_rules, &key);
-	*decision = found ? *found : AA_UNGOVERNED;
-	return 0;
+	return found ? *found : AA_UNGOVERNED;
 }
 
 /*
  * Adds the decision on what is in the program to that on its name and arguments, as with_content() in
  * policies/src/judge.rs. Returns 0, or -1 if it is not known and could matter.
  */
-static __always_inline int judge_content(const struct aa_policy *policy, struct inode *inode, int has_name, u32 *decision)
+static __always_inline int judge_content(struct aa_policy *policy, struct inode *inode, int has_name, u32 *decision)
 {
+	struct aa_content *known;
 	u32 content;
 
 	if (!policy->contents || verdict_of(*decision) == AA_UNGOVERNED)
 		return 0;
-	if (decide_content(policy, inode, &content)) {
+	known = by_fmod_ret ? 0 : bpf_inode_storage_get(&contents, inode, 0, 0);
+	if (!known || !known->known) {
 		int could_deny = (policy->contents & AA_CONTENTS_RESTRICT) && verdict_of(*decision) < AA_DENY;
 		int could_allow = has_name && !(*decision & AA_DECISION_EXPLICIT);
 
 		return could_deny || could_allow ? -1 : 0;
 	}
+	content = decide_content(policy, known);
 	if (!has_name)
 		*decision = stricter_if_written(*decision, content);
 	else if ((content & AA_DECISION_EXPLICIT) && !(*decision & AA_DECISION_EXPLICIT))

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::policy::Policy;
 use crate::rate::RateClass;
-use crate::rule::{Pattern, Rule, RuleKind, Section};
+use crate::rule::{Column, Pattern, Rule, RuleKind, Section};
 use crate::verdict::Verdict;
 
 /// A rule, or a whole section by its default, that is not carried out.
@@ -42,21 +42,30 @@ impl fmt::Display for Gap {
 }
 
 const NOT_JUDGED: &str = "not judged";
+const NOT_ATTRIBUTES: &str = "Landlock judges names and contents, not modes, owners and attributes";
 const NOT_ASKED: &str = "denied: nobody can be asked about a program there";
 
 impl Policy {
-    /// What it asks for beyond addresses, hosts, programs, and how often these are connected to or run, in the order of the file.
-    pub fn gaps_without_lsm(&self) -> Vec<Gap> {
+    /// What it asks for beyond addresses, hosts, programs, how often these are connected to or run, and, for processes that
+    /// Landlock confines, files; in the order of the file.
+    pub fn gaps_without_lsm(&self, by_landlock: bool) -> Vec<Gap> {
         let written = || self.rules().iter().filter(|rule| rule.kind == RuleKind::Written);
+        let confined = |section| by_landlock && self.is_confined(section);
+        let instead = |rule: &Rule| match rule.section {
+            Section::Read if confined(rule.section) => self.beyond_trees(rule, Column::Read),
+            Section::Write if confined(rule.section) => self.beyond_trees(rule, Column::Write),
+            _ => without_lsm(rule),
+        };
         let mut gaps: Vec<Gap> = written()
-            .filter_map(|rule| without_lsm(rule).map(|instead| Gap::of(rule, instead)))
+            .filter_map(|rule| instead(rule).map(|instead| Gap::of(rule, instead)))
             .collect();
         for section in [Section::Read, Section::Write, Section::Exec] {
             let verdict = self.sections.decision(section).verdict();
             let instead = match section {
                 Section::Exec if verdict == Verdict::Ask => NOT_ASKED,
                 Section::Exec => continue,
-                _ if verdict <= Verdict::Allow => continue,
+                Section::Write if confined(section) => NOT_ATTRIBUTES,
+                _ if confined(section) || verdict <= Verdict::Allow => continue,
                 _ if written().any(|rule| rule.section == section) => continue,
                 _ => NOT_JUDGED,
             };

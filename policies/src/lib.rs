@@ -36,6 +36,7 @@ mod special;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod trees;
 mod verdict;
 mod warnings;
 mod witness;
@@ -64,4 +65,5 @@ pub use rate::{RateClass, RateLimit};
 pub use redact::{DATA_CLASSES, RedactedClass};
 pub use rule::{Rule, RuleKind, Section};
 pub use special::special_purpose;
+pub use trees::{Extent, Place, Trees};
 pub use verdict::{Decision, PathDecision, RuleId, Verdict};

@@ -13,3 +13,4 @@ mod programs;
 mod rates;
 mod redact;
 mod speed;
+mod trees;

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use aa_policy::{Environment, Gap, Limits, OnGap, Policy, parse_policy};
-use aa_wire::api::{EnvironmentPaths, LoadedRow, POLICY_TEXT_LIMIT};
+use aa_policy::{Environment, Extent, Gap, Limits, OnGap, Place, Policy, parse_policy};
+use aa_wire::api::{EnvironmentPaths, FileExtent, FilePlace, FilePlaces, LoadedRow, POLICY_TEXT_LIMIT};
 use aa_wire::event::Effect;
 use aa_wire::sensor::{PolicyInKernel, Reply, Request};
 use aa_wire::{Event, Generation, Slot, WireError};
@@ -26,6 +26,15 @@ pub(crate) struct InForce {
     pub(crate) policy: Arc<Policy>,
     /// How long loading took; `None` if it was in force already.
     pub(crate) took_us: Option<u64>,
+}
+
+fn place(Place { path, extent }: Place) -> FilePlace {
+    let extent = match extent {
+        Extent::File => FileExtent::File,
+        Extent::Entries => FileExtent::Entries,
+        Extent::Tree => FileExtent::Tree,
+    };
+    FilePlace { path, extent }
 }
 
 fn environment_of(paths: Option<&EnvironmentPaths>) -> Result<Environment, WireError> {
@@ -144,7 +153,7 @@ impl Gateway {
                 took_us: None,
             });
         }
-        let gaps = self.accepted_gaps(&policy)?;
+        let gaps = self.accepted_gaps(&policy, paths.is_some())?;
         let lowered = lower(&policy).await?;
         let request = Request::LoadPolicy {
             name: slot_name.clone(),
@@ -184,10 +193,27 @@ impl Gateway {
         }
     }
 
+    /// Whether a process that does so has to confine itself to the policy's files. Who is selected by the policy does not.
+    fn is_confined(&self, policy: &Policy, confines_itself: bool) -> bool {
+        self.hello.network_only && confines_itself && policy.governs().is_empty()
+    }
+
+    /// The files it has to confine itself to.
+    pub(crate) fn places(&self, policy: &Policy, confines_itself: bool) -> Option<FilePlaces> {
+        let of = |places: Vec<Place>| places.into_iter().map(place).collect();
+        self.is_confined(policy, confines_itself).then(|| {
+            let trees = policy.trees();
+            FilePlaces {
+                read: trees.read.map(of),
+                write: trees.write.map(of),
+            }
+        })
+    }
+
     /// What of the policy this host does not carry out.
-    pub(crate) fn gaps(&self, policy: &Policy) -> Vec<Gap> {
+    pub(crate) fn gaps(&self, policy: &Policy, confines_itself: bool) -> Vec<Gap> {
         if self.hello.network_only {
-            policy.gaps_without_lsm()
+            policy.gaps_without_lsm(self.is_confined(policy, confines_itself))
         } else if self.hello.judges_content {
             Vec::new()
         } else {
@@ -196,8 +222,8 @@ impl Gateway {
     }
 
     /// The same, if the policy takes them.
-    fn accepted_gaps(&self, policy: &Policy) -> Result<Vec<Gap>, WireError> {
-        let gaps = self.gaps(policy);
+    pub(crate) fn accepted_gaps(&self, policy: &Policy, confines_itself: bool) -> Result<Vec<Gap>, WireError> {
+        let gaps = self.gaps(policy, confines_itself);
         if gaps.is_empty() || policy.on_gap() == OnGap::Degrade {
             return Ok(gaps);
         }

@@ -128,7 +128,14 @@ impl Gateway {
         self.record_first(Event::lifecycle("govern", Effect::Allowed, detail.clone()))
             .await?;
         let result = self
-            .govern_now(peer, &source, &request.environment, &policy, &agent_name)
+            .govern_now(
+                peer,
+                &source,
+                &request.environment,
+                &policy,
+                &agent_name,
+                request.confines_itself,
+            )
             .await;
         if let Err(problem) = &result {
             let detail = format!("{detail}: {}", problem.message);
@@ -144,8 +151,11 @@ impl Gateway {
         environment: &aa_wire::api::EnvironmentPaths,
         policy: &std::sync::Arc<aa_policy::Policy>,
         agent_name: &str,
+        confines_itself: bool,
     ) -> Result<Reply, WireError> {
         self.check_hours(policy)?;
+        // It may be in force for others, who confine themselves.
+        self.accepted_gaps(policy, confines_itself)?;
         let in_force = self.ensure(source, Some(environment), policy).await?;
         let name = in_force.policy.name().to_owned();
         let request = SensorRequest::Govern {
@@ -166,6 +176,7 @@ impl Gateway {
         self.lookups.borrow_mut().forget(agent);
         self.save_state();
         let warnings = in_force.policy.warnings().iter().map(ToString::to_string).collect();
+        let gaps = self.gaps(&in_force.policy, confines_itself);
         Ok(Reply::Governed {
             agent,
             session,
@@ -173,7 +184,8 @@ impl Gateway {
             policy: name,
             warnings,
             network_only: self.hello.network_only,
-            gaps: self.gaps(&in_force.policy).iter().map(ToString::to_string).collect(),
+            gaps: gaps.iter().map(ToString::to_string).collect(),
+            places: self.places(&in_force.policy, confines_itself),
         })
     }
 

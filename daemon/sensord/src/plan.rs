@@ -100,7 +100,10 @@ const PROTECTIONS_AT_CGROUPS: [ByHooks; 4] = [
 /// There an exec cannot be refused: what is denied is killed before its first instruction.
 const EXEC_BY_KILL: ByHooks = ("exec", &["sched_prepare_exec", "sched_process_exec"]);
 const NOT_AT_CGROUPS: [(&str, &str); 5] = [
-    ("file", "LSM programs, which this kernel refuses"),
+    (
+        "file",
+        "LSM programs: `aasm run` confines its program by Landlock, and nobody else",
+    ),
     (
         "load",
         "LSM programs: code that a process maps is not seen (libraries, `ld.so PROGRAM`)",

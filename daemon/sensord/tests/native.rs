@@ -187,6 +187,7 @@ fn where_lsm_programs_are_refused_the_network_is_judged_at_cgroups_and_the_rest_
     asks_hold(&daemon, port);
     gaps_are_refused_or_named(&daemon);
     programs_are_killed_before_they_begin(&daemon);
+    files_are_confined_under_aasm_run(&daemon);
     the_selected_are_judged_too(&daemon);
 }
 
@@ -360,4 +361,61 @@ fn script(path: &str, interpreter: &str, made: &str) {
     fs::write(path, format!("#!{interpreter}\n: > {made}\n")).unwrap();
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(path, executable).unwrap();
+}
+
+fn files_are_confined_under_aasm_run(daemon: &Daemon) {
+    let at = daemon.folder.path().join("files");
+    for name in ["open", "closed"] {
+        fs::create_dir_all(at.join(name)).unwrap();
+        fs::write(at.join(name).join("file"), "content").unwrap();
+    }
+    std::os::unix::fs::symlink(at.join("closed/file"), at.join("open/link")).unwrap();
+    let at = at.display().to_string();
+    let files = format!(
+        "file:\n  read: {{allow: [/usr/**, /etc/**, \"{at}/open/**\"]}}\n  write: {{allow: [\"{at}/open/**\"]}}"
+    );
+    let attributes = "file.write `default: deny`: Landlock judges names and contents, not modes, owners and attributes";
+    let refused = daemon.run(&files, "true");
+    assert!(!refused.status.success() && text(&refused.stderr).contains(attributes));
+    let files = format!("on_gap: degrade\n{files}");
+
+    // Children inherit it, as the second of each shows.
+    for allowed in [
+        format!("cat {at}/open/file"),
+        format!("bash -c '(cat {at}/open/file)'"),
+        format!("echo x > {at}/open/new && mv {at}/open/new {at}/open/newer && rm {at}/open/newer"),
+        format!("bash -c '(echo x > {at}/open/new)' 2>/dev/null > /dev/null"),
+    ] {
+        let output = daemon.run(&files, &allowed);
+        assert!(output.status.success(), "{allowed}: {}", text(&output.stderr));
+    }
+    for denied in [
+        format!("cat {at}/closed/file"),
+        format!("bash -c '(cat {at}/closed/file)'"),
+        format!("cat {at}/open/link"),
+        format!("cat {at}/open/../closed/file"),
+        format!("ls {at}/closed"),
+        format!("echo x > {at}/closed/new"),
+        format!("bash -c '(echo x > {at}/closed/file)'"),
+        format!("mv {at}/closed/file {at}/open/taken"),
+        format!("ln {at}/closed/file {at}/open/taken"),
+        format!("rm {at}/closed/file"),
+    ] {
+        let output = daemon.run(&files, &denied);
+        let told = text(&output.stderr);
+        assert!(
+            !output.status.success()
+                && ["Permission denied", "Invalid cross-device link"]
+                    .iter()
+                    .any(|errno| told.contains(errno)),
+            "{denied}: {told}"
+        );
+        assert!(!text(&output.stdout).contains("content"), "{denied}");
+    }
+    assert_eq!(fs::read_to_string(format!("{at}/closed/file")).unwrap(), "content");
+
+    // Whom the policy selects does not confine itself: then its rules stay gaps for all.
+    let selecting = format!("{files}\ngoverns: [exec: /nowhere]");
+    let told = text(&daemon.run(&selecting, "true").stderr);
+    assert!(told.contains("file.read `/usr/**`: not judged"), "{told}");
 }

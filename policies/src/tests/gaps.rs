@@ -1,9 +1,14 @@
 use crate::{Environment, parse_policy};
 
 fn gaps(sections: &str) -> Vec<String> {
+    gaps_of(sections, false)
+}
+
+fn gaps_of(sections: &str, by_landlock: bool) -> Vec<String> {
     let text = format!("policy: p\nversion: 1\n{sections}\n");
     let policy = parse_policy(&text, "x.yaml", &Environment::default()).unwrap();
-    policy.gaps_without_lsm().iter().map(ToString::to_string).collect()
+    let gaps = policy.gaps_without_lsm(by_landlock);
+    gaps.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -49,4 +54,28 @@ fn every_other_rule_is_named_with_its_line_and_what_comes_of_it() {
             "line 10: privileges `userns`: closed by seccomp under `aasm run`, listed or not",
         ]
     );
+}
+
+#[test]
+fn what_landlock_carries_out_of_files_is_no_gap() {
+    let files = "file:\n  read:\n    allow: [/usr/**, \"/srv/*.txt\"]\n    ask: [/home/**]\n    deny: [/etc/shadow, \"**/.env\"]\n  \
+        write: {allow: [/tmp/**], kill: [/boot/**]}";
+    assert_eq!(
+        gaps_of(files, true),
+        [
+            "file.write `default: deny`: Landlock judges names and contents, not modes, owners and attributes",
+            "line 5: file.read `/srv/*.txt`: denied: Landlock allows single files and `DIRECTORY/**`",
+            "line 6: file.read `/home/**`: denied: nobody can be asked about a file there",
+            "line 7: file.read `**/.env`: not judged: it is within what is allowed",
+            "line 8: file.write `/boot/**`: denied, and the agent goes on",
+        ]
+    );
+    assert_eq!(gaps(files).len(), 7, "every rule");
+    for not_confined in [
+        "mode: observe\nfile: {read: {allow: [/usr/**]}}",
+        "file: {read: {default: allow, deny: [/x]}}",
+    ] {
+        assert_eq!(gaps_of(not_confined, true), gaps(not_confined));
+        assert_eq!(gaps(not_confined).len(), 1);
+    }
 }

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use aa_sdk::Client;
+use aa_sdk::{Client, Governed};
 use aa_wire::WireError;
 use aa_wire::api::{EnvironmentPaths, GovernRequest, PolicySource};
 use nix::sys::signal::SigSet;
@@ -19,8 +19,8 @@ use nix::unistd::{Gid, Uid, User, geteuid, getgrouplist, setgroups, setresgid, s
 
 use crate::cli::ExecArgs;
 use crate::exit::Failure;
-use crate::floor;
 use crate::policy::{is_file, read_policy};
+use crate::{confine, floor};
 
 pub(crate) fn execute(socket: &Path, arguments: ExecArgs) -> ExitCode {
     match try_execute(socket, arguments) {
@@ -60,15 +60,19 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
         policy,
         environment,
         agent_name: arguments.name,
+        confines_itself: confine::is_possible(),
     };
     let governed = Client::connect(socket)?.govern(request)?;
-    let (session, warnings) = (governed.session, governed.warnings);
+    let (session, warnings) = (governed.session, &governed.warnings);
     // Who runs a policy of their own hears of its warnings; who runs one that ships cannot change it.
     if let Some(file) = own_policy.filter(|_| !warnings.is_empty()) {
         eprintln!(
             "aasm: {} warnings about {file} - aasm policy check {file}",
             warnings.len()
         );
+    }
+    if governed.network_only && !confine::is_possible() {
+        eprintln!("aasm: this kernel has no Landlock: no rule about files is carried out");
     }
     for gap in &governed.gaps {
         eprintln!("aasm: not carried out on this host: {gap}");
@@ -81,9 +85,14 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
         account.describe_in(&mut command);
     }
     if governed.network_only {
-        floor::apply().map_err(|error| WireError::from_error("cannot-confine", &error))?;
+        close(&governed)?;
     }
     let error = command.exec();
+    let hint = if governed.places.is_some_and(|places| places.read.is_some()) {
+        "`file.read` of the policy must allow the program, its interpreter and its libraries: Landlock asks for that here"
+    } else {
+        "if the policy denies it: aasm events --denied -n 1"
+    };
     let code = if error.kind() == std::io::ErrorKind::NotFound {
         "not-found"
     } else {
@@ -91,8 +100,22 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
     };
     Err(WireError::new(code, format!("cannot run {}", program.display()))
         .because(error)
-        .hint("if the policy denies it: aasm events --denied -n 1")
+        .hint(hint)
         .into())
+}
+
+/// What the daemon leaves open on this host and a program can close for itself.
+fn close(governed: &Governed) -> Result<(), WireError> {
+    if let Some(places) = &governed.places {
+        let absent = confine::apply(places).map_err(|error| WireError::from_error("cannot-confine", &error))?;
+        if !absent.is_empty() {
+            eprintln!(
+                "aasm: allowed, but not there (or behind a link), so closed to this run: {}",
+                absent.join(", ")
+            );
+        }
+    }
+    floor::apply().map_err(|error| WireError::from_error("cannot-confine", &error))
 }
 
 /// Tells the parent the session; the descriptor does not reach the program.

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod cli;
+mod confine;
 mod doctor;
 mod events;
 mod execute;

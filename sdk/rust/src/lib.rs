@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aa_wire::api::{
-    AgentRow, Answer, ApprovalRow, Ask, CONTROL_SOCKET, EventsQuery, GovernRequest, KillTarget, Outcome, Reply,
-    Request, VERSION,
+    AgentRow, Answer, ApprovalRow, Ask, CONTROL_SOCKET, EventsQuery, FilePlaces, GovernRequest, KillTarget, Outcome,
+    Reply, Request, VERSION,
 };
 use aa_wire::status::{PolicyRow, Status};
 use aa_wire::{Event, SessionId};
@@ -44,10 +44,12 @@ pub struct Governed {
     pub session: SessionId,
     /// What the policy's author should know.
     pub warnings: Vec<String>,
-    /// Only the network is judged on this host.
+    /// Only the network and programs are judged on this host.
     pub network_only: bool,
     /// What of the policy is not carried out, a line each.
     pub gaps: Vec<String>,
+    /// The files the process has to confine itself to.
+    pub places: Option<FilePlaces>,
 }
 
 impl Client {
@@ -136,12 +138,14 @@ impl Client {
                 warnings,
                 network_only,
                 gaps,
+                places,
                 ..
             } => Ok(Governed {
                 session,
                 warnings,
                 network_only,
                 gaps,
+                places,
             }),
             _ => Err(SdkError::Unexpected),
         }

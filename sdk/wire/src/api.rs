@@ -173,6 +173,41 @@ pub struct GovernRequest {
     pub environment: EnvironmentPaths,
     /// As whom; the policy's name if absent.
     pub agent_name: Option<String>,
+    /// Where the host judges no files, the process confines itself to those it is told, by Landlock.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confines_itself: bool,
+}
+
+/// The files that a process confines itself to; of what is `None` it may use any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FilePlaces {
+    /// What it may read.
+    pub read: Option<Vec<FilePlace>>,
+    /// What it may change, make and remove.
+    pub write: Option<Vec<FilePlace>>,
+}
+
+/// A file or a directory that may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FilePlace {
+    /// Where: absolute, and not by way of links.
+    pub path: String,
+    /// How much of it.
+    pub extent: FileExtent,
+}
+
+/// How much of a place may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileExtent {
+    /// That file.
+    File,
+    /// The files in it, which has no directories.
+    Entries,
+    /// It and all below it.
+    Tree,
 }
 
 /// Where a policy comes from.
@@ -261,10 +296,13 @@ pub enum Reply {
         policy: String,
         /// What its author should know.
         warnings: Vec<String>,
-        /// Only the network is judged on this host: what else can be closed, the process closes for itself.
+        /// Only the network and programs are judged on this host: what else can be closed, the process closes for itself.
         network_only: bool,
         /// What of the policy is not carried out, a line each.
         gaps: Vec<String>,
+        /// The files it has to confine itself to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        places: Option<FilePlaces>,
     },
     /// To `apply`.
     Applied {

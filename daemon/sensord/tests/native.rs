@@ -272,6 +272,10 @@ fn programs_are_killed_before_they_begin(daemon: &Daemon) {
         fd=os.memfd_create('x',0)\n\
         os.write(fd,open('/usr/bin/touch','rb').read())\n\
         os.execve(fd,['touch',sys.argv[1]],{})";
+    let by_descriptor = "import os,sys\n\
+        fd=os.open(sys.argv[1],os.O_PATH)\n\
+        os.set_inheritable(fd,True)\n\
+        os.execve(fd,['x'],{})";
     let denied = [
         (&listed, touch(&format!("{at}/denied/touch")), "denied/touch"),
         (&open, touch(&format!("{at}/denied/touch")), "denied/touch"),
@@ -293,6 +297,11 @@ fn programs_are_killed_before_they_begin(daemon: &Daemon) {
             &listed,
             format!("touch --no-create {made}; touch -c x; touch {made}.after && mv {made}.after {made}x"),
             "touch",
+        ),
+        (
+            &open,
+            format!("/usr/bin/python3 -c \"{by_descriptor}\" {at}/denied/script"),
+            "denied/script",
         ),
         (&open, format!("chmod 600 {at}/allowed/script"), "chmod"),
         (

@@ -76,6 +76,16 @@ impl Policy {
                 instead,
             });
         }
+        let programs = written().filter(|rule| rule.section == Section::Exec);
+        let strictest = programs.map(|rule| rule.verdict).max().unwrap_or_default();
+        if strictest.max(self.sections.decision(Section::Exec).verdict()) > Verdict::Allow {
+            gaps.push(Gap {
+                section: Section::Load,
+                line: 0,
+                text: "code that is mapped".to_owned(),
+                instead: "not judged: libraries, and programs that are given to the loader (`ld.so PROGRAM`)",
+            });
+        }
         gaps.sort_by_key(|gap| gap.line);
         gaps
     }
@@ -102,7 +112,7 @@ fn without_lsm(rule: &Rule) -> Option<&'static str> {
         },
         (_, Pattern::Content(_)) => Some(NOT_JUDGED),
         (Section::Exec, _) if rule.verdict == Verdict::Ask => Some(NOT_ASKED),
-        (Section::Exec, Pattern::Interpreter(_)) => Some("judged for scripts, not for code that is mapped"),
+        (Section::Exec, Pattern::Interpreter(_)) => Some("judged for scripts alone"),
         (Section::Net | Section::Exec, _) => None,
         (Section::Hours, _) => Some("closes the network and programs only"),
         (Section::Privileges, _) => Some("closed by seccomp under `aasm run`, listed or not"),

@@ -249,9 +249,9 @@ fn programs_are_killed_before_they_begin(daemon: &Daemon) {
     script(&format!("{at}/allowed/by-name"), &format!("{at}/allowed/script"), &made);
     fs::copy("/usr/bin/touch", format!("{at}/touch-by-another-name")).unwrap();
     let listed = format!(
-        "exec:\n  allow: [/usr/**, \"{at}/allowed/**\"]\n  deny: [\"{at}/denied/**\", chmod, \"touch --no-create ...\"]"
+        "on_gap: degrade\nexec:\n  allow: [/usr/**, \"{at}/allowed/**\"]\n  deny: [\"{at}/denied/**\", chmod, \"touch --no-create ...\"]"
     );
-    let open = format!("exec:\n  default: allow\n  deny: [\"{at}/denied/**\", chmod, memfd]");
+    let open = format!("on_gap: degrade\nexec:\n  default: allow\n  deny: [\"{at}/denied/**\", chmod, memfd]");
 
     let touch = |path: &str| format!("{path} {made}");
     for allowed in [
@@ -350,7 +350,7 @@ fn the_selected_are_judged_too(daemon: &Daemon) {
     let agent = daemon.folder.path().join("agent");
     fs::copy("/bin/bash", &agent).unwrap();
     let governs = format!("governs: [exec: \"{}\"]", agent.display());
-    let policy = daemon.policy(&format!("{governs}\nexec: {{default: allow, deny: [chmod]}}"));
+    let policy = daemon.policy(&format!("on_gap: degrade\n{governs}\nexec: {{default: allow, deny: [chmod]}}"));
     let applied = daemon.aasm(&["policy", "apply", &policy]);
     assert!(applied.status.success(), "{}", text(&applied.stderr));
     let run = |script: &str| Command::new(&agent).args(["-c", script]).status().unwrap();

@@ -18,19 +18,24 @@ fn addresses_hosts_and_how_often_they_are_connected_to_are_no_gap() {
     assert_eq!(gaps(network), Vec::<String>::new());
 }
 
+const LOAD: &str =
+    "load `code that is mapped`: not judged: libraries, and programs that are given to the loader (`ld.so PROGRAM`)";
+
 #[test]
 fn programs_are_no_gap_but_where_somebody_would_be_asked_or_code_is_mapped() {
     let judged = "exec: {allow: [/usr/**], deny: [sudo, memfd, deleted, \"git push ...\"], kill: [/tmp/**]}\n\
         rate: {exec: {over: 5/s, then: deny}}";
-    assert_eq!(gaps(judged), Vec::<String>::new());
+    assert_eq!(gaps(judged), [LOAD]);
+    assert_eq!(gaps("exec: {default: allow, allow: [/x]}"), Vec::<String>::new());
     let asked = "exec: {default: ask, ask: [ssh], deny: [\"interpreter:/tmp/**\"]}\n\
         rate: {exec: {over: 5/s, then: ask}}";
     assert_eq!(
         gaps(asked),
         [
             "exec `default: ask`: denied: nobody can be asked about a program there",
+            LOAD,
             "line 3: exec `ssh`: denied: nobody can be asked about a program there",
-            "line 3: exec `interpreter:/tmp/**`: judged for scripts, not for code that is mapped",
+            "line 3: exec `interpreter:/tmp/**`: judged for scripts alone",
             "line 4: rate `exec over 5/s`: denied: nobody can be asked about a program there",
         ]
     );
@@ -47,6 +52,7 @@ fn every_other_rule_is_named_with_its_line_and_what_comes_of_it() {
         gaps(all),
         [
             "file.write `default: deny`: not judged",
+            LOAD,
             "line 3: net `unix:/run/x`: denied: no unix socket that has a name is reached",
             "line 5: file.read `/**`: not judged",
             "line 8: exec `sudo`: denied: nobody can be asked about a program there",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use aa_policy::ContentHash;
 use sha2::{Digest, Sha256};
 
 use crate::act::{Act, policy_file};
@@ -24,9 +25,8 @@ pub(crate) const TESTS: &[Test] = tests![
 pub(crate) const WITHOUT: &[Test] = tests![a_policy_that_asks_for_hashes_is_refused_or_does_without];
 
 fn hash(file: &Path) -> String {
-    let digest: [u8; 32] = Sha256::digest(fs::read(file).unwrap()).into();
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    let digest = Sha256::digest(fs::read(file).unwrap());
+    ContentHash(digest.into()).to_string()
 }
 
 /// The tiny program, and something behind it that never runs.

@@ -350,7 +350,9 @@ fn the_selected_are_judged_too(daemon: &Daemon) {
     let agent = daemon.folder.path().join("agent");
     fs::copy("/bin/bash", &agent).unwrap();
     let governs = format!("governs: [exec: \"{}\"]", agent.display());
-    let policy = daemon.policy(&format!("on_gap: degrade\n{governs}\nexec: {{default: allow, deny: [chmod]}}"));
+    let policy = daemon.policy(&format!(
+        "on_gap: degrade\n{governs}\nexec: {{default: allow, deny: [chmod]}}"
+    ));
     let applied = daemon.aasm(&["policy", "apply", &policy]);
     assert!(applied.status.success(), "{}", text(&applied.stderr));
     let run = |script: &str| Command::new(&agent).args(["-c", script]).status().unwrap();

@@ -14,8 +14,11 @@ config=/etc/aa-sensord/config.toml
 say() { while read -r line; do echo "figure $1 $line"; done; }
 pids() { pidof aa-sensord aa-gateway aa-resolver; }
 
+# What is being measured now, for who waits.
+part() { echo "aa-vmtest: measuring $1" >&2; }
+
 # Each configuration opens files nobody has opened before.
-fresh() { sync; $measure prepare "$1"; }
+fresh() { part "${1##*/}"; sync; $measure prepare "$1"; }
 
 # The arguments of `measure`: what, and on what.
 subject() { if [ "$2" = hooks ]; then echo hooks $data/"$1"; else echo workload $here/tiny; fi; }
@@ -52,7 +55,7 @@ frozen() { # CONFIGURATION POLICY hooks|workload
 # What a process has run so far, in ns, all its threads: in a counted guest, instructions.
 ran() { cat /proc/"$(pidof "$1")"/task/*/schedstat | awk '{sum += $1} END {print sum}'; }
 
-start() { AA_START=1 start_daemon; [ "$AA_DAEMON" = running ] || { cat "$DAEMON_LOG" >&2; exit 1; }; }
+start() { part "a start"; AA_START=1 start_daemon; [ "$AA_DAEMON" = running ] || { cat "$DAEMON_LOG" >&2; exit 1; }; }
 
 stop() {
     # shellcheck disable=SC2046 # two of them
@@ -61,6 +64,7 @@ stop() {
 }
 
 load() { # NAME: how long a policy of 10,000 rules takes until it is in force
+    part load
     local begun ended
     begun=$(date +%s%N)
     aasm policy apply $here/rules-10000.yaml >&2 || return
@@ -70,6 +74,7 @@ load() { # NAME: how long a policy of 10,000 rules takes until it is in force
 }
 
 launches() {
+    part launches
     $measure launch 20 /bin/true | sed 's/launch/plain/' | say launch
     $measure launch 20 /usr/bin/aasm --version >$run/out; tail -n 1 $run/out | sed 's/launch/tool/' | say launch
     $measure launch 3 /usr/bin/aasm run --policy coding-agent --work $data -- /bin/true >/dev/null
@@ -78,6 +83,7 @@ launches() {
 
 # From an open that asks until it has its descriptor, where a program says yes at once.
 asks() {
+    part asks
     local approver
     echo x >$data/asked
     printf 'policy: asks\nversion: 1\nfile: {read: {allow: [/**], ask: [%s/asked]}}\n' $data >$run/asks.yaml
@@ -89,15 +95,17 @@ asks() {
 
 # From the call until the last of 200 processes that are at work opened a file, and until the answer: all have ended.
 kills() {
-    local round swarm=$run/swarm
+    part kills
+    local round job swarm=$run/swarm
     printf 'policy: swarm\nversion: 1\nfile: {read: {allow: [/**]}}\n' >$run/swarm.yaml
     for round in 1 2 3 4 5 6 7; do
         rm -f $swarm
         aasm run --policy $run/swarm.yaml --name swarm$round --work $data -- $measure swarm 200 $swarm 2>/dev/null &
+        job=$!
         until [ "$(aasm agents 2>/dev/null | grep -c ' measure$')" -ge 201 ]; do sleep 0.5; done
         sleep 1
         $here/killer swarm$round $swarm
-        wait
+        wait $job
     done >$run/kills
     awk '{print $1}' $run/kills | sort -n | awk '{at[NR] = $1} END {print "last-effect", at[4], at[1]}' | say kill
     awk '{print $3}' $run/kills | sort -n | awk '{at[NR] = $1} END {print "ended", at[4], at[1]}' | say kill

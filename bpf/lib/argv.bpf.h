@@ -75,8 +75,13 @@ __noinline int append_token(struct aa_text *text, u64 address)
 		if (at >= AA_ARGV_BYTES - 1)
 			return -1;
 		bytes = bpf_probe_read_user_str(&text->bytes[at & (AA_ARGV_BYTES - 1)], AA_NAME_ROOM, (void *)address);
-		if (bytes <= 0)
+		if (bytes < 0)
 			return -1;
+		/* An empty string: 0 before 6.13, where every other length counts the NUL (strncpy_from_user_nofault). */
+		if (!bytes) {
+			text->bytes[at & (AA_ARGV_BYTES - 1)] = 0;
+			bytes = 1;
+		}
 		/* A full piece may be cut: its last byte is the NUL the helper put there. Read on from that byte. */
 		if (bytes < AA_NAME_ROOM) {
 			text->length = at + bytes;

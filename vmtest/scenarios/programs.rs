@@ -166,6 +166,9 @@ fn arguments_are_judged_token_by_token(guest: &Guest, checks: &mut Checks) {
     );
     let steps = [
         allow(format!("exec {t}/bin/git status")),
+        // An empty one is one.
+        allow(format!("exec {t}/bin/git %- status %-")),
+        deny(format!("exec {t}/bin/git push %-"), "exec-argv"),
         deny(format!("exec {t}/bin/git push"), "exec-argv"),
         deny(format!("exec {t}/bin/git push --force origin"), "exec-argv"),
         deny(format!("exec {t}/bin/git -C /srv push"), "exec-argv"),

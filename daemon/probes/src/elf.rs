@@ -1,0 +1,255 @@
+//! What of an ELF file says where its code, names and strings are (System V gABI, chapters 4 and 5).
+//!
+//! Segments, the dynamic symbols and the build id come from the program headers, which is what the loader reads, so
+//! a file whose section headers are gone or lie is read as it runs. Sections only add what the loader does not need:
+//! the full symbol table and Go's table of functions.
+
+use std::ops::Range;
+
+use object::LittleEndian as LE;
+use object::elf::{
+    self, Dyn64, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, SectionHeader64, SectionType, Sym64,
+};
+
+use crate::ProbeError;
+use crate::read::Reader;
+
+/// The kernel takes 64 KiB of program headers, `load_elf_phdrs`.
+const PROGRAM_HEADERS: u64 = 1170;
+/// A linked file has some forty.
+const SECTIONS: u64 = 4096;
+const DYNAMIC: usize = 1024;
+const NOTES: u64 = 64 << 10;
+/// SHA-1 takes 20 bytes; `ld --build-id=0x...` any number.
+const BUILD_ID: u32 = 64;
+const PATIENCE: usize = 64;
+
+/// A part of the file that is mapped.
+#[derive(Debug, Clone)]
+pub(crate) struct Segment {
+    /// Where, before relocation.
+    pub(crate) address: u64,
+    pub(crate) file: Range<u64>,
+    pub(crate) executable: bool,
+}
+
+impl Segment {
+    pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
+        let offset = self.file.start.checked_add(address.checked_sub(self.address)?)?;
+        self.file.contains(&offset).then_some(offset)
+    }
+
+    pub(crate) fn address_of(&self, offset: u64) -> Option<u64> {
+        self.address.checked_add(offset.checked_sub(self.file.start)?)
+    }
+}
+
+/// A table of symbols and that of their names, as ranges of the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Symbols {
+    pub(crate) entries: Range<u64>,
+    pub(crate) names: Range<u64>,
+}
+
+/// A section by what it holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Section {
+    pub(crate) address: u64,
+    pub(crate) file: Range<u64>,
+}
+
+/// What sections add; empty without these.
+#[derive(Debug, Default)]
+pub(crate) struct Sections {
+    pub(crate) symbols: Option<Symbols>,
+    pub(crate) go_functions: Option<Section>,
+    pub(crate) text: Option<Section>,
+}
+
+/// What the program headers say.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) build_id: Option<Vec<u8>>,
+    pub(crate) entry: u64,
+    dynamic: Option<Range<u64>>,
+    sections: Option<(u64, u16, u16)>,
+}
+
+impl Image {
+    pub(crate) fn read(reader: &mut Reader) -> Result<Self, ProbeError> {
+        let head: &FileHeader64<LE> = reader.structure("the ELF header", 0).map_err(|error| match error {
+            ProbeError::Outside { .. } => ProbeError::NotElf,
+            other => other,
+        })?;
+        if head.e_ident.magic != elf::ELFMAG {
+            return Err(ProbeError::NotElf);
+        }
+        if head.e_ident.class != elf::ELFCLASS64 || head.e_ident.data != elf::ELFDATA2LSB {
+            return Err(ProbeError::Machine { machine: 0 });
+        }
+        let machine = head.e_machine.get(LE);
+        if machine != elf::EM_X86_64 {
+            return Err(ProbeError::Machine { machine: machine.0 });
+        }
+        let kind = head.e_type.get(LE);
+        if kind != elf::ET_EXEC && kind != elf::ET_DYN {
+            return Err(ProbeError::Kind(kind.0));
+        }
+        let sections = (head.e_shoff.get(LE), head.e_shnum.get(LE), head.e_shstrndx.get(LE).0);
+        let (start, count) = (head.e_phoff.get(LE), u64::from(head.e_phnum.get(LE)));
+        let mut image = Self {
+            segments: Vec::new(),
+            build_id: None,
+            entry: head.e_entry.get(LE),
+            dynamic: None,
+            sections: (sections.0 != 0).then_some(sections),
+        };
+        if usize::from(head.e_phentsize.get(LE)) != size_of::<ProgramHeader64<LE>>() {
+            return Err(ProbeError::NotElf);
+        }
+        within("program headers", count, PROGRAM_HEADERS)?;
+        for number in 0..count {
+            let offset = start.saturating_add(number * size_of::<ProgramHeader64<LE>>() as u64);
+            let header = *reader.structure::<ProgramHeader64<LE>>("a program header", offset)?;
+            image.take_segment(reader, &header)?;
+        }
+        Ok(image)
+    }
+
+    fn take_segment(&mut self, reader: &mut Reader, header: &ProgramHeader64<LE>) -> Result<(), ProbeError> {
+        let start = header.p_offset.get(LE);
+        let file = start..start.saturating_add(header.p_filesz.get(LE));
+        match header.p_type.get(LE) {
+            elf::PT_LOAD => self.segments.push(Segment {
+                address: header.p_vaddr.get(LE),
+                file,
+                executable: header.p_flags.get(LE).0 & elf::PF_X.0 != 0,
+            }),
+            elf::PT_DYNAMIC => self.dynamic = Some(file),
+            // A note that cannot be read is a missing build id, nothing else.
+            elf::PT_NOTE if self.build_id.is_none() => self.build_id = build_id(reader, file).unwrap_or(None),
+            ProgramType(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Where in the file what is mapped at an address lies.
+    pub(crate) fn offset_of(&self, address: u64) -> Option<u64> {
+        self.segments.iter().find_map(|segment| segment.offset_of(address))
+    }
+
+    /// The same for code, and up to where the file maps code from there.
+    pub(crate) fn code_at(&self, address: u64) -> Option<Range<u64>> {
+        let code = self.segments.iter().filter(|segment| segment.executable);
+        code.filter_map(|segment| Some(segment.offset_of(address)?..segment.file.end)).next()
+    }
+
+    /// The table of symbols the loader binds by, `DT_SYMTAB`.
+    pub(crate) fn dynamic_symbols(&self, reader: &mut Reader) -> Result<Option<Symbols>, ProbeError> {
+        let Some(dynamic) = self.dynamic.clone() else { return Ok(None) };
+        let (mut table, mut names, mut length) = (None, None, 0);
+        let entries = dynamic.step_by(size_of::<Dyn64<LE>>()).take(DYNAMIC);
+        for offset in entries {
+            let entry: &Dyn64<LE> = reader.structure("the dynamic section", offset)?;
+            let value = entry.d_val.get(LE);
+            match entry.d_tag.get(LE) {
+                elf::DT_NULL => break,
+                elf::DT_SYMTAB => table = self.offset_of(value),
+                elf::DT_STRTAB => names = self.offset_of(value),
+                elf::DT_STRSZ => length = value,
+                _ => {}
+            }
+        }
+        let (Some(table), Some(names)) = (table, names) else { return Ok(None) };
+        // No entry says how many symbols there are. Linkers put their names somewhere behind them; where not, what follows is
+        // read as symbols too, and refused one by one: a name that is wanted, code at its address.
+        let segment = self.segments.iter().find(|segment| segment.file.contains(&table));
+        let end = segment.map_or(table, |segment| segment.file.end);
+        let end = if names > table { names.min(end) } else { end };
+        Ok(Some(Symbols {
+            entries: table..end,
+            names: names..names.saturating_add(length),
+        }))
+    }
+
+    pub(crate) fn sections(&self, reader: &mut Reader) -> Result<Sections, ProbeError> {
+        let mut found = Sections::default();
+        let Some((start, count, names)) = self.sections else { return Ok(found) };
+        within("sections", u64::from(count), SECTIONS)?;
+        let mut all = Vec::with_capacity(usize::from(count));
+        for number in 0..u64::from(count) {
+            let offset = start.saturating_add(number * size_of::<SectionHeader64<LE>>() as u64);
+            all.push(*reader.structure::<SectionHeader64<LE>>("a section header", offset)?);
+        }
+        let names = all.get(usize::from(names)).map(file_range);
+        for header in &all {
+            let name = names.as_ref().and_then(|names| names.start.checked_add(header.sh_name.get(LE).into()));
+            let name = name.and_then(|offset| reader.up_to("a section's name", offset, 32).ok());
+            let section = || Section {
+                address: header.sh_addr.get(LE),
+                file: file_range(header),
+            };
+            match (header.sh_type.get(LE), name) {
+                (elf::SHT_SYMTAB, _) => {
+                    let names = all.get(header.sh_link.get(LE) as usize).map(file_range);
+                    found.symbols = names.map(|names| Symbols { entries: file_range(header), names });
+                }
+                (SectionType(_), Some(name)) if name.starts_with(b".text\0") => found.text = Some(section()),
+                (SectionType(_), Some(name))
+                    if name.starts_with(b".gopclntab\0") || name.starts_with(b".data.rel.ro.gopclntab\0") =>
+                {
+                    found.go_functions = Some(section());
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn file_range(header: &SectionHeader64<LE>) -> Range<u64> {
+    let start = header.sh_offset.get(LE);
+    if header.sh_type.get(LE) == elf::SHT_NOBITS {
+        return start..start;
+    }
+    start..start.saturating_add(header.sh_size.get(LE))
+}
+
+fn within(what: &'static str, count: u64, limit: u64) -> Result<(), ProbeError> {
+    if count > limit {
+        return Err(ProbeError::TooMany { what, count, limit });
+    }
+    Ok(())
+}
+
+/// `NT_GNU_BUILD_ID` among the notes of a segment.
+fn build_id(reader: &mut Reader, notes: Range<u64>) -> Result<Option<Vec<u8>>, ProbeError> {
+    let end = notes.end.min(notes.start.saturating_add(NOTES));
+    let mut at = notes.start;
+    for _ in 0..PATIENCE {
+        if at >= end {
+            break;
+        }
+        let head: &NoteHeader64<LE> = reader.structure("a note", at)?;
+        let (name, length) = (head.n_namesz.get(LE), head.n_descsz.get(LE));
+        let wanted = head.n_type.get(LE) == elf::NT_GNU_BUILD_ID && name == 4 && (1..=BUILD_ID).contains(&length);
+        let name_at = at.saturating_add(size_of::<NoteHeader64<LE>>() as u64);
+        let value_at = name_at.saturating_add(u64::from(name).next_multiple_of(4));
+        if wanted && reader.bytes("a note's name", name_at, 4)? == b"GNU\0" {
+            return Ok(Some(reader.bytes("a build id", value_at, length as usize)?.to_vec()));
+        }
+        at = value_at.saturating_add(u64::from(length).next_multiple_of(4));
+    }
+    Ok(None)
+}
+
+/// One that is defined as a function here: its name's place in the table of names, address, size.
+pub(crate) fn defined_function(symbol: &Sym64<LE>) -> Option<(u32, u64, u64)> {
+    let defined = symbol.st_shndx.get(LE) != elf::SHN_UNDEF && symbol.st_value.get(LE) != 0;
+    let function = symbol.st_info.st_type() == elf::STT_FUNC;
+    (defined && function).then(|| (symbol.st_name.get(LE), symbol.st_value.get(LE), symbol.st_size.get(LE)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -45,7 +45,7 @@ fn print(path: &str, findings: &Findings, took_ms: u128) {
             Returns::Unknown => "?".to_owned(),
         };
         println!(
-            "  {:<10} {:<14} {:<14} entry {:#9x} probe +{:#04x} {:<9} {:>2} ret  {}",
+            "  {:<10} {:<14} {:<14} entry {:#9x} probe +{:#04x} {:<9} {:>2} ret  {}{}",
             format!("{:?}", site.library),
             format!("{:?}", site.function),
             format!("{:?}", site.found_by),
@@ -54,6 +54,7 @@ fn print(path: &str, findings: &Findings, took_ms: u128) {
             if site.emulated { "emulated" } else { "stepped" },
             returns,
             arguments.collect::<Vec<_>>().join(" "),
+            site.through.map(|entry| format!(" through {entry:#x}")).unwrap_or_default(),
         );
     }
     for doubt in &findings.doubts {

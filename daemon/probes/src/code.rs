@@ -12,8 +12,8 @@ use track::Tracker;
 
 /// The longest function that is looked through.
 const FUNCTION: usize = 64 << 10;
-/// Without a size: enough for the beginning of any.
-const BEGINNING: usize = 512;
+/// Without a size: enough to see most loops.
+const BEGINNING: usize = 4096;
 /// How far from the entry a probe may be.
 const NEAR: usize = 64;
 const RETURNS: usize = 256;
@@ -37,15 +37,21 @@ pub(crate) struct Picked {
 }
 
 impl Code {
-    /// The function at an address, of so many bytes; 0 where that is not known.
-    pub(crate) fn read(reader: &mut Reader, image: &Image, address: u64, size: u64) -> Result<Self, ProbeError> {
+    /// The function at an address, of so many bytes; 0 where that is not known, `exact` where it ends there.
+    pub(crate) fn read(
+        reader: &mut Reader,
+        image: &Image,
+        address: u64,
+        size: u64,
+        exact: bool,
+    ) -> Result<Self, ProbeError> {
         let what = "a function";
         let outside = ProbeError::Outside { what, offset: address };
         let mapped = image.code_at(address).ok_or(outside)?;
         let known = size > 0 && size <= FUNCTION as u64 && mapped.start.saturating_add(size) <= mapped.end;
         let length = if known { size } else { (mapped.end - mapped.start).min(BEGINNING as u64) };
         let bytes = reader.up_to(what, mapped.start, usize::try_from(length).unwrap_or(BEGINNING))?;
-        Ok(Self::decode(bytes.to_vec(), address, mapped.start, known))
+        Ok(Self::decode(bytes.to_vec(), address, mapped.start, known && exact))
     }
 
     pub(crate) fn decode(bytes: Vec<u8>, address: u64, offset: u64, whole: bool) -> Self {
@@ -162,8 +168,8 @@ impl Code {
     }
 
     /// The first function it calls with its own arguments of a meaning in their places, or ends by jumping to.
-    pub(crate) fn passes_on_to(&self, roles: &'static [Role]) -> Option<u64> {
-        let mut tracker = Tracker::new(roles, Convention::SystemV);
+    pub(crate) fn passes_on_to(&self, roles: &'static [Role], convention: Convention) -> Option<u64> {
+        let mut tracker = Tracker::new(roles, convention);
         let end = self.first_target();
         for instruction in self.instructions.iter().take(NEAR).take_while(|next| next.ip() < end) {
             let target = instruction.near_branch_target();

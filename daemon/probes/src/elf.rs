@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use object::LittleEndian as LE;
 use object::elf::{
-    self, Dyn64, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, SectionHeader64, SectionType, Sym64,
+    self, Dyn64, DynamicTag, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, SectionHeader64, SectionType, Sym64,
 };
 
 use crate::ProbeError;
@@ -71,7 +71,6 @@ pub(crate) struct Sections {
 pub(crate) struct Image {
     pub(crate) segments: Vec<Segment>,
     pub(crate) build_id: Option<Vec<u8>>,
-    pub(crate) entry: u64,
     dynamic: Option<Range<u64>>,
     sections: Option<(u64, u16, u16)>,
 }
@@ -101,7 +100,6 @@ impl Image {
         let mut image = Self {
             segments: Vec::new(),
             build_id: None,
-            entry: head.e_entry.get(LE),
             dynamic: None,
             sections: (sections.0 != 0).then_some(sections),
         };
@@ -147,20 +145,9 @@ impl Image {
 
     /// The table of symbols the loader binds by, `DT_SYMTAB`.
     pub(crate) fn dynamic_symbols(&self, reader: &mut Reader) -> Result<Option<Symbols>, ProbeError> {
-        let Some(dynamic) = self.dynamic.clone() else { return Ok(None) };
-        let (mut table, mut names, mut length) = (None, None, 0);
-        let entries = dynamic.step_by(size_of::<Dyn64<LE>>()).take(DYNAMIC);
-        for offset in entries {
-            let entry: &Dyn64<LE> = reader.structure("the dynamic section", offset)?;
-            let value = entry.d_val.get(LE);
-            match entry.d_tag.get(LE) {
-                elf::DT_NULL => break,
-                elf::DT_SYMTAB => table = self.offset_of(value),
-                elf::DT_STRTAB => names = self.offset_of(value),
-                elf::DT_STRSZ => length = value,
-                _ => {}
-            }
-        }
+        let table = self.dynamic_value(reader, elf::DT_SYMTAB)?.and_then(|address| self.offset_of(address));
+        let names = self.dynamic_value(reader, elf::DT_STRTAB)?.and_then(|address| self.offset_of(address));
+        let length = self.dynamic_value(reader, elf::DT_STRSZ)?.unwrap_or(0);
         let (Some(table), Some(names)) = (table, names) else { return Ok(None) };
         // No entry says how many symbols there are. Linkers put their names somewhere behind them; where not, what follows is
         // read as symbols too, and refused one by one: a name that is wanted, code at its address.
@@ -171,6 +158,27 @@ impl Image {
             entries: table..end,
             names: names..names.saturating_add(length),
         }))
+    }
+
+    /// `DT_RELA` as a range of the file.
+    pub(crate) fn relocations(&self, reader: &mut Reader) -> Result<Option<Range<u64>>, ProbeError> {
+        let start = self.dynamic_value(reader, elf::DT_RELA)?.and_then(|address| self.offset_of(address));
+        let length = self.dynamic_value(reader, elf::DT_RELASZ)?.unwrap_or(0);
+        Ok(start.map(|start| start..start.saturating_add(length)))
+    }
+
+    /// The first value of a tag in the dynamic section.
+    fn dynamic_value(&self, reader: &mut Reader, tag: DynamicTag) -> Result<Option<u64>, ProbeError> {
+        let Some(dynamic) = self.dynamic.clone() else { return Ok(None) };
+        for offset in dynamic.step_by(size_of::<Dyn64<LE>>()).take(DYNAMIC) {
+            let entry: &Dyn64<LE> = reader.structure("the dynamic section", offset)?;
+            match entry.d_tag.get(LE) {
+                elf::DT_NULL => break,
+                found if found == tag => return Ok(Some(entry.d_val.get(LE))),
+                _ => {}
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn sections(&self, reader: &mut Reader) -> Result<Sections, ProbeError> {

@@ -15,6 +15,9 @@
 mod code;
 mod elf;
 mod error;
+mod fingerprint;
+mod go;
+mod landmarks;
 mod read;
 mod symbols;
 
@@ -50,7 +53,7 @@ pub enum Function {
     WriteEx,
     /// Plaintext out before the handshake ends.
     WriteEarly,
-    /// Plaintext out, behind all of the above: if found these need no probe.
+    /// Plaintext out, behind the above: see [`Site::through`].
     WriteInternal,
     /// A file's contents out; the plaintext is in no buffer.
     SendFile,
@@ -177,6 +180,10 @@ pub struct Site {
     pub emulated: bool,
     /// What has a meaning, where it is at `probe`; an argument's place is given once.
     pub arguments: Vec<Argument>,
+    /// The entry of another site which it hands the very same arguments, before anything is done with them. That one alone needs
+    /// a probe: with both, the same plaintext is seen twice. Other ways from one site to another are not told:
+    /// OpenSSL's `SSL_write_early_data` comes to `SSL_write_ex`, GnuTLS's `gnutls_record_send_range` to `gnutls_record_send`.
+    pub through: Option<u64>,
     /// Where it returns. Never put a return probe (uretprobe) on a [`Library::GoTls`] or in a program with fibres.
     pub returns: Returns,
 }
@@ -221,6 +228,11 @@ pub fn find<R: ReadAt>(file: &R) -> Result<Findings, ProbeError> {
     let sections = search.image.sections(&mut search.reader);
     let sections = search.clear(sections).unwrap_or_default();
     symbols::find(&mut search, &sections);
+    let landmarks = landmarks::find(&mut search.reader, &search.image);
+    let landmarks = search.clear(landmarks).unwrap_or_default();
+    go::find(&mut search, &sections, &landmarks);
+    fingerprint::find(&mut search, &landmarks);
+    search.finish_through();
     search.sites.sort_by_key(|site| (site.library, site.function, site.entry, site.found_by));
     search.sites.dedup_by_key(|site| (site.library, site.function, site.entry));
     Ok(Findings {
@@ -246,6 +258,8 @@ struct Found {
     address: u64,
     /// Bytes; 0 if not known.
     size: u64,
+    /// Whether it is known that it ends there.
+    exact: bool,
     roles: &'static [Role],
 }
 
@@ -259,8 +273,17 @@ impl Search<'_> {
         self.sites.iter().any(|site| site.library == library && site.function == function)
     }
 
-    fn code(&mut self, address: u64, size: u64) -> Result<Code, ProbeError> {
-        Code::read(&mut self.reader, &self.image, address, size)
+    fn code(&mut self, address: u64, size: u64, exact: bool) -> Result<Code, ProbeError> {
+        Code::read(&mut self.reader, &self.image, address, size, exact)
+    }
+
+    /// Leaves of what is passed on to only what is a site itself.
+    fn finish_through(&mut self) {
+        let entries: Vec<(Library, u64)> = self.sites.iter().map(|site| (site.library, site.entry)).collect();
+        for site in &mut self.sites {
+            let library = site.library;
+            site.through = site.through.filter(|entry| entries.contains(&(library, *entry)));
+        }
     }
 
     /// Adds a function with the best place for its probe.
@@ -269,7 +292,7 @@ impl Search<'_> {
         if self.sites.len() >= SITES {
             return;
         }
-        let code = self.code(found.address, found.size);
+        let code = self.code(found.address, found.size, found.exact);
         let Some(code) = self.clear(code) else { return };
         if self.sites.iter().any(|site| known(site) && site.entry == code.entry()) {
             return;
@@ -279,6 +302,8 @@ impl Search<'_> {
             _ => Convention::SystemV,
         };
         let picked = code.pick(found.roles, convention);
+        let through = code.passes_on_to(found.roles, convention);
+        let through = through.and_then(|address| self.image.code_at(address)).map(|code| code.start);
         self.sites.push(Site {
             library: found.library,
             function: found.function,
@@ -287,6 +312,7 @@ impl Search<'_> {
             probe: picked.offset,
             emulated: picked.emulated,
             arguments: picked.arguments,
+            through,
             returns: code.returns(),
         });
     }

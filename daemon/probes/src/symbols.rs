@@ -7,17 +7,19 @@
 mod names;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
 use object::LittleEndian as LE;
 use object::elf::Sym64;
 use object::pod::from_bytes;
 
+use crate::code::Convention;
 use crate::elf::{Sections, Symbols, defined_function};
 use crate::read::Reader;
 use crate::{Found, FoundBy, Function, Library, ProbeError, Search};
-use names::{Known, Name};
-pub(crate) use names::{KNOWN, SEAL, WRITE};
+use names::{KNOWN, Name, WRITE};
+pub(crate) use names::{INT, Known, SCATTER, SEAL};
 
 /// The longest string around a wanted part, as of Rust's names.
 const LONGEST: usize = 512;
@@ -56,6 +58,7 @@ pub(crate) fn find(search: &mut Search, sections: &Sections) {
             found_by: symbol.found_by,
             address: symbol.address,
             size: symbol.size,
+            exact: true,
             roles: symbol.known.roles,
         });
     }
@@ -85,8 +88,8 @@ fn follow(search: &mut Search, all: &[Symbol], library: Library, names: &[&str],
         if !names.contains(&name) {
             continue;
         }
-        let code = search.code(symbol.address, symbol.size);
-        let target = search.clear(code).and_then(|code| code.passes_on_to(symbol.known.roles));
+        let code = search.code(symbol.address, symbol.size, true);
+        let target = search.clear(code).and_then(|code| code.passes_on_to(symbol.known.roles, Convention::SystemV));
         let Some(target) = target else { continue };
         match targets.iter_mut().find(|(address, _)| *address == target) {
             Some((_, callers)) => callers.extend([name]),
@@ -101,6 +104,7 @@ fn follow(search: &mut Search, all: &[Symbol], library: Library, names: &[&str],
             found_by: FoundBy::Call,
             address,
             size: 0,
+            exact: false,
             roles: WRITE,
         });
     }
@@ -108,7 +112,7 @@ fn follow(search: &mut Search, all: &[Symbol], library: Library, names: &[&str],
 
 /// The functions of a table that have a wanted name.
 fn wanted(reader: &mut Reader, table: &Symbols, found_by: FoundBy) -> Result<Vec<Symbol>, ProbeError> {
-    let places = places(reader, table)?;
+    let places = places(reader, table.names.clone())?;
     let mut found = Vec::new();
     if places.is_empty() {
         return Ok(found);
@@ -131,16 +135,17 @@ fn wanted(reader: &mut Reader, table: &Symbols, found_by: FoundBy) -> Result<Vec
 }
 
 /// Where in a table of names the wanted ones begin.
-fn places(reader: &mut Reader, table: &Symbols) -> Result<HashMap<u32, &'static Known>, ProbeError> {
+pub(crate) fn places(reader: &mut Reader, names: Range<u64>) -> Result<HashMap<u32, &'static Known>, ProbeError> {
     let patterns = KNOWN.iter().map(|known| known.name.pattern());
     let mut places = HashMap::new();
     // The patterns are constants, so this is a matter of memory only; without it nothing is wanted.
     let Ok(patterns) = AhoCorasick::new(patterns) else { return Ok(places) };
-    reader.scan(table.names.clone(), LONGEST, |at, window| {
+    let first = names.start;
+    reader.scan(names, LONGEST, |at, window| {
         for hit in patterns.find_overlapping_iter(window) {
             let Some(known) = KNOWN.get(hit.pattern().as_usize()) else { continue };
             let start = known.name.start(window, hit.start());
-            let place = start.and_then(|start| u32::try_from(at - table.names.start + start as u64).ok());
+            let place = start.and_then(|start| u32::try_from(at - first + start as u64).ok());
             if let Some(place) = place.filter(|_| places.len() < PLACES) {
                 places.insert(place, known);
             }

@@ -60,7 +60,8 @@ pub(crate) const WRITE: &[Role] = &[Object, Buffer, Length];
 pub(crate) const SEAL: &[Role] = &[Object, Other, Other, Other, Other, Other, Buffer, Length];
 /// `SSL_write(ssl, buf, num)`.
 pub(crate) const INT: &[Role] = &[Object, Buffer, IntLength];
-const SCATTER: &[Role] = &[Object, Other, Other, Other, Other, Other, Other, Buffer, Length];
+/// `EVP_AEAD_CTX_seal_scatter(ctx, out, out_tag, out_tag_len, max_out_tag_len, nonce, nonce_len, in, in_len, ...)`.
+pub(crate) const SCATTER: &[Role] = &[Object, Other, Other, Other, Other, Other, Other, Buffer, Length];
 const EX: &[Role] = &[Object, Buffer, Length, Done];
 const EX2: &[Role] = &[Object, Buffer, Length, Other, Done];
 const FILE: &[Role] = &[Object, Descriptor];

@@ -33,7 +33,12 @@ fn main() {
 }
 
 fn print(path: &str, findings: &Findings, took_ms: u128) {
-    let build_id: String = findings.build_id.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+    let build_id: String = findings
+        .build_id
+        .iter()
+        .flatten()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     println!("{path}: build id {build_id}, {took_ms} ms");
     for site in &findings.sites {
         let arguments = site.arguments.iter().map(|argument| match argument.place {
@@ -54,7 +59,9 @@ fn print(path: &str, findings: &Findings, took_ms: u128) {
             if site.emulated { "emulated" } else { "stepped" },
             returns,
             arguments.collect::<Vec<_>>().join(" "),
-            site.through.map(|entry| format!(" through {entry:#x}")).unwrap_or_default(),
+            site.through
+                .map(|entry| format!(" through {entry:#x}"))
+                .unwrap_or_default(),
         );
     }
     for doubt in &findings.doubts {

@@ -49,7 +49,11 @@ impl Code {
         let outside = ProbeError::Outside { what, offset: address };
         let mapped = image.code_at(address).ok_or(outside)?;
         let known = size > 0 && size <= FUNCTION as u64 && mapped.start.saturating_add(size) <= mapped.end;
-        let length = if known { size } else { (mapped.end - mapped.start).min(BEGINNING as u64) };
+        let length = if known {
+            size
+        } else {
+            (mapped.end - mapped.start).min(BEGINNING as u64)
+        };
         let bytes = reader.up_to(what, mapped.start, usize::try_from(length).unwrap_or(BEGINNING))?;
         Ok(Self::decode(bytes.to_vec(), address, mapped.start, known && exact))
     }
@@ -99,7 +103,10 @@ impl Code {
     fn first_target(&self) -> u64 {
         let jumps = self.instructions.iter().filter(|instruction| is_branch(instruction));
         let targets = jumps.map(Instruction::near_branch_target);
-        targets.filter(|target| *target > self.address && self.contains(*target)).min().unwrap_or(u64::MAX)
+        targets
+            .filter(|target| *target > self.address && self.contains(*target))
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// The first instruction that every kernel emulates, that every call runs exactly once, and before which all
@@ -164,7 +171,11 @@ impl Code {
                 found.push(self.offset_of(instruction));
             }
         }
-        if found.is_empty() { Returns::Unknown } else { Returns::At(found) }
+        if found.is_empty() {
+            Returns::Unknown
+        } else {
+            Returns::At(found)
+        }
     }
 
     /// The first function it calls with its own arguments of a meaning in their places, or ends by jumping to.
@@ -188,7 +199,10 @@ impl Code {
 
 /// A jump, not a call, to an address in the instruction.
 fn is_branch(instruction: &Instruction) -> bool {
-    instruction.is_jmp_short_or_near() || instruction.is_jcc_short_or_near() || instruction.is_loop() || instruction.is_jcx_short()
+    instruction.is_jmp_short_or_near()
+        || instruction.is_jcc_short_or_near()
+        || instruction.is_loop()
+        || instruction.is_jcx_short()
 }
 
 /// What `branch_setup_xol_ops` and `push_setup_xol_ops` (arch/x86/kernel/uprobes.c) emulate on every kernel since 4.16:

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use object::LittleEndian as LE;
 use object::elf::{
-    self, Dyn64, DynamicTag, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, SectionHeader64, SectionType, Sym64,
+    self, Dyn64, DynamicTag, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, SectionHeader64, SectionType,
+    Sym64,
 };
 
 use crate::ProbeError;
@@ -140,15 +141,22 @@ impl Image {
     /// The same for code, and up to where the file maps code from there.
     pub(crate) fn code_at(&self, address: u64) -> Option<Range<u64>> {
         let code = self.segments.iter().filter(|segment| segment.executable);
-        code.filter_map(|segment| Some(segment.offset_of(address)?..segment.file.end)).next()
+        code.filter_map(|segment| Some(segment.offset_of(address)?..segment.file.end))
+            .next()
     }
 
     /// The table of symbols the loader binds by, `DT_SYMTAB`.
     pub(crate) fn dynamic_symbols(&self, reader: &mut Reader) -> Result<Option<Symbols>, ProbeError> {
-        let table = self.dynamic_value(reader, elf::DT_SYMTAB)?.and_then(|address| self.offset_of(address));
-        let names = self.dynamic_value(reader, elf::DT_STRTAB)?.and_then(|address| self.offset_of(address));
+        let table = self
+            .dynamic_value(reader, elf::DT_SYMTAB)?
+            .and_then(|address| self.offset_of(address));
+        let names = self
+            .dynamic_value(reader, elf::DT_STRTAB)?
+            .and_then(|address| self.offset_of(address));
         let length = self.dynamic_value(reader, elf::DT_STRSZ)?.unwrap_or(0);
-        let (Some(table), Some(names)) = (table, names) else { return Ok(None) };
+        let (Some(table), Some(names)) = (table, names) else {
+            return Ok(None);
+        };
         // No entry says how many symbols there are. Linkers put their names somewhere behind them; where not, what follows is
         // read as symbols too, and refused one by one: a name that is wanted, code at its address.
         let segment = self.segments.iter().find(|segment| segment.file.contains(&table));
@@ -162,14 +170,18 @@ impl Image {
 
     /// `DT_RELA` as a range of the file.
     pub(crate) fn relocations(&self, reader: &mut Reader) -> Result<Option<Range<u64>>, ProbeError> {
-        let start = self.dynamic_value(reader, elf::DT_RELA)?.and_then(|address| self.offset_of(address));
+        let start = self
+            .dynamic_value(reader, elf::DT_RELA)?
+            .and_then(|address| self.offset_of(address));
         let length = self.dynamic_value(reader, elf::DT_RELASZ)?.unwrap_or(0);
         Ok(start.map(|start| start..start.saturating_add(length)))
     }
 
     /// The first value of a tag in the dynamic section.
     fn dynamic_value(&self, reader: &mut Reader, tag: DynamicTag) -> Result<Option<u64>, ProbeError> {
-        let Some(dynamic) = self.dynamic.clone() else { return Ok(None) };
+        let Some(dynamic) = self.dynamic.clone() else {
+            return Ok(None);
+        };
         for offset in dynamic.step_by(size_of::<Dyn64<LE>>()).take(DYNAMIC) {
             let entry: &Dyn64<LE> = reader.structure("the dynamic section", offset)?;
             match entry.d_tag.get(LE) {
@@ -183,7 +195,9 @@ impl Image {
 
     pub(crate) fn sections(&self, reader: &mut Reader) -> Result<Sections, ProbeError> {
         let mut found = Sections::default();
-        let Some((start, count, names)) = self.sections else { return Ok(found) };
+        let Some((start, count, names)) = self.sections else {
+            return Ok(found);
+        };
         within("sections", u64::from(count), SECTIONS)?;
         let mut all = Vec::with_capacity(usize::from(count));
         for number in 0..u64::from(count) {
@@ -192,7 +206,9 @@ impl Image {
         }
         let names = all.get(usize::from(names)).map(file_range);
         for header in &all {
-            let name = names.as_ref().and_then(|names| names.start.checked_add(header.sh_name.get(LE).into()));
+            let name = names
+                .as_ref()
+                .and_then(|names| names.start.checked_add(header.sh_name.get(LE).into()));
             let name = name.and_then(|offset| reader.up_to("a section's name", offset, 32).ok());
             let section = || Section {
                 address: header.sh_addr.get(LE),
@@ -201,7 +217,10 @@ impl Image {
             match (header.sh_type.get(LE), name) {
                 (elf::SHT_SYMTAB, _) => {
                     let names = all.get(header.sh_link.get(LE) as usize).map(file_range);
-                    found.symbols = names.map(|names| Symbols { entries: file_range(header), names });
+                    found.symbols = names.map(|names| Symbols {
+                        entries: file_range(header),
+                        names,
+                    });
                 }
                 (SectionType(_), Some(name)) if name.starts_with(b".text\0") => found.text = Some(section()),
                 (SectionType(_), Some(name))

@@ -76,7 +76,10 @@ const MOST: usize = 4096;
 /// Adds the functions of the files that are in the program.
 pub(crate) fn find(search: &mut Search, landmarks: &Landmarks) {
     for file in &FILES {
-        let missing = file.functions.iter().any(|wanted| !search.has(file.library, wanted.function));
+        let missing = file
+            .functions
+            .iter()
+            .any(|wanted| !search.has(file.library, wanted.function));
         let strings = landmarks.files.iter().filter(|(found, _)| *found == file);
         let strings: Vec<u64> = strings.map(|(_, address)| *address).collect();
         if missing && !strings.is_empty() {
@@ -98,7 +101,9 @@ impl Raisers {
         let entries = entries(reader, image, &uses)?;
         let mut spans = BTreeMap::new();
         for place in &uses {
-            let Some(entry) = entries.range(..=place).next_back() else { continue };
+            let Some(entry) = entries.range(..=place).next_back() else {
+                continue;
+            };
             let end = entries.range(place + 1..).next().copied().unwrap_or(u64::MAX);
             spans.insert(*entry, end.min(entry.saturating_add(REACH)));
         }
@@ -106,7 +111,9 @@ impl Raisers {
         for (start, end) in spans {
             let code = Code::read(reader, image, start, end - start, false)?;
             for function in functions(code.instructions()) {
-                let (Some(first), Some(last)) = (function.first(), function.last()) else { continue };
+                let (Some(first), Some(last)) = (function.first(), function.last()) else {
+                    continue;
+                };
                 if uses.range(first.ip()..last.next_ip()).next().is_some() {
                     found.push((first.ip(), last.next_ip(), constants(function)));
                 }
@@ -148,7 +155,11 @@ fn each_word(reader: &mut Reader, image: &Image, mut show: impl FnMut(u64, u32, 
                 if let [before, word @ ..] = five
                     && let Ok(word) = word.try_into()
                 {
-                    show(address.wrapping_add(place as u64 + 1), u32::from_le_bytes(word), *before);
+                    show(
+                        address.wrapping_add(place as u64 + 1),
+                        u32::from_le_bytes(word),
+                        *before,
+                    );
                 }
             }
         })?;
@@ -175,12 +186,20 @@ fn uses(reader: &mut Reader, image: &Image, strings: &[u64]) -> Result<BTreeSet<
 /// Where calls lead to that is not far before one of `uses`.
 fn entries(reader: &mut Reader, image: &Image, uses: &BTreeSet<u64>) -> Result<BTreeSet<u64>, ProbeError> {
     let mut found = BTreeSet::new();
-    let (Some(first), Some(last)) = (uses.first(), uses.last()) else { return Ok(found) };
+    let (Some(first), Some(last)) = (uses.first(), uses.last()) else {
+        return Ok(found);
+    };
     let lowest = first.saturating_sub(REACH);
     each_word(reader, image, |address, word, before| {
         let to = relative(address, word);
         let near = before == 0xe8 && to >= lowest && to <= last.saturating_add(REACH);
-        if near && uses.range(to.saturating_sub(REACH)..to.saturating_add(REACH)).next().is_some() && found.len() < 4 * MOST {
+        if near
+            && uses
+                .range(to.saturating_sub(REACH)..to.saturating_add(REACH))
+                .next()
+                .is_some()
+            && found.len() < 4 * MOST
+        {
             found.insert(to);
         }
     })?;
@@ -189,7 +208,9 @@ fn entries(reader: &mut Reader, image: &Image, uses: &BTreeSet<u64>) -> Result<B
 
 /// The four bytes at an address as a distance from behind them.
 fn relative(address: u64, word: u32) -> u64 {
-    address.wrapping_add(4).wrapping_add_signed(i64::from(word.cast_signed()))
+    address
+        .wrapping_add(4)
+        .wrapping_add_signed(i64::from(word.cast_signed()))
 }
 
 /// Cuts instructions that begin with a function into functions: one ends where nothing goes on and nothing of it jumps
@@ -216,7 +237,9 @@ fn functions(mut rest: &[Instruction]) -> Vec<&[Instruction]> {
                 break;
             }
         }
-        let Some((function, others)) = rest.split_at_checked(length).filter(|_| length > 0) else { return found };
+        let Some((function, others)) = rest.split_at_checked(length).filter(|_| length > 0) else {
+            return found;
+        };
         found.push(function);
         rest = others;
     }
@@ -234,7 +257,10 @@ fn constants(instructions: &[Instruction]) -> HashMap<Register, HashSet<u64>> {
             _ => None,
         };
         if let Some(constant) = constant {
-            found.entry(instruction.op0_register().full_register()).or_default().insert(constant);
+            found
+                .entry(instruction.op0_register().full_register())
+                .or_default()
+                .insert(constant);
         }
         let push = instruction.mnemonic() == Mnemonic::Push;
         pushed = push.then(|| instruction.try_immediate(0).ok()).flatten();

@@ -15,7 +15,10 @@ use crate::symbols::{self, Known};
 use crate::{Found, FoundBy, Function, Library, ProbeError, Search};
 
 /// Go 1.20 and 1.18, each with two zeros, x86's step of one byte and pointers of eight.
-pub(crate) const MAGICS: [[u8; 8]; 2] = [[0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8], [0xf0, 0xff, 0xff, 0xff, 0, 0, 1, 8]];
+pub(crate) const MAGICS: [[u8; 8]; 2] = [
+    [0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8],
+    [0xf0, 0xff, 0xff, 0xff, 0, 0, 1, 8],
+];
 
 /// The largest programs have some 500,000.
 const FUNCTIONS: u64 = 8 << 20;
@@ -42,7 +45,8 @@ pub(crate) fn find(search: &mut Search, sections: &Sections, landmarks: &Landmar
     }
     let candidates = sections.go_functions.iter().chain(&landmarks.go_functions);
     for section in candidates.cloned().collect::<Vec<_>>() {
-        let found = Table::read(search, section).and_then(|table| table.map(|table| table.functions(search)).transpose());
+        let found =
+            Table::read(search, section).and_then(|table| table.map(|table| table.functions(search)).transpose());
         for found in search.clear(found).flatten().unwrap_or_default() {
             search.add(&found);
         }
@@ -58,13 +62,19 @@ impl Table {
         let what = "Go's table of functions";
         let start = section.file.start;
         let head = search.reader.bytes(what, start, 72)?;
-        let mut words = head.chunks_exact(8).filter_map(|word| word.try_into().ok()).map(u64::from_le_bytes);
-        let (Some(magic), Some(functions), Some(_files), Some(text)) = (words.next(), words.next(), words.next(), words.next())
+        let mut words = head
+            .chunks_exact(8)
+            .filter_map(|word| word.try_into().ok())
+            .map(u64::from_le_bytes);
+        let (Some(magic), Some(functions), Some(_files), Some(text)) =
+            (words.next(), words.next(), words.next(), words.next())
         else {
             return Ok(None);
         };
         let offsets: Vec<u64> = words.map(|offset| start.saturating_add(offset)).collect();
-        let [names, names_end, _, _, entries] = offsets.as_slice() else { return Ok(None) };
+        let [names, names_end, _, _, entries] = offsets.as_slice() else {
+            return Ok(None);
+        };
         if !MAGICS.map(u64::from_le_bytes).contains(&magic) {
             return Ok(None);
         }
@@ -119,10 +129,18 @@ impl Table {
             word.map_or(0, |word| u32::from_le_bytes(*word))
         };
         for place in (0..length - 4).step_by(8) {
-            let (entry, data, next) = (word(&entries, place), word(&entries, place + 4), word(&entries, place + 8));
+            let (entry, data, next) = (
+                word(&entries, place),
+                word(&entries, place + 4),
+                word(&entries, place + 8),
+            );
             let data = search.reader.bytes(what, self.entries.saturating_add(data.into()), 8)?;
-            let known = names.get(&word(data, 4)).filter(|known| known.library == Library::GoTls);
-            let Some(function) = known.and_then(|known| known.function) else { continue };
+            let known = names
+                .get(&word(data, 4))
+                .filter(|known| known.library == Library::GoTls);
+            let Some(function) = known.and_then(|known| known.function) else {
+                continue;
+            };
             found.extend(known.filter(|_| found.len() < PLACES).map(|known| Found {
                 library: Library::GoTls,
                 function,
@@ -146,7 +164,9 @@ impl Table {
         // What moduledata begins with is the address of the table. It is there in the file, or comes by a relocation.
         let modules = self.module_words(search)?;
         let found = modules.into_iter().find_map(|words| match words {
-            [low, high, text, end] if low == text.saturating_add(first.into()) && low < high && high <= end => Some(text),
+            [low, high, text, end] if low == text.saturating_add(first.into()) && low < high && high <= end => {
+                Some(text)
+            }
             _ => None,
         });
         let found = found.filter(|text| search.image.code_at(*text).is_some());
@@ -169,7 +189,10 @@ impl Table {
         }
         for place in places.into_iter().take(PLACES) {
             let words = search.reader.bytes("Go's module data", place, (TEXT + 2) * 8)?;
-            let mut words = words.chunks_exact(8).skip(TEXT - 2).filter_map(|word| word.try_into().ok());
+            let mut words = words
+                .chunks_exact(8)
+                .skip(TEXT - 2)
+                .filter_map(|word| word.try_into().ok());
             let words = [(); 4].map(|()| words.next().map_or(0, u64::from_le_bytes));
             found.push(words);
         }
@@ -181,7 +204,9 @@ impl Table {
 
     /// The same in a program that is loaded anywhere.
     fn relocated_words(&self, search: &mut Search) -> Result<Option<[u64; 4]>, ProbeError> {
-        let Some(relocations) = search.image.relocations(&mut search.reader)? else { return Ok(None) };
+        let Some(relocations) = search.image.relocations(&mut search.reader)? else {
+            return Ok(None);
+        };
         let each = size_of::<Rela64<LE>>();
         let relative = |record: &[u8]| {
             let (relocation, _) = from_bytes::<Rela64<LE>>(record).ok()?;
@@ -199,7 +224,9 @@ impl Table {
         search.reader.scan_records(relocations, each, |record| {
             let Some((address, to)) = relative(record) else { return };
             let number = address.wrapping_sub(module.wrapping_add((TEXT as u64 - 2) * 8));
-            let word = usize::try_from(number / 8).ok().and_then(|number| words.get_mut(number));
+            let word = usize::try_from(number / 8)
+                .ok()
+                .and_then(|number| words.get_mut(number));
             if let Some(word) = word.filter(|_| number % 8 == 0) {
                 *word = to;
             }

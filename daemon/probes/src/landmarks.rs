@@ -40,7 +40,9 @@ pub(crate) fn find(reader: &mut Reader, image: &Image) -> Result<Landmarks, Prob
                 let file = at + place as u64..segment.file.end;
                 let address = segment.address_of(file.start);
                 let section = address.map(|address| Section { address, file });
-                found.go_functions.extend(section.filter(|_| found.go_functions.len() < MOST));
+                found
+                    .go_functions
+                    .extend(section.filter(|_| found.go_functions.len() < MOST));
             }
         })?;
     }

@@ -20,6 +20,11 @@ mod go;
 mod landmarks;
 mod read;
 mod symbols;
+#[cfg(any(test, feature = "testing"))]
+#[expect(clippy::cast_possible_truncation, reason = "programs of a few bytes")]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 use code::{Code, Convention};
 pub use error::ProbeError;
@@ -233,8 +238,12 @@ pub fn find<R: ReadAt>(file: &R) -> Result<Findings, ProbeError> {
     go::find(&mut search, &sections, &landmarks);
     fingerprint::find(&mut search, &landmarks);
     search.finish_through();
-    search.sites.sort_by_key(|site| (site.library, site.function, site.entry, site.found_by));
-    search.sites.dedup_by_key(|site| (site.library, site.function, site.entry));
+    search
+        .sites
+        .sort_by_key(|site| (site.library, site.function, site.entry, site.found_by));
+    search
+        .sites
+        .dedup_by_key(|site| (site.library, site.function, site.entry));
     Ok(Findings {
         build_id: search.image.build_id,
         sites: search.sites,
@@ -270,7 +279,9 @@ impl Search<'_> {
     }
 
     fn has(&self, library: Library, function: Function) -> bool {
-        self.sites.iter().any(|site| site.library == library && site.function == function)
+        self.sites
+            .iter()
+            .any(|site| site.library == library && site.function == function)
     }
 
     fn code(&mut self, address: u64, size: u64, exact: bool) -> Result<Code, ProbeError> {
@@ -303,7 +314,9 @@ impl Search<'_> {
         };
         let picked = code.pick(found.roles, convention);
         let through = code.passes_on_to(found.roles, convention);
-        let through = through.and_then(|address| self.image.code_at(address)).map(|code| code.start);
+        let through = through
+            .and_then(|address| self.image.code_at(address))
+            .map(|code| code.start);
         self.sites.push(Site {
             library: found.library,
             function: found.function,

@@ -37,6 +37,16 @@ impl ReadAt for [u8] {
     }
 }
 
+impl ReadAt for Vec<u8> {
+    fn length(&self) -> u64 {
+        self.as_slice().length()
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(into, offset)
+    }
+}
+
 /// A file, a window of it, and what may still be read.
 pub(crate) struct Reader<'a> {
     source: &'a dyn ReadAt,
@@ -85,7 +95,9 @@ impl<'a> Reader<'a> {
     /// A structure of the file at `offset`.
     pub(crate) fn structure<T: Pod>(&mut self, what: &'static str, offset: u64) -> Result<&T, ProbeError> {
         let bytes = self.bytes(what, offset, size_of::<T>())?;
-        from_bytes(bytes).map_err(|()| ProbeError::Outside { what, offset }).map(|(found, _)| found)
+        from_bytes(bytes)
+            .map_err(|()| ProbeError::Outside { what, offset })
+            .map(|(found, _)| found)
     }
 
     /// Shows all bytes of `range` to `each`, by windows with the offset each begins at. The end of a window, `overlap`
@@ -97,7 +109,8 @@ impl<'a> Reader<'a> {
         mut each: impl FnMut(u64, &[u8]),
     ) -> Result<(), ProbeError> {
         let end = range.end.min(self.length);
-        let mut window = vec![0; WINDOW.max(2 * overlap)];
+        let length = usize::try_from(end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        let mut window = vec![0; length.min(WINDOW.max(2 * overlap))];
         let mut at = range.start;
         while at < end {
             let take = usize::try_from(end - at).unwrap_or(usize::MAX).min(window.len());
@@ -148,11 +161,11 @@ mod tests {
 
     #[test]
     fn a_scan_shows_every_byte_and_what_lies_across_windows() {
-        let mut file = vec![0; 3 * WINDOW];
+        let mut file = vec![0_u8; 3 * WINDOW];
         let across = WINDOW - 3;
         file[across..across + 6].copy_from_slice(b"needle");
         let mut found = Vec::new();
-        let mut reader = Reader::new(file.as_slice());
+        let mut reader = Reader::new(&file);
         let look = |at: u64, part: &[u8]| {
             found.extend(memchr::memmem::find_iter(part, b"needle").map(|place| at + place as u64));
         };
@@ -162,8 +175,8 @@ mod tests {
 
     #[test]
     fn reading_in_circles_ends() {
-        let file = [0; 100];
-        let mut reader = Reader::new(file.as_slice());
+        let file = vec![0; 100];
+        let mut reader = Reader::new(&file);
         let mut rounds = 0;
         while reader.scan(0..100, 0, |_, _| ()).is_ok() {
             rounds += 1;
@@ -173,11 +186,14 @@ mod tests {
 
     #[test]
     fn what_points_outside_is_refused() {
-        let file = [0; 100];
-        let mut reader = Reader::new(file.as_slice());
+        let file = vec![0; 100];
+        let mut reader = Reader::new(&file);
         assert!(reader.bytes("x", 99, 1).is_ok());
         for (offset, length) in [(100, 1), (99, 2), (u64::MAX, 1), (u64::MAX, usize::MAX)] {
-            assert!(matches!(reader.bytes("x", offset, length), Err(ProbeError::Outside { .. })));
+            assert!(matches!(
+                reader.bytes("x", offset, length),
+                Err(ProbeError::Outside { .. })
+            ));
         }
         assert_eq!(reader.up_to("x", 98, 9).unwrap().len(), 2);
     }

@@ -18,8 +18,8 @@ use crate::code::Convention;
 use crate::elf::{Sections, Symbols, defined_function};
 use crate::read::Reader;
 use crate::{Found, FoundBy, Function, Library, ProbeError, Search};
-use names::{KNOWN, Name, WRITE};
 pub(crate) use names::{INT, Known, SCATTER, SEAL};
+use names::{KNOWN, Name, WRITE};
 
 /// The longest string around a wanted part, as of Rust's names.
 const LONGEST: usize = 512;
@@ -39,14 +39,19 @@ pub(crate) fn find(search: &mut Search, sections: &Sections) {
     let dynamic = search.image.dynamic_symbols(&mut search.reader);
     let dynamic = search.clear(dynamic).flatten();
     let mut all = Vec::new();
-    for (table, found_by) in [(dynamic, FoundBy::DynamicSymbol), (sections.symbols.clone(), FoundBy::LocalSymbol)] {
+    for (table, found_by) in [
+        (dynamic, FoundBy::DynamicSymbol),
+        (sections.symbols.clone(), FoundBy::LocalSymbol),
+    ] {
         let Some(table) = table else { continue };
         let found = wanted(&mut search.reader, &table, found_by);
         all.extend(search.clear(found).unwrap_or_default());
     }
     let api = whose(&all);
     for symbol in &all {
-        let Some(function) = symbol.known.function else { continue };
+        let Some(function) = symbol.known.function else {
+            continue;
+        };
         let library = match symbol.known.library {
             Library::OpenSsl => api,
             Library::AwsLc if api != Library::AwsLc && !matches!(symbol.known.name, Name::Behind { .. }) => continue,
@@ -69,10 +74,14 @@ pub(crate) fn find(search: &mut Search, sections: &Sections) {
 /// Three libraries export OpenSSL's API; two of them add functions of their own.
 fn whose(all: &[Symbol]) -> Library {
     let marks = all.iter().filter(|symbol| symbol.known.function.is_none());
-    let aws_lc = all.iter().any(|symbol| matches!(symbol.known.name, Name::Behind { .. }));
+    let aws_lc = all
+        .iter()
+        .any(|symbol| matches!(symbol.known.name, Name::Behind { .. }));
     let mut marks: Vec<Library> = marks.map(|symbol| symbol.known.library).collect();
     marks.extend(aws_lc.then_some(Library::AwsLc));
-    let first = [Library::AwsLc, Library::BoringSsl].into_iter().find(|library| marks.contains(library));
+    let first = [Library::AwsLc, Library::BoringSsl]
+        .into_iter()
+        .find(|library| marks.contains(library));
     first.unwrap_or(Library::OpenSsl)
 }
 
@@ -88,8 +97,9 @@ fn follow(search: &mut Search, all: &[Symbol], library: Library, names: &[&str],
         if !names.contains(&name) {
             continue;
         }
-        let code = search.code(symbol.address, symbol.size, true);
-        let target = search.clear(code).and_then(|code| code.passes_on_to(symbol.known.roles, Convention::SystemV));
+        // What cannot be read is a doubt already.
+        let code = search.code(symbol.address, symbol.size, true).ok();
+        let target = code.and_then(|code| code.passes_on_to(symbol.known.roles, Convention::SystemV));
         let Some(target) = target else { continue };
         match targets.iter_mut().find(|(address, _)| *address == target) {
             Some((_, callers)) => callers.extend([name]),
@@ -120,8 +130,12 @@ fn wanted(reader: &mut Reader, table: &Symbols, found_by: FoundBy) -> Result<Vec
     let each = size_of::<Sym64<LE>>();
     // An overlap of a whole symbol would show it twice: windows hold a whole number of them, and none overlaps.
     reader.scan_records(table.entries.clone(), each, |record| {
-        let Ok((symbol, _)) = from_bytes::<Sym64<LE>>(record) else { return };
-        let Some((name, address, size)) = defined_function(symbol) else { return };
+        let Ok((symbol, _)) = from_bytes::<Sym64<LE>>(record) else {
+            return;
+        };
+        let Some((name, address, size)) = defined_function(symbol) else {
+            return;
+        };
         if let Some(known) = places.get(&name).filter(|_| found.len() < PLACES) {
             found.push(Symbol {
                 known,
@@ -139,11 +153,15 @@ pub(crate) fn places(reader: &mut Reader, names: Range<u64>) -> Result<HashMap<u
     let patterns = KNOWN.iter().map(|known| known.name.pattern());
     let mut places = HashMap::new();
     // The patterns are constants, so this is a matter of memory only; without it nothing is wanted.
-    let Ok(patterns) = AhoCorasick::new(patterns) else { return Ok(places) };
+    let Ok(patterns) = AhoCorasick::new(patterns) else {
+        return Ok(places);
+    };
     let first = names.start;
     reader.scan(names, LONGEST, |at, window| {
         for hit in patterns.find_overlapping_iter(window) {
-            let Some(known) = KNOWN.get(hit.pattern().as_usize()) else { continue };
+            let Some(known) = KNOWN.get(hit.pattern().as_usize()) else {
+                continue;
+            };
             let start = known.name.start(window, hit.start());
             let place = start.and_then(|start| u32::try_from(at - first + start as u64).ok());
             if let Some(place) = place.filter(|_| places.len() < PLACES) {

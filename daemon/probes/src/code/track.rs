@@ -115,7 +115,10 @@ impl Tracker {
 
     /// A move between registers that keeps an argument: whole, or of an `int` its 32 bits.
     fn copied(&self, instruction: &Instruction) -> Vec<Held> {
-        if instruction.op_count() != 2 || instruction.op0_kind() != OpKind::Register || instruction.op1_kind() != OpKind::Register {
+        if instruction.op_count() != 2
+            || instruction.op0_kind() != OpKind::Register
+            || instruction.op1_kind() != OpKind::Register
+        {
             return Vec::new();
         }
         let (to, from) = (instruction.op0_register(), instruction.op1_register());
@@ -148,7 +151,10 @@ impl Tracker {
                 Mnemonic::Cmp | Mnemonic::Test => 0,
                 _ => return None,
             },
-            _ => instruction.stack_pointer_increment().checked_neg().filter(|by| *by == 0)?,
+            _ => instruction
+                .stack_pointer_increment()
+                .checked_neg()
+                .filter(|by| *by == 0)?,
         };
         grown.checked_add_signed(by)
     }

@@ -13,7 +13,10 @@ pub(crate) enum Name {
     /// This, behind a prefix that begins like so (AWS-LC's carry its version: `aws_lc_0_38_0_EVP_AEAD_CTX_seal`).
     Behind { prefix: &'static str, name: &'static str },
     /// Somewhere this, and all of these in this order (Rust's mangled names).
-    Holding { part: &'static str, parts: &'static [&'static str] },
+    Holding {
+        part: &'static str,
+        parts: &'static [&'static str],
+    },
 }
 
 impl Name {

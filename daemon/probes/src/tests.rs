@@ -1,0 +1,126 @@
+use super::*;
+use testing::{CODE_OFFSET, Program, boringssl, go_functions};
+
+#[test]
+fn boringssl_without_symbols_is_found_by_its_errors() {
+    let (code, data) = boringssl();
+    let program = Program {
+        code: &code,
+        data,
+        ..Program::default()
+    };
+    let findings = find(&program.bytes()).unwrap();
+    assert!(findings.doubts.is_empty(), "{:?}", findings.doubts);
+    let [site] = findings.sites.as_slice() else {
+        panic!("{findings:?}")
+    };
+    assert_eq!(
+        (site.library, site.function, site.found_by),
+        (Library::BoringSsl, Function::Write, FoundBy::Fingerprint)
+    );
+    assert_eq!(
+        (site.entry, site.probe, site.emulated),
+        (CODE_OFFSET + 16, CODE_OFFSET + 16, true)
+    );
+    assert_eq!(site.place(Role::Buffer), Some(Place::Register(Register::Rsi)));
+    assert_eq!(site.returns, Returns::Unknown);
+}
+
+#[test]
+fn a_fingerprint_that_fits_twice_or_not_is_a_doubt() {
+    let (code, data) = boringssl();
+    let run = |code: &[u8]| {
+        let program = Program {
+            code,
+            data,
+            ..Program::default()
+        };
+        let findings = find(&program.bytes()).unwrap();
+        assert!(findings.sites.is_empty(), "{findings:?}");
+        findings.doubts
+    };
+    let mut other = code.clone();
+    other[19] = 0;
+    assert!(matches!(run(&other).as_slice(), [ProbeError::NotFound { .. }]));
+    // The same once more behind it; the string is as much nearer.
+    let length = u32::try_from(code.len()).unwrap();
+    let mut twice = code.clone();
+    let mut second = code[16..].to_vec();
+    for at in [10, 22, 34, 46] {
+        let place = &mut second[at..at + 4];
+        let distance = u32::from_le_bytes(place.try_into().unwrap()) - (length - 16);
+        place.copy_from_slice(&distance.to_le_bytes());
+    }
+    twice.extend(second);
+    assert!(matches!(
+        run(&twice).as_slice(),
+        [ProbeError::Ambiguous { count: 2, .. }]
+    ));
+}
+
+#[test]
+fn go_without_symbols_or_sections_is_found_by_its_table_of_functions() {
+    let table = go_functions(Function::Write);
+    let mut code = vec![0x49, 0x3b, 0x66, 0x10, 0x76, 0x04, 0x55, 0x5d, 0x90, 0xc3, 0xeb, 0xf4];
+    code.resize(0x80, 0xcc);
+    let program = Program {
+        code: &code,
+        data: &table,
+        ..Program::default()
+    };
+    let findings = find(&program.bytes()).unwrap();
+    assert!(findings.doubts.is_empty(), "{:?}", findings.doubts);
+    let [site] = findings.sites.as_slice() else {
+        panic!("{findings:?}")
+    };
+    assert_eq!((site.library, site.found_by), (Library::GoTls, FoundBy::GoTable));
+    assert_eq!(
+        (site.entry, site.probe - site.entry, site.emulated),
+        (CODE_OFFSET, 6, true)
+    );
+    assert_eq!(site.place(Role::Length), Some(Place::Register(Register::Rcx)));
+    assert_eq!(site.returns, Returns::At(vec![CODE_OFFSET + 9]));
+}
+
+#[test]
+fn what_passes_its_arguments_on_to_another_site_says_so() {
+    // gnutls_record_send: xor %r8d,%r8d; jmp gnutls_record_send2, which is behind it
+    let code = [0x45, 0x31, 0xc0, 0xeb, 0x01, 0x90, 0x55, 0x5d, 0xc3];
+    let program = Program {
+        code: &code,
+        dynamic: &[("gnutls_record_send", 0, 5), ("gnutls_record_send2", 6, 3)],
+        ..Program::default()
+    };
+    let sites = find(&program.bytes()).unwrap().sites;
+    let through: Vec<_> = sites.iter().map(|site| site.through).collect();
+    assert_eq!(through, [Some(CODE_OFFSET + 6), None]);
+}
+
+#[test]
+fn what_two_functions_of_openssl_pass_on_to_is_the_internal_one() {
+    // SSL_write: call 0x20; ret. SSL_write_ex: jmp 0x20. At 0x20: push, pop, ret.
+    let mut code = vec![0x90; 0x23];
+    code[..6].copy_from_slice(&[0xe8, 0x1b, 0, 0, 0, 0xc3]);
+    code[0x10..0x12].copy_from_slice(&[0xeb, 0x0e]);
+    code[0x20..].copy_from_slice(&[0x55, 0x5d, 0xc3]);
+    let both: &[_] = &[("SSL_write", 0, 6), ("SSL_write_ex", 0x10, 2)];
+    for (dynamic, agreed) in [(both, true), (&both[..1], false)] {
+        let program = Program {
+            code: &code,
+            dynamic,
+            ..Program::default()
+        };
+        let sites = find(&program.bytes()).unwrap().sites;
+        let internal = sites.iter().find(|site| site.function == Function::WriteInternal);
+        assert_eq!(
+            internal.map(|site| (site.entry, site.found_by)),
+            agreed.then_some((CODE_OFFSET + 0x20, FoundBy::Call))
+        );
+        assert!(
+            sites
+                .iter()
+                .filter(|site| site.function != Function::WriteInternal)
+                .all(|site| site.through.is_some() == agreed)
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! Prints where the TLS functions of files are: `cargo run --release -p aa-probes --example sites -- FILE...`
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -33,12 +34,10 @@ fn main() {
 }
 
 fn print(path: &str, findings: &Findings, took_ms: u128) {
-    let build_id: String = findings
-        .build_id
-        .iter()
-        .flatten()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut build_id = String::new();
+    for byte in findings.build_id.iter().flatten() {
+        let _ = write!(build_id, "{byte:02x}");
+    }
     println!("{path}: build id {build_id}, {took_ms} ms");
     for site in &findings.sites {
         let arguments = site.arguments.iter().map(|argument| match argument.place {

@@ -211,8 +211,7 @@ fn is_branch(instruction: &Instruction) -> bool {
 pub(crate) fn emulated(code: &[u8]) -> bool {
     match code {
         [0x50..=0x57 | 0x90] | [0x41, 0x50..=0x57] | [0xeb | 0x70..=0x7f, _] => true,
-        [0xe8 | 0xe9, rest @ ..] => rest.len() == 4,
-        [0x0f, 0x80..=0x8f, rest @ ..] => rest.len() == 4,
+        [0xe8 | 0xe9, rest @ ..] | [0x0f, 0x80..=0x8f, rest @ ..] => rest.len() == 4,
         _ => false,
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! Segments, the dynamic symbols and the build id come from the program headers, which is what the loader reads, so
 //! a file whose section headers are gone or lie is read as it runs. Sections only add what the loader does not need:
-//! the full symbol table and Go's table of functions.
+//! the full table of symbols.
 
 use std::ops::Range;
 
 use object::LittleEndian as LE;
 use object::elf::{
-    self, Dyn64, DynamicTag, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, SectionHeader64, SectionType,
-    Sym64,
+    self, Dyn64, DynamicTag, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, SectionHeader64, Sym64,
 };
 
 use crate::ProbeError;
@@ -52,28 +51,14 @@ pub(crate) struct Symbols {
     pub(crate) names: Range<u64>,
 }
 
-/// A section by what it holds.
-#[derive(Debug, Clone)]
-pub(crate) struct Section {
-    pub(crate) address: u64,
-    pub(crate) file: Range<u64>,
-}
-
-/// What sections add; empty without these.
-#[derive(Debug, Default)]
-pub(crate) struct Sections {
-    pub(crate) symbols: Option<Symbols>,
-    pub(crate) go_functions: Option<Section>,
-    pub(crate) text: Option<Section>,
-}
-
 /// What the program headers say.
 #[derive(Debug)]
 pub(crate) struct Image {
     pub(crate) segments: Vec<Segment>,
     pub(crate) build_id: Option<Vec<u8>>,
     dynamic: Option<Range<u64>>,
-    sections: Option<(u64, u16, u16)>,
+    /// Where their headers are, and how many.
+    sections: Option<(u64, u16)>,
 }
 
 impl Image {
@@ -96,7 +81,7 @@ impl Image {
         if kind != elf::ET_EXEC && kind != elf::ET_DYN {
             return Err(ProbeError::Kind(kind.0));
         }
-        let sections = (head.e_shoff.get(LE), head.e_shnum.get(LE), head.e_shstrndx.get(LE).0);
+        let sections = (head.e_shoff.get(LE), head.e_shnum.get(LE));
         let (start, count) = (head.e_phoff.get(LE), u64::from(head.e_phnum.get(LE)));
         let mut image = Self {
             segments: Vec::new(),
@@ -111,12 +96,12 @@ impl Image {
         for number in 0..count {
             let offset = start.saturating_add(number * size_of::<ProgramHeader64<LE>>() as u64);
             let header = *reader.structure::<ProgramHeader64<LE>>("a program header", offset)?;
-            image.take_segment(reader, &header)?;
+            image.take_segment(reader, &header);
         }
         Ok(image)
     }
 
-    fn take_segment(&mut self, reader: &mut Reader, header: &ProgramHeader64<LE>) -> Result<(), ProbeError> {
+    fn take_segment(&mut self, reader: &mut Reader, header: &ProgramHeader64<LE>) {
         let start = header.p_offset.get(LE);
         let file = start..start.saturating_add(header.p_filesz.get(LE));
         match header.p_type.get(LE) {
@@ -130,7 +115,6 @@ impl Image {
             elf::PT_NOTE if self.build_id.is_none() => self.build_id = build_id(reader, file).unwrap_or(None),
             ProgramType(_) => {}
         }
-        Ok(())
     }
 
     /// Where in the file what is mapped at an address lies.
@@ -140,9 +124,8 @@ impl Image {
 
     /// The same for code, and up to where the file maps code from there.
     pub(crate) fn code_at(&self, address: u64) -> Option<Range<u64>> {
-        let code = self.segments.iter().filter(|segment| segment.executable);
-        code.filter_map(|segment| Some(segment.offset_of(address)?..segment.file.end))
-            .next()
+        let mut code = self.segments.iter().filter(|segment| segment.executable);
+        code.find_map(|segment| Some(segment.offset_of(address)?..segment.file.end))
     }
 
     /// The table of symbols the loader binds by, `DT_SYMTAB`.
@@ -193,45 +176,25 @@ impl Image {
         Ok(None)
     }
 
-    pub(crate) fn sections(&self, reader: &mut Reader) -> Result<Sections, ProbeError> {
-        let mut found = Sections::default();
-        let Some((start, count, names)) = self.sections else {
-            return Ok(found);
+    /// The full table of symbols, `.symtab`.
+    pub(crate) fn local_symbols(&self, reader: &mut Reader) -> Result<Option<Symbols>, ProbeError> {
+        let Some((start, count)) = self.sections else {
+            return Ok(None);
         };
         within("sections", u64::from(count), SECTIONS)?;
-        let mut all = Vec::with_capacity(usize::from(count));
+        let place = |number: u64| start.saturating_add(number.saturating_mul(size_of::<SectionHeader64<LE>>() as u64));
         for number in 0..u64::from(count) {
-            let offset = start.saturating_add(number * size_of::<SectionHeader64<LE>>() as u64);
-            all.push(*reader.structure::<SectionHeader64<LE>>("a section header", offset)?);
-        }
-        let names = all.get(usize::from(names)).map(file_range);
-        for header in &all {
-            let name = names
-                .as_ref()
-                .and_then(|names| names.start.checked_add(header.sh_name.get(LE).into()));
-            let name = name.and_then(|offset| reader.up_to("a section's name", offset, 32).ok());
-            let section = || Section {
-                address: header.sh_addr.get(LE),
-                file: file_range(header),
-            };
-            match (header.sh_type.get(LE), name) {
-                (elf::SHT_SYMTAB, _) => {
-                    let names = all.get(header.sh_link.get(LE) as usize).map(file_range);
-                    found.symbols = names.map(|names| Symbols {
-                        entries: file_range(header),
-                        names,
-                    });
-                }
-                (SectionType(_), Some(name)) if name.starts_with(b".text\0") => found.text = Some(section()),
-                (SectionType(_), Some(name))
-                    if name.starts_with(b".gopclntab\0") || name.starts_with(b".data.rel.ro.gopclntab\0") =>
-                {
-                    found.go_functions = Some(section());
-                }
-                _ => {}
+            let table = *reader.structure::<SectionHeader64<LE>>("a section header", place(number))?;
+            if table.sh_type.get(LE) == elf::SHT_SYMTAB {
+                let names = place(table.sh_link.get(LE).into());
+                let names = reader.structure::<SectionHeader64<LE>>("a section header", names)?;
+                return Ok(Some(Symbols {
+                    entries: file_range(&table),
+                    names: file_range(names),
+                }));
             }
         }
-        Ok(found)
+        Ok(None)
     }
 }
 

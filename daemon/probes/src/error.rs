@@ -55,6 +55,9 @@ pub enum ProbeError {
         /// Which function was looked for.
         what: &'static str,
     },
+    /// Go before 1.18: its functions take their arguments elsewhere, or their table is another.
+    #[error("Go before 1.18, where crypto/tls is not looked for")]
+    OldGo,
     /// The file could not be read.
     #[error("cannot read the file")]
     Read(#[source] io::Error),

@@ -13,8 +13,8 @@ use crate::code::Code;
 use crate::elf::Image;
 use crate::landmarks::Landmarks;
 use crate::read::Reader;
-use crate::symbols::{INT, SCATTER, SEAL};
-use crate::{Found, FoundBy, Function, Library, ProbeError, Role, Search};
+use crate::symbols::{GATHER, INT, OPEN, SCATTER, SEAL};
+use crate::{FoundBy, Function, FunctionAt, Library, ProbeError, Role, Search};
 
 /// A source file, by the end of its path, and what of it is looked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,27 +24,79 @@ pub(crate) struct File {
     functions: &'static [Fingerprint],
 }
 
-/// A function by the reasons it raises.
+/// A function by the errors it raises.
 #[derive(Debug, PartialEq, Eq)]
 struct Fingerprint {
     name: &'static str,
     function: Function,
-    reasons: &'static [u64],
+    raises: Reasons,
+    /// Or it raises the first and calls a function of the same file that raises the second, where that is not inlined.
+    or_calls: Option<(Reasons, Reasons)>,
     roles: &'static [Role],
 }
 
-/// `openssl/ssl.h` and `openssl/cipher.h` of BoringSSL and AWS-LC have the numbers, the files named here the functions.
+/// Reasons that are raised, and such as are not.
+#[derive(Debug, PartialEq, Eq)]
+struct Reasons {
+    all: &'static [u64],
+    none: &'static [u64],
+}
+
+const fn raises(all: &'static [u64]) -> Reasons {
+    Reasons { all, none: &[] }
+}
+
+/// `openssl/err.h`, `ssl.h` and `cipher.h` of BoringSSL and AWS-LC have the numbers, the files named here the functions.
+const SHOULD_NOT_HAVE_BEEN_CALLED: u64 = 66;
+const BAD_LENGTH: u64 = 111;
+const SSL_HANDSHAKE_FAILURE: u64 = 215;
+const UNINITIALIZED: u64 = 226;
+const BAD_DECRYPT: u64 = 101;
+const BUFFER_TOO_SMALL: u64 = 103;
+const CTRL_NOT_IMPLEMENTED: u64 = 104;
+const INVALID_OPERATION: u64 = 112;
+const OUTPUT_ALIASES_INPUT: u64 = 115;
+const TOO_LARGE: u64 = 117;
+
 pub(crate) const FILES: [File; 2] = [
     File {
         name: "/ssl/ssl_lib.cc\0",
         library: Library::BoringSsl,
-        functions: &[Fingerprint {
-            name: "BoringSSL's SSL_write",
-            function: Function::Write,
-            // ERR_R_SHOULD_NOT_HAVE_BEEN_CALLED, SSL_R_BAD_LENGTH, SSL_R_SSL_HANDSHAKE_FAILURE, SSL_R_UNINITIALIZED
-            reasons: &[66, 111, 215, 226],
-            roles: INT,
-        }],
+        functions: &[
+            Fingerprint {
+                name: "BoringSSL's SSL_write",
+                function: Function::Write,
+                raises: raises(&[
+                    SHOULD_NOT_HAVE_BEEN_CALLED,
+                    BAD_LENGTH,
+                    SSL_HANDSHAKE_FAILURE,
+                    UNINITIALIZED,
+                ]),
+                or_calls: None,
+                roles: INT,
+            },
+            // SSL_read gets all it reads from SSL_peek, with its own arguments, where it has not taken it in. Both begin with
+            // ssl_read_impl, called or taken in.
+            Fingerprint {
+                name: "BoringSSL's SSL_read",
+                function: Function::Read,
+                raises: Reasons {
+                    all: &[SHOULD_NOT_HAVE_BEEN_CALLED, SSL_HANDSHAKE_FAILURE, UNINITIALIZED],
+                    none: &[BAD_LENGTH],
+                },
+                or_calls: Some((
+                    Reasons {
+                        all: &[SHOULD_NOT_HAVE_BEEN_CALLED],
+                        none: &[BAD_LENGTH],
+                    },
+                    Reasons {
+                        all: &[SSL_HANDSHAKE_FAILURE, UNINITIALIZED],
+                        none: &[SHOULD_NOT_HAVE_BEEN_CALLED, BAD_LENGTH],
+                    },
+                )),
+                roles: INT,
+            },
+        ],
     },
     File {
         name: "/aws-lc/crypto/fipsmodule/cipher/aead.c\0",
@@ -53,16 +105,34 @@ pub(crate) const FILES: [File; 2] = [
             Fingerprint {
                 name: "AWS-LC's EVP_AEAD_CTX_seal",
                 function: Function::Seal,
-                // CIPHER_R_BUFFER_TOO_SMALL, CIPHER_R_TOO_LARGE
-                reasons: &[103, 117],
+                raises: raises(&[BUFFER_TOO_SMALL, TOO_LARGE]),
+                or_calls: None,
                 roles: SEAL,
             },
             Fingerprint {
                 name: "AWS-LC's EVP_AEAD_CTX_seal_scatter",
                 function: Function::Seal,
-                // CIPHER_R_INVALID_OPERATION, CIPHER_R_OUTPUT_ALIASES_INPUT
-                reasons: &[112, 115],
+                raises: raises(&[INVALID_OPERATION, OUTPUT_ALIASES_INPUT]),
+                or_calls: None,
                 roles: SCATTER,
+            },
+            Fingerprint {
+                name: "AWS-LC's EVP_AEAD_CTX_open",
+                function: Function::Open,
+                raises: raises(&[BAD_DECRYPT, BUFFER_TOO_SMALL]),
+                or_calls: None,
+                roles: OPEN,
+            },
+            Fingerprint {
+                name: "AWS-LC's EVP_AEAD_CTX_open_gather",
+                function: Function::Open,
+                // The other open may have taken this one in.
+                raises: Reasons {
+                    all: &[CTRL_NOT_IMPLEMENTED, OUTPUT_ALIASES_INPUT],
+                    none: &[BAD_DECRYPT, BUFFER_TOO_SMALL],
+                },
+                or_calls: None,
+                roles: GATHER,
             },
         ],
     },
@@ -81,19 +151,55 @@ pub(crate) fn find(search: &mut Search, landmarks: &Landmarks) {
             .iter()
             .any(|wanted| !search.has(file.library, wanted.function));
         let strings = landmarks.files.iter().filter(|(found, _)| *found == file);
-        let strings: Vec<u64> = strings.map(|(_, address)| *address).collect();
+        let strings: Vec<u64> = strings.map(|(_, place)| place.address).collect();
         if missing && !strings.is_empty() {
             let raisers = Raisers::read(&mut search.reader, &search.image, &strings);
             let Some(raisers) = search.clear(raisers) else { continue };
             for wanted in file.functions {
                 raisers.take(search, file.library, wanted);
             }
+            // Of two ways to do the same, a program may have linked one alone.
+            let missing = file
+                .functions
+                .iter()
+                .filter(|wanted| !search.has(file.library, wanted.function));
+            let missing = missing.map(|wanted| ProbeError::NotFound { what: wanted.name });
+            let missing: Vec<_> = missing.collect();
+            search.doubts.extend(missing);
         }
     }
 }
 
-/// The functions that raise errors of one source file: where each begins and ends, and its constants by register.
-struct Raisers(Vec<(u64, u64, HashMap<Register, HashSet<u64>>)>);
+/// The functions that raise errors of one source file.
+struct Raisers(Vec<Raiser>);
+
+/// Where it begins and ends, its constants by register, and what it calls.
+struct Raiser {
+    start: u64,
+    end: u64,
+    constants: HashMap<Register, HashSet<u64>>,
+    calls: HashSet<u64>,
+}
+
+impl Raiser {
+    fn new(start: u64, end: u64, instructions: &[Instruction]) -> Self {
+        let calls = instructions.iter().filter(|instruction| instruction.is_call_near());
+        Self {
+            start,
+            end,
+            constants: constants(instructions),
+            calls: calls.map(Instruction::near_branch_target).collect(),
+        }
+    }
+
+    fn raises(&self, reasons: &Reasons) -> bool {
+        let fits = |constants: &HashSet<u64>| {
+            let all = reasons.all.iter().all(|reason| constants.contains(reason));
+            all && !reasons.none.iter().any(|reason| constants.contains(reason))
+        };
+        self.constants.values().any(fits)
+    }
+}
 
 impl Raisers {
     fn read(reader: &mut Reader, image: &Image, strings: &[u64]) -> Result<Self, ProbeError> {
@@ -114,8 +220,9 @@ impl Raisers {
                 let (Some(first), Some(last)) = (function.first(), function.last()) else {
                     continue;
                 };
-                if uses.range(first.ip()..last.next_ip()).next().is_some() {
-                    found.push((first.ip(), last.next_ip(), constants(function)));
+                let (start, end) = (first.ip(), last.next_ip());
+                if uses.range(start..end).next().is_some() {
+                    found.push(Raiser::new(start, end, function));
                 }
             }
         }
@@ -124,18 +231,25 @@ impl Raisers {
 
     /// Adds the only function that raises all reasons; if there are several, none.
     fn take(&self, search: &mut Search, library: Library, wanted: &Fingerprint) {
-        let all = |constants: &HashSet<u64>| wanted.reasons.iter().all(|reason| constants.contains(reason));
-        let fit = self.0.iter().filter(|(_, _, constants)| constants.values().any(all));
+        let calls = |raiser: &Raiser, reasons| {
+            let mut called = self.0.iter().filter(|called| raiser.calls.contains(&called.start));
+            called.any(|called| called.raises(reasons))
+        };
+        let fits = |raiser: &&Raiser| {
+            let or_calls = wanted.or_calls.as_ref();
+            raiser.raises(&wanted.raises)
+                || or_calls.is_some_and(|(own, others)| raiser.raises(own) && calls(raiser, others))
+        };
         let what = wanted.name;
-        match fit.collect::<Vec<_>>().as_slice() {
-            [] => search.doubts.push(ProbeError::NotFound { what }),
-            [(address, end, _)] => search.add(&Found {
+        match self.0.iter().filter(fits).collect::<Vec<_>>().as_slice() {
+            [] => {}
+            [raiser] => search.add(&FunctionAt {
                 library,
                 function: wanted.function,
                 found_by: FoundBy::Fingerprint,
-                address: *address,
-                size: end - address,
-                exact: false,
+                address: raiser.start,
+                size: raiser.end - raiser.start,
+                exact: true,
                 roles: wanted.roles,
             }),
             several => search.doubts.push(ProbeError::Ambiguous {

@@ -9,16 +9,18 @@ use object::LittleEndian as LE;
 use object::elf::{R_X86_64_RELATIVE, Rela64};
 use object::pod::from_bytes;
 
-use crate::elf::{Section, Sections};
-use crate::landmarks::Landmarks;
+use crate::landmarks::{Landmarks, Place};
 use crate::symbols::{self, Known};
-use crate::{Found, FoundBy, Function, Library, ProbeError, Search};
+use crate::{FoundBy, Function, FunctionAt, Library, ProbeError, Search};
 
-/// Go 1.20 and 1.18, each with two zeros, x86's step of one byte and pointers of eight.
-pub(crate) const MAGICS: [[u8; 8]; 2] = [
-    [0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8],
-    [0xf0, 0xff, 0xff, 0xff, 0, 0, 1, 8],
-];
+/// Go 1.20, 1.18, 1.16 and 1.2, each with two zeros, x86's step of one byte and pointers of eight.
+pub(crate) const MAGICS: [[u8; 8]; 4] = [magic(0xf1), magic(0xf0), magic(0xfa), magic(0xfb)];
+const fn magic(first: u8) -> [u8; 8] {
+    [first, 0xff, 0xff, 0xff, 0, 0, 1, 8]
+}
+
+/// How many of these are read.
+const READ: usize = 2;
 
 /// The largest programs have some 500,000.
 const FUNCTIONS: u64 = 8 << 20;
@@ -30,7 +32,7 @@ const PLACES: usize = 16;
 
 /// The head of the table.
 struct Table {
-    section: Section,
+    address: u64,
     functions: u64,
     text: u64,
     names: u64,
@@ -39,28 +41,24 @@ struct Table {
 }
 
 /// Adds what of `crypto/tls` the table of functions has.
-pub(crate) fn find(search: &mut Search, sections: &Sections, landmarks: &Landmarks) {
-    if search.has(Library::GoTls, Function::Write) {
-        return;
-    }
-    let candidates = sections.go_functions.iter().chain(&landmarks.go_functions);
-    for section in candidates.cloned().collect::<Vec<_>>() {
-        let found =
-            Table::read(search, section).and_then(|table| table.map(|table| table.functions(search)).transpose());
-        for found in search.clear(found).flatten().unwrap_or_default() {
-            search.add(&found);
-        }
+pub(crate) fn find(search: &mut Search, landmarks: &Landmarks) {
+    for place in &landmarks.go_functions {
         if search.has(Library::GoTls, Function::Write) {
             return;
+        }
+        let table = Table::read(search, *place);
+        let found = table.and_then(|table| table.map(|table| table.functions(search)).transpose());
+        for found in search.clear(found).flatten().unwrap_or_default() {
+            search.add(&found);
         }
     }
 }
 
 impl Table {
     /// The table, if there is one with names of `crypto/tls`.
-    fn read(search: &mut Search, section: Section) -> Result<Option<Self>, ProbeError> {
+    fn read(search: &mut Search, place: Place) -> Result<Option<Self>, ProbeError> {
         let what = "Go's table of functions";
-        let start = section.file.start;
+        let start = place.offset;
         let head = search.reader.bytes(what, start, 72)?;
         let mut words = head
             .chunks_exact(8)
@@ -75,8 +73,12 @@ impl Table {
         let [names, names_end, _, _, entries] = offsets.as_slice() else {
             return Ok(None);
         };
-        if !MAGICS.map(u64::from_le_bytes).contains(&magic) {
-            return Ok(None);
+        if !MAGICS
+            .iter()
+            .take(READ)
+            .any(|known| u64::from_le_bytes(*known) == magic)
+        {
+            return Err(ProbeError::OldGo);
         }
         if functions > FUNCTIONS {
             return Err(ProbeError::TooMany {
@@ -86,7 +88,7 @@ impl Table {
             });
         }
         Ok(Some(Self {
-            section,
+            address: place.address,
             functions,
             text,
             names: *names,
@@ -95,7 +97,7 @@ impl Table {
         }))
     }
 
-    fn functions(&self, search: &mut Search) -> Result<Vec<Found>, ProbeError> {
+    fn functions(&self, search: &mut Search) -> Result<Vec<FunctionAt>, ProbeError> {
         let names = symbols::places(&mut search.reader, self.names..self.names_end)?;
         let mut found = Vec::new();
         if !names.values().any(|known| known.library == Library::GoTls) {
@@ -118,7 +120,7 @@ impl Table {
         names: &HashMap<u32, &'static Known>,
         numbers: std::ops::Range<u64>,
         text: u64,
-        found: &mut Vec<Found>,
+        found: &mut Vec<FunctionAt>,
     ) -> Result<(), ProbeError> {
         let what = "Go's table of functions";
         let at = self.entries.saturating_add(numbers.start * 8);
@@ -141,7 +143,7 @@ impl Table {
             let Some(function) = known.and_then(|known| known.function) else {
                 continue;
             };
-            found.extend(known.filter(|_| found.len() < PLACES).map(|known| Found {
+            found.extend(known.filter(|_| found.len() < PLACES).map(|known| FunctionAt {
                 library: Library::GoTls,
                 function,
                 found_by: FoundBy::GoTable,
@@ -161,12 +163,12 @@ impl Table {
         }
         let first = search.reader.bytes("Go's table of functions", self.entries, 4)?;
         let first = first.first_chunk().map_or(0, |word| u32::from_le_bytes(*word));
+        let entry = first.into();
         // What moduledata begins with is the address of the table. It is there in the file, or comes by a relocation.
-        let modules = self.module_words(search)?;
+        let mut modules = self.modules(search)?;
+        modules.extend(self.relocated_modules(search)?);
         let found = modules.into_iter().find_map(|words| match words {
-            [low, high, text, end] if low == text.saturating_add(first.into()) && low < high && high <= end => {
-                Some(text)
-            }
+            [low, high, text, end] if low == text.saturating_add(entry) && low < high && high <= end => Some(text),
             _ => None,
         });
         let found = found.filter(|text| search.image.code_at(*text).is_some());
@@ -176,61 +178,54 @@ impl Table {
     }
 
     /// `minpc`, `maxpc`, `text`, `etext` of what may be `moduledata`.
-    fn module_words(&self, search: &mut Search) -> Result<Vec<[u64; 4]>, ProbeError> {
-        let mut found = Vec::new();
+    fn modules(&self, search: &mut Search) -> Result<Vec<[u64; 4]>, ProbeError> {
         let mut places = Vec::new();
         for segment in search.image.segments.iter().filter(|segment| !segment.executable) {
-            let start = segment.file.start;
-            search.reader.scan(start..segment.file.end, 0, |at, window| {
+            search.reader.scan(segment.file.clone(), 0, |at, window| {
                 let aligned = window.chunks_exact(8).enumerate();
-                let hits = aligned.filter(|(_, word)| *word == self.section.address.to_le_bytes());
+                let hits = aligned.filter(|(_, word)| *word == self.address.to_le_bytes());
                 places.extend(hits.map(|(number, _)| at + 8 * number as u64).take(PLACES));
             })?;
         }
+        let mut found = Vec::new();
         for place in places.into_iter().take(PLACES) {
-            let words = search.reader.bytes("Go's module data", place, (TEXT + 2) * 8)?;
+            // Not every place with that number is moduledata; one at the end of the file has nothing behind it.
+            let Ok(words) = search.reader.bytes("Go's module data", place, (TEXT + 2) * 8) else {
+                continue;
+            };
             let mut words = words
                 .chunks_exact(8)
                 .skip(TEXT - 2)
                 .filter_map(|word| word.try_into().ok());
-            let words = [(); 4].map(|()| words.next().map_or(0, u64::from_le_bytes));
-            found.push(words);
-        }
-        if found.iter().all(|words| words.contains(&0)) {
-            found.extend(self.relocated_words(search)?);
+            found.push([(); 4].map(|()| words.next().map_or(0, u64::from_le_bytes)));
         }
         Ok(found)
     }
 
     /// The same in a program that is loaded anywhere.
-    fn relocated_words(&self, search: &mut Search) -> Result<Option<[u64; 4]>, ProbeError> {
+    fn relocated_modules(&self, search: &mut Search) -> Result<Vec<[u64; 4]>, ProbeError> {
         let Some(relocations) = search.image.relocations(&mut search.reader)? else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let each = size_of::<Rela64<LE>>();
         let relative = |record: &[u8]| {
             let (relocation, _) = from_bytes::<Rela64<LE>>(record).ok()?;
-            let addend = relocation.r_addend.get(LE).cast_unsigned();
-            (relocation.r_info.get(LE) & 0xffff_ffff == u64::from(R_X86_64_RELATIVE.0))
-                .then(|| (relocation.r_offset.get(LE), addend))
+            let relative = relocation.r_info.get(LE) & 0xffff_ffff == u64::from(R_X86_64_RELATIVE.0);
+            relative.then(|| (relocation.r_offset.get(LE), relocation.r_addend.get(LE).cast_unsigned()))
         };
-        let mut module = None;
+        let mut modules = Vec::new();
         search.reader.scan_records(relocations.clone(), each, |record| {
-            let here = relative(record).filter(|(_, to)| *to == self.section.address);
-            module = module.or(here.map(|(address, _)| address));
+            let here = relative(record).filter(|(_, to)| *to == self.address && modules.len() < PLACES);
+            modules.extend(here.map(|(address, _)| (address, [0; 4])));
         })?;
-        let Some(module) = module else { return Ok(None) };
-        let mut words = [0; 4];
         search.reader.scan_records(relocations, each, |record| {
             let Some((address, to)) = relative(record) else { return };
-            let number = address.wrapping_sub(module.wrapping_add((TEXT as u64 - 2) * 8));
-            let word = usize::try_from(number / 8)
-                .ok()
-                .and_then(|number| words.get_mut(number));
-            if let Some(word) = word.filter(|_| number % 8 == 0) {
-                *word = to;
+            for (module, words) in &mut modules {
+                let distance = address.wrapping_sub(module.wrapping_add((TEXT as u64 - 2) * 8));
+                let number = usize::try_from(distance / 8).unwrap_or(usize::MAX);
+                words.get_mut(number).into_iter().for_each(|word| *word = to);
             }
         })?;
-        Ok(Some(words))
+        Ok(modules.into_iter().map(|(_, words)| words).collect())
     }
 }

@@ -2,51 +2,69 @@
 
 use memchr::memmem::Finder;
 
-use crate::elf::{Image, Section};
 use crate::fingerprint::{FILES, File};
-use crate::read::Reader;
-use crate::{ProbeError, go};
+use crate::{ProbeError, Search, go};
 
 /// The longest path of a source file.
 const LONGEST: usize = 512;
 /// The same path can be there several times; a file full of them is made for us.
-const MOST: usize = 16;
+const MOST: usize = 64;
+
+/// A place in the file that is mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) address: u64,
+    pub(crate) offset: u64,
+}
 
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Landmarks {
-    /// Names of source files that fingerprints begin at: which, and the address of the string.
-    pub(crate) files: Vec<(&'static File, u64)>,
+    /// Names of source files that fingerprints begin at: which, and where the string is.
+    pub(crate) files: Vec<(&'static File, Place)>,
     /// Where tables of Go's functions may begin.
-    pub(crate) go_functions: Vec<Section>,
+    pub(crate) go_functions: Vec<Place>,
 }
 
-pub(crate) fn find(reader: &mut Reader, image: &Image) -> Result<Landmarks, ProbeError> {
+pub(crate) fn find(search: &mut Search) -> Landmarks {
     // One search each: together, in an automaton, they took ten times as long.
     let names = FILES.each_ref().map(|file| (file, Finder::new(file.name)));
     let magics = go::MAGICS.each_ref().map(Finder::new);
     let mut found = Landmarks::default();
-    for segment in &image.segments {
-        reader.scan(segment.file.clone(), LONGEST, |at, window| {
+    for segment in search.image.segments.clone() {
+        let place = |offset| {
+            let address = segment.address_of(offset);
+            address.map(|address| Place { address, offset })
+        };
+        let done = search.reader.scan(segment.file.clone(), LONGEST, |at, window| {
             for (file, name) in &names {
-                for place in name.find_iter(window) {
-                    let start = at + string_start(window, place) as u64;
-                    let address = segment.address_of(start).map(|address| (*file, address));
-                    let new = address.filter(|address| found.files.len() < MOST && !found.files.contains(address));
-                    found.files.extend(new);
-                }
+                let hits = name.find_iter(window).map(|hit| string_start(window, hit));
+                let places = hits.filter_map(|start| place(at + start as u64));
+                places.for_each(|place| add(&mut found.files, (*file, place)));
             }
-            for place in magics.iter().flat_map(|magic| magic.find_iter(window)) {
-                let file = at + place as u64..segment.file.end;
-                let address = segment.address_of(file.start);
-                let section = address.map(|address| Section { address, file });
-                found
-                    .go_functions
-                    .extend(section.filter(|_| found.go_functions.len() < MOST));
-            }
-        })?;
+            let hits = magics.iter().flat_map(|magic| magic.find_iter(window));
+            let places = hits.filter_map(|hit| place(at + hit as u64));
+            places.for_each(|place| add(&mut found.go_functions, place));
+        });
+        search.clear(done);
     }
-    Ok(found)
+    for (what, count) in [
+        ("source file names", found.files.len()),
+        ("tables of Go's functions", found.go_functions.len()),
+    ] {
+        let (count, limit) = (count as u64, MOST as u64);
+        if count > limit {
+            search.doubts.push(ProbeError::TooMany { what, count, limit });
+        }
+    }
+    found
+}
+
+/// Keeps what is new, and one more than is taken, which tells that there were too many. Windows overlap.
+fn add<T: PartialEq>(all: &mut Vec<T>, new: T) {
+    if all.len() <= MOST && !all.contains(&new) {
+        all.push(new);
+    }
 }
 
 /// Where the text around `at` begins: behind what is not of a path.

@@ -64,6 +64,9 @@ pub enum Function {
     SendFile,
     /// One record's plaintext goes into the cipher. The object is a key's, not a connection's.
     Seal,
+    /// One record's plaintext comes out of the cipher: the buffer is filled at the return if the result is 1. How far, goes to
+    /// [`Role::Done`]; where there is none it is [`Role::Length`].
+    Open,
     /// Plaintext in: the buffer is filled at the return, the result says how far.
     Read,
     /// Plaintext in; how much was read goes to [`Role::Done`].
@@ -230,12 +233,9 @@ pub fn find<R: ReadAt>(file: &R) -> Result<Findings, ProbeError> {
         sites: Vec::new(),
         doubts: Vec::new(),
     };
-    let sections = search.image.sections(&mut search.reader);
-    let sections = search.clear(sections).unwrap_or_default();
-    symbols::find(&mut search, &sections);
-    let landmarks = landmarks::find(&mut search.reader, &search.image);
-    let landmarks = search.clear(landmarks).unwrap_or_default();
-    go::find(&mut search, &sections, &landmarks);
+    symbols::find(&mut search);
+    let landmarks = landmarks::find(&mut search);
+    go::find(&mut search, &landmarks);
     fingerprint::find(&mut search, &landmarks);
     search.finish_through();
     search
@@ -260,7 +260,7 @@ struct Search<'a> {
 }
 
 /// A function by its address.
-struct Found {
+struct FunctionAt {
     library: Library,
     function: Function,
     found_by: FoundBy,
@@ -298,7 +298,7 @@ impl Search<'_> {
     }
 
     /// Adds a function with the best place for its probe.
-    fn add(&mut self, found: &Found) {
+    fn add(&mut self, found: &FunctionAt) {
         let known = |site: &Site| site.library == found.library && site.function == found.function;
         if self.sites.len() >= SITES {
             return;

@@ -15,10 +15,10 @@ use object::elf::Sym64;
 use object::pod::from_bytes;
 
 use crate::code::Convention;
-use crate::elf::{Sections, Symbols, defined_function};
+use crate::elf::{Symbols, defined_function};
 use crate::read::Reader;
-use crate::{Found, FoundBy, Function, Library, ProbeError, Search};
-pub(crate) use names::{INT, Known, SCATTER, SEAL};
+use crate::{FoundBy, Function, FunctionAt, Library, ProbeError, Search};
+pub(crate) use names::{GATHER, INT, Known, OPEN, SCATTER, SEAL};
 use names::{KNOWN, Name, WRITE};
 
 /// The longest string around a wanted part, as of Rust's names.
@@ -35,14 +35,13 @@ struct Symbol {
 }
 
 /// Adds what has a name, and what that passes its arguments on to.
-pub(crate) fn find(search: &mut Search, sections: &Sections) {
+pub(crate) fn find(search: &mut Search) {
     let dynamic = search.image.dynamic_symbols(&mut search.reader);
     let dynamic = search.clear(dynamic).flatten();
+    let local = search.image.local_symbols(&mut search.reader);
+    let local = search.clear(local).flatten();
     let mut all = Vec::new();
-    for (table, found_by) in [
-        (dynamic, FoundBy::DynamicSymbol),
-        (sections.symbols.clone(), FoundBy::LocalSymbol),
-    ] {
+    for (table, found_by) in [(dynamic, FoundBy::DynamicSymbol), (local, FoundBy::LocalSymbol)] {
         let Some(table) = table else { continue };
         let found = wanted(&mut search.reader, &table, found_by);
         all.extend(search.clear(found).unwrap_or_default());
@@ -53,11 +52,13 @@ pub(crate) fn find(search: &mut Search, sections: &Sections) {
             continue;
         };
         let library = match symbol.known.library {
+            // Its own table is always there, and tells how old it is.
+            Library::GoTls => continue,
             Library::OpenSsl => api,
             Library::AwsLc if api != Library::AwsLc && !matches!(symbol.known.name, Name::Behind { .. }) => continue,
             library => library,
         };
-        search.add(&Found {
+        search.add(&FunctionAt {
             library,
             function,
             found_by: symbol.found_by,
@@ -108,7 +109,7 @@ fn follow(search: &mut Search, all: &[Symbol], library: Library, names: &[&str],
     }
     let agreed = targets.into_iter().find(|(_, callers)| callers.len() >= 2);
     if let Some((address, _)) = agreed {
-        search.add(&Found {
+        search.add(&FunctionAt {
             library,
             function,
             found_by: FoundBy::Call,

@@ -7,7 +7,7 @@ pub const CODE: u64 = 0x40_1000;
 /// Where its data is loaded.
 pub const DATA: u64 = 0x60_0000;
 /// Where its code is in the file; its data follows.
-pub const CODE_OFFSET: u64 = 0x1000;
+pub const CODE_OFFSET: u64 = 0x200;
 
 /// A name, its place in the code, its size.
 pub type Symbol<'a> = (&'a str, u64, u64);
@@ -80,21 +80,48 @@ impl Program<'_> {
     }
 }
 
-/// A function that raises BoringSSL's errors of `SSL_write`, called from the beginning of the code, and the string it does it with.
+/// Where [`boringssl`] has its functions, from the beginning of the code on.
+pub const BORINGSSL: [u64; 3] = [0x10, 0x50, 0x70];
+
+/// Functions that raise BoringSSL's errors of `SSL_write`, `SSL_read` and `ssl_read_impl`, calls of these at the beginning of the code, and
+/// the string they do it with.
 pub fn boringssl() -> (Vec<u8>, &'static [u8]) {
     let path = b"\0../../vendor/boringssl/ssl/ssl_lib.cc\0";
-    let mut code = vec![0xe8, 11, 0, 0, 0, 0xc3];
-    code.resize(16, 0xcc);
-    code.extend([0x55, 0x53]);
-    for reason in [66_u32, 111, 215, 226] {
-        code.push(0xba);
-        code.extend(reason.to_le_bytes());
-        code.extend([0x48, 0x8d, 0x0d]);
-        let next = CODE + code.len() as u64 + 4;
-        code.extend(((DATA + 1 - next) as u32).to_le_bytes());
+    let mut code = Vec::new();
+    for to in BORINGSSL {
+        call(&mut code, to);
     }
-    code.extend([0x5b, 0x5d, 0xc3]);
+    let raised: [&[u32]; 3] = [&[66, 111, 215, 226], &[66], &[215, 226]];
+    for (start, reasons) in BORINGSSL.into_iter().zip(raised) {
+        code.push(0xc3);
+        code.resize(start as usize, 0xcc);
+        code.push(0x55);
+        for reason in reasons {
+            raise(&mut code, *reason);
+        }
+        if reasons == [66] {
+            call(&mut code, BORINGSSL[2]);
+        }
+        code.push(0x5d);
+    }
+    code.push(0xc3);
     (code, path)
+}
+
+/// `call`
+fn call(code: &mut Vec<u8>, to: u64) {
+    let distance = to.wrapping_sub(code.len() as u64 + 5) as u32;
+    code.push(0xe8);
+    code.extend(distance.to_le_bytes());
+}
+
+/// `mov $reason,%edx; lea string(%rip),%rcx`
+fn raise(code: &mut Vec<u8>, reason: u32) {
+    code.push(0xba);
+    code.extend(reason.to_le_bytes());
+    code.extend([0x48, 0x8d, 0x0d]);
+    let next = CODE + code.len() as u64 + 4;
+    code.extend(((DATA + 1 - next) as u32).to_le_bytes());
 }
 
 /// A table of Go's functions with one of `crypto/tls` at the beginning of the code, then one of no name.

@@ -1,5 +1,5 @@
 use super::*;
-use testing::{CODE_OFFSET, Program, boringssl, go_functions};
+use testing::{BORINGSSL, CODE_OFFSET, Program, boringssl, go_functions};
 
 #[test]
 fn boringssl_without_symbols_is_found_by_its_errors() {
@@ -11,19 +11,24 @@ fn boringssl_without_symbols_is_found_by_its_errors() {
     };
     let findings = find(&program.bytes()).unwrap();
     assert!(findings.doubts.is_empty(), "{:?}", findings.doubts);
-    let [site] = findings.sites.as_slice() else {
+    let [write, read] = findings.sites.as_slice() else {
         panic!("{findings:?}")
     };
-    assert_eq!(
-        (site.library, site.function, site.found_by),
-        (Library::BoringSsl, Function::Write, FoundBy::Fingerprint)
-    );
-    assert_eq!(
-        (site.entry, site.probe, site.emulated),
-        (CODE_OFFSET + 16, CODE_OFFSET + 16, true)
-    );
-    assert_eq!(site.place(Role::Buffer), Some(Place::Register(Register::Rsi)));
-    assert_eq!(site.returns, Returns::Unknown);
+    for (site, function, place) in [
+        (write, Function::Write, BORINGSSL[0]),
+        (read, Function::Read, BORINGSSL[1]),
+    ] {
+        assert_eq!(
+            (site.library, site.function, site.found_by),
+            (Library::BoringSsl, function, FoundBy::Fingerprint)
+        );
+        assert_eq!(
+            (site.entry, site.probe, site.emulated),
+            (CODE_OFFSET + place, CODE_OFFSET + place, true)
+        );
+        assert_eq!(site.place(Role::Buffer), Some(Place::Register(Register::Rsi)));
+        assert!(matches!(site.returns, Returns::At(_)));
+    }
 }
 
 #[test]
@@ -35,27 +40,31 @@ fn a_fingerprint_that_fits_twice_or_not_is_a_doubt() {
             data,
             ..Program::default()
         };
-        let findings = find(&program.bytes()).unwrap();
-        assert!(findings.sites.is_empty(), "{findings:?}");
-        findings.doubts
+        find(&program.bytes()).unwrap()
     };
     let mut other = code.clone();
-    other[19] = 0;
-    assert!(matches!(run(&other).as_slice(), [ProbeError::NotFound { .. }]));
-    // The same once more behind it; the string is as much nearer.
-    let length = u32::try_from(code.len()).unwrap();
-    let mut twice = code.clone();
-    let mut second = code[16..].to_vec();
-    for at in [10, 22, 34, 46] {
-        let place = &mut second[at..at + 4];
-        let distance = u32::from_le_bytes(place.try_into().unwrap()) - (length - 16);
+    other[0x12] = 0;
+    let findings = run(&other);
+    assert_eq!(findings.sites.len(), 1);
+    assert!(
+        matches!(findings.doubts.as_slice(), [ProbeError::NotFound { .. }]),
+        "{findings:?}"
+    );
+    // All of it once more; the string is as much nearer.
+    let mut again = code.clone();
+    let strings = again
+        .windows(3)
+        .enumerate()
+        .filter(|(_, three)| *three == [0x48, 0x8d, 0x0d]);
+    for at in strings.map(|(at, _)| at + 3).collect::<Vec<_>>() {
+        let place = &mut again[at..at + 4];
+        let distance = u32::from_le_bytes(place.try_into().unwrap()) - u32::try_from(code.len()).unwrap();
         place.copy_from_slice(&distance.to_le_bytes());
     }
-    twice.extend(second);
-    assert!(matches!(
-        run(&twice).as_slice(),
-        [ProbeError::Ambiguous { count: 2, .. }]
-    ));
+    let findings = run(&[code, again].concat());
+    assert!(findings.sites.is_empty());
+    let twice = |doubt: &&ProbeError| matches!(doubt, ProbeError::Ambiguous { count: 2, .. });
+    assert_eq!(findings.doubts.iter().filter(twice).count(), 2, "{findings:?}");
 }
 
 #[test]

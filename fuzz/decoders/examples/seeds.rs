@@ -6,6 +6,8 @@ use std::path::Path;
 use aa_audit::{AuditLog, Options};
 use aa_bpf::record::testing::record_bytes;
 use aa_policy::{Environment, Limits, parse_policy};
+use aa_probes::Function;
+use aa_probes::testing::{Program, boringssl, go_functions};
 use aa_wire::event::{Effect, Event};
 use aa_wire::frame::encode;
 use aa_wire::sensor::{FromSensor, LossCount, Reply, Request, Switch, ToSensor};
@@ -17,6 +19,7 @@ fn main() -> Result<()> {
     records()?;
     frames()?;
     tables()?;
+    programs()?;
     log()
 }
 
@@ -39,6 +42,38 @@ fn records() -> Result<()> {
     write("ring_record", "life", &with(2, 2..4))?;
     write("ring_record", "longer_than_it_is", &with(u32::MAX, 4..8))?;
     write("ring_record", "no_executable", &with(0, 116..120))
+}
+
+fn programs() -> Result<()> {
+    let code = [0x55, 0x5d, 0xc3].repeat(0x20);
+    let symbols = [
+        ("SSL_write", 0, 3),
+        ("SSL_read", 3, 3),
+        ("aws_lc_0_38_0_EVP_AEAD_CTX_seal", 6, 3),
+    ];
+    let named = Program {
+        code: &code,
+        dynamic: &symbols,
+        local: &symbols,
+        build_id: &[7; 20],
+        ..Program::default()
+    };
+    let table = go_functions(Function::Write);
+    let go = Program {
+        code: &code,
+        data: &table,
+        ..Program::default()
+    };
+    let (code, data) = boringssl();
+    let stripped = Program {
+        code: &code,
+        data,
+        ..Program::default()
+    };
+    write("elf_probes", "symbols", &named.bytes())?;
+    write("elf_probes", "go", &go.bytes())?;
+    write("elf_probes", "boringssl", &stripped.bytes())?;
+    write("elf_probes", "nothing", &Program::default().bytes())
 }
 
 fn frames() -> Result<()> {

@@ -11,6 +11,7 @@
 mod audit;
 mod dns;
 mod policy;
+mod probes;
 mod proc;
 mod record;
 mod redact;
@@ -21,6 +22,7 @@ mod wire;
 pub use audit::audit_log;
 pub use dns::{dns_answer, dns_question};
 pub use policy::{policy_action, policy_lowered, policy_tables, policy_text};
+pub use probes::elf_probes;
 pub use proc::{proc_maps, proc_mountinfo, proc_stat};
 pub use record::ring_record;
 pub use redact::{redact_body, redact_events, redact_frames, redact_stream};
@@ -30,11 +32,12 @@ pub use wire::{control_lines, link_frames, scalars};
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 18] = [
+pub const ALL: [(&str, Decoder); 19] = [
     ("audit_log", audit_log),
     ("control_lines", control_lines),
     ("dns_answer", dns_answer),
     ("dns_question", dns_question),
+    ("elf_probes", elf_probes),
     ("link_frames", link_frames),
     ("policy_action", policy_action),
     ("policy_lowered", policy_lowered),

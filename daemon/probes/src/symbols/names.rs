@@ -65,6 +65,10 @@ pub(crate) const SEAL: &[Role] = &[Object, Other, Other, Other, Other, Other, Bu
 pub(crate) const INT: &[Role] = &[Object, Buffer, IntLength];
 /// `EVP_AEAD_CTX_seal_scatter(ctx, out, out_tag, out_tag_len, max_out_tag_len, nonce, nonce_len, in, in_len, ...)`.
 pub(crate) const SCATTER: &[Role] = &[Object, Other, Other, Other, Other, Other, Other, Buffer, Length];
+/// `EVP_AEAD_CTX_open(ctx, out, out_len, max_out_len, ...)`.
+pub(crate) const OPEN: &[Role] = &[Object, Buffer, Done, Length];
+/// `EVP_AEAD_CTX_open_gather(ctx, out, nonce, nonce_len, in, in_len, ...)`: as much comes out as goes in.
+pub(crate) const GATHER: &[Role] = &[Object, Buffer, Other, Other, Other, Length];
 const EX: &[Role] = &[Object, Buffer, Length, Done];
 const EX2: &[Role] = &[Object, Buffer, Length, Other, Done];
 const FILE: &[Role] = &[Object, Descriptor];
@@ -110,14 +114,14 @@ const fn mark(name: &'static str, library: Library) -> Known {
     }
 }
 
-const fn aws_lc(name: &'static str, roles: &'static [Role]) -> Known {
+const fn aws_lc(name: &'static str, function: Function, roles: &'static [Role]) -> Known {
     Known {
         name: Name::Behind {
             prefix: "aws_lc_",
             name,
         },
         library: Library::AwsLc,
-        function: Some(Function::Seal),
+        function: Some(function),
         roles,
     }
 }
@@ -158,8 +162,12 @@ pub(crate) const KNOWN: &[Known] = &[
     mark("awslc_api_version_num", Library::AwsLc),
     whole("EVP_AEAD_CTX_seal", Library::AwsLc, Function::Seal, SEAL),
     whole("EVP_AEAD_CTX_seal_scatter", Library::AwsLc, Function::Seal, SCATTER),
-    aws_lc("_EVP_AEAD_CTX_seal", SEAL),
-    aws_lc("_EVP_AEAD_CTX_seal_scatter", SCATTER),
+    whole("EVP_AEAD_CTX_open", Library::AwsLc, Function::Open, OPEN),
+    whole("EVP_AEAD_CTX_open_gather", Library::AwsLc, Function::Open, GATHER),
+    aws_lc("_EVP_AEAD_CTX_seal", Function::Seal, SEAL),
+    aws_lc("_EVP_AEAD_CTX_seal_scatter", Function::Seal, SCATTER),
+    aws_lc("_EVP_AEAD_CTX_open", Function::Open, OPEN),
+    aws_lc("_EVP_AEAD_CTX_open_gather", Function::Open, GATHER),
     gnutls("gnutls_record_send", Function::Write, WRITE),
     gnutls("gnutls_record_send2", Function::Write, WRITE),
     gnutls("gnutls_record_send_range", Function::Write, WRITE),

@@ -96,7 +96,7 @@ impl Code {
     }
 
     fn contains(&self, address: u64) -> bool {
-        address >= self.address && address - self.address < self.bytes.len() as u64
+        address.wrapping_sub(self.address) < self.bytes.len() as u64
     }
 
     /// Where a jump within the function leads to: from there on, an instruction can run more than once a call.

@@ -16,6 +16,8 @@ use crate::read::Reader;
 
 /// The kernel takes 64 KiB of program headers, `load_elf_phdrs`.
 const PROGRAM_HEADERS: u64 = 1170;
+/// Addresses of processes end below, with five levels of page tables too.
+const ADDRESSES: u64 = 1 << 56;
 /// A linked file has some forty.
 const SECTIONS: u64 = 4096;
 const DYNAMIC: usize = 1024;
@@ -104,7 +106,10 @@ impl Image {
     fn take_segment(&mut self, reader: &mut Reader, header: &ProgramHeader64<LE>) {
         let start = header.p_offset.get(LE);
         let file = start..start.saturating_add(header.p_filesz.get(LE));
+        let highest = header.p_vaddr.get(LE).checked_add(header.p_filesz.get(LE));
         match header.p_type.get(LE) {
+            // The kernel maps nothing there.
+            elf::PT_LOAD if highest.is_none_or(|highest| highest > ADDRESSES) => {}
             elf::PT_LOAD => self.segments.push(Segment {
                 address: header.p_vaddr.get(LE),
                 file,

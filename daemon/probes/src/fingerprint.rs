@@ -164,8 +164,9 @@ pub(crate) fn find(search: &mut Search, landmarks: &Landmarks) {
                 .iter()
                 .filter(|wanted| !search.has(file.library, wanted.function));
             let missing = missing.map(|wanted| ProbeError::NotFound { what: wanted.name });
-            let missing: Vec<_> = missing.collect();
-            search.doubts.extend(missing);
+            for missing in missing.collect::<Vec<_>>() {
+                search.doubt(missing);
+            }
         }
     }
 }
@@ -252,7 +253,7 @@ impl Raisers {
                 exact: true,
                 roles: wanted.roles,
             }),
-            several => search.doubts.push(ProbeError::Ambiguous {
+            several => search.doubt(ProbeError::Ambiguous {
                 what,
                 count: several.len(),
             }),

@@ -8,7 +8,7 @@ use crate::{ProbeError, Search, go};
 /// The longest path of a source file.
 const LONGEST: usize = 512;
 /// The same path can be there several times; a file full of them is made for us.
-const MOST: usize = 64;
+const MOST: usize = 16;
 
 /// A place in the file that is mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(crate) fn find(search: &mut Search) -> Landmarks {
     ] {
         let (count, limit) = (count as u64, MOST as u64);
         if count > limit {
-            search.doubts.push(ProbeError::TooMany { what, count, limit });
+            search.doubt(ProbeError::TooMany { what, count, limit });
         }
     }
     found
@@ -69,7 +69,8 @@ fn add<T: PartialEq>(all: &mut Vec<T>, new: T) {
 
 /// Where the text around `at` begins: behind what is not of a path.
 fn string_start(window: &[u8], at: usize) -> usize {
-    let before = window.get(..at).unwrap_or_default();
+    let first = at.saturating_sub(LONGEST);
+    let before = window.get(first..at).unwrap_or_default();
     let end = before.iter().rposition(|byte| !byte.is_ascii_graphic());
-    end.map_or(0, |end| end + 1)
+    end.map_or(first, |end| first + end + 1)
 }

@@ -22,9 +22,9 @@ pub(crate) use names::{GATHER, INT, Known, OPEN, SCATTER, SEAL};
 use names::{KNOWN, Name, WRITE};
 
 /// The longest string around a wanted part, as of Rust's names.
-const LONGEST: usize = 512;
+pub(crate) const LONGEST: usize = 512;
 /// Places of wanted names, and functions of such names: more than any file has.
-const PLACES: usize = 4096;
+const PLACES: usize = 512;
 
 /// A wanted name's symbol.
 struct Symbol {

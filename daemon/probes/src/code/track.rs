@@ -96,9 +96,11 @@ impl Tracker {
             use OpAccess::{CondWrite, ReadCondWrite, ReadWrite, Write};
             matches!(access, Write | CondWrite | ReadWrite | ReadCondWrite)
         };
+        let mut moves_stack = false;
         for used in info.used_registers().iter().filter(|used| writes(used.access())) {
             let register = used.register().full_register();
             self.held.retain(|held| held.register != register);
+            moves_stack |= register == Machine::RSP;
         }
         // Who writes above the frame may overwrite arguments there.
         let above = info.used_memory().iter().filter(|used| writes(used.access()));
@@ -109,7 +111,11 @@ impl Tracker {
             _ => false,
         });
         let lost = above.count() > 0;
-        self.grown = if lost { None } else { self.grown_by(instruction) };
+        self.grown = if lost {
+            None
+        } else {
+            self.grown_by(instruction, moves_stack)
+        };
         self.held.extend(copied);
     }
 
@@ -137,24 +143,20 @@ impl Tracker {
         .collect()
     }
 
-    fn grown_by(&self, instruction: &Instruction) -> Option<u32> {
+    /// How far the stack has grown behind an instruction. Only what prologues do is followed.
+    fn grown_by(&self, instruction: &Instruction, moves_stack: bool) -> Option<u32> {
         let grown = self.grown?;
-        let on_stack_pointer = instruction.op0_kind() == OpKind::Register && instruction.op0_register() == Machine::RSP;
+        if !moves_stack {
+            return Some(grown);
+        }
+        let constant = || i32::try_from(instruction.try_immediate(1).ok()?.cast_signed()).ok();
         let by = match instruction.mnemonic() {
-            Mnemonic::Push | Mnemonic::Pop => -instruction.stack_pointer_increment(),
-            Mnemonic::Sub if on_stack_pointer => i32::try_from(instruction.try_immediate(1).ok()?).ok()?,
-            Mnemonic::Add if on_stack_pointer => {
-                let by = instruction.try_immediate(1).ok()?.cast_signed();
-                i32::try_from(by.checked_neg()?).ok()?
+            Mnemonic::Push | Mnemonic::Pop if instruction.op0_register() != Machine::RSP => {
+                -instruction.stack_pointer_increment()
             }
-            _ if on_stack_pointer && instruction.op0_register() == Machine::RSP => match instruction.mnemonic() {
-                Mnemonic::Cmp | Mnemonic::Test => 0,
-                _ => return None,
-            },
-            _ => instruction
-                .stack_pointer_increment()
-                .checked_neg()
-                .filter(|by| *by == 0)?,
+            Mnemonic::Sub => constant()?,
+            Mnemonic::Add => constant()?.checked_neg()?,
+            _ => return None,
         };
         grown.checked_add_signed(by)
     }

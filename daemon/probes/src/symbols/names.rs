@@ -2,6 +2,7 @@
 
 use memchr::{memchr, memmem, memrchr};
 
+use super::LONGEST;
 use crate::Role::{Buffer, Descriptor, Done, IntLength, Length, Object, Other, RecordType};
 use crate::{Function, Library, Role};
 
@@ -28,16 +29,17 @@ impl Name {
         }
     }
 
-    /// Where the name begins whose pattern is at `hit`, if it is this one.
+    /// Where the name begins whose pattern is at `hit`, if it is this one. Looks no further than [`LONGEST`] to either side, or tables
+    /// without an end of any name would be looked through again and again.
     pub(crate) fn start(&self, window: &[u8], hit: usize) -> Option<usize> {
-        let before = window.get(..hit)?;
-        let start = memrchr(0, before).map_or(0, |nul| nul + 1);
+        let first = hit.saturating_sub(LONGEST);
+        let start = memrchr(0, window.get(first..hit)?).map_or(first, |nul| first + nul + 1);
         match self {
             Self::Whole(_) => Some(hit),
-            Self::Behind { prefix, .. } => before.get(start..)?.starts_with(prefix.as_bytes()).then_some(start),
+            Self::Behind { prefix, .. } => window.get(start..hit)?.starts_with(prefix.as_bytes()).then_some(start),
             Self::Holding { parts, .. } => {
                 let mut rest = window.get(start..)?;
-                rest = rest.get(..memchr(0, rest)?)?;
+                rest = rest.get(..memchr(0, rest.get(..2 * LONGEST).unwrap_or(rest))?)?;
                 for part in *parts {
                     rest = rest.get(memmem::find(rest, part.as_bytes())? + part.len()..)?;
                 }

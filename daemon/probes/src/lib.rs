@@ -26,7 +26,7 @@
 //! | Claude Code 2.1.330 (Bun) | 381 | errors | write, read | 0.4 |
 //! | Chromium 147, headless | 197 | errors | write, read | 0.4 |
 //! | Deno 2.9.6, 2.9.8 | 96 | errors | AWS-LC seal, `seal_scatter`, open, `open_gather` | 0.2 |
-//! | uv 0.13.9 | 38 | errors | the same without open, which is not linked; seal and gather fired | 0.1 |
+//! | uv 0.13.9 | 38 | errors | the same without open, which is not linked; seal and `open_gather` fired | 0.1 |
 //! | Codex 0.169.0 | 294 | errors | the same, all four | 0.6 |
 //! | esbuild 0.28.2 (Go 1.26.5, stripped) | 11 | Go's table | write, internal write, read | 0.08 |
 //! | Go 1.19.8, with symbols, stripped, position-independent | 5-7 | Go's table | the same; write fired | 0.02 |

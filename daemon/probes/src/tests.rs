@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use testing::{BORINGSSL, CODE_OFFSET, Program, boringssl, go_functions};
 
@@ -131,5 +133,55 @@ fn what_two_functions_of_openssl_pass_on_to_is_the_internal_one() {
                 .filter(|site| site.function != Function::WriteInternal)
                 .all(|site| site.through.is_some() == agreed)
         );
+    }
+}
+
+/// One program of each kind.
+fn programs() -> [Vec<u8>; 3] {
+    let symbols = [
+        ("SSL_write", 0, 3),
+        ("SSL_read", 3, 3),
+        ("aws_lc_0_38_0_EVP_AEAD_CTX_seal", 6, 3),
+    ];
+    let code = [0x55, 0x5d, 0xc3].repeat(0x20);
+    let table = go_functions(Function::Read);
+    let (raising, path) = boringssl();
+    let named = Program {
+        code: &code,
+        dynamic: &symbols,
+        local: &symbols,
+        build_id: &[7; 20],
+        ..Program::default()
+    };
+    let of = |code, data| Program {
+        code,
+        data,
+        ..Program::default()
+    };
+    [named.bytes(), of(&code, &table).bytes(), of(&raising, path).bytes()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn a_program_that_was_tampered_with_is_read_to_an_end(
+        which in 0..3_usize,
+        words in proptest::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u64>(), Just(u64::MAX), 0..0x60_1000_u64], 1..9_usize), 0..6),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut file = programs()[which].clone();
+        for (place, word, length) in words {
+            let place = place.index(file.len() - 8);
+            file[place..place + length.min(8)].copy_from_slice(&word.to_le_bytes()[..length.min(8)]);
+        }
+        if cut.index(4) == 0 {
+            file.truncate(cut.index(file.len()));
+        }
+        let length = file.len() as u64;
+        let Ok(findings) = find(&file) else { return Ok(()) };
+        for site in findings.sites {
+            prop_assert!(site.entry <= site.probe && site.probe < length, "{:?}", site);
+        }
     }
 }

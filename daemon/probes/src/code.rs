@@ -112,8 +112,8 @@ impl Code {
     /// The first instruction that every kernel emulates, that every call runs exactly once, and before which all
     /// arguments of a meaning are still where they can be read; without one, the entry.
     ///
-    /// Go's functions begin by looking whether the stack is large enough, and begin again where it is not: there the place is behind
-    /// that look, emulated or not.
+    /// Go's functions begin by looking whether the stack is large enough, and begin again where it is not: there the
+    /// place is behind that look, emulated or not.
     pub(crate) fn pick(&self, roles: &'static [Role], convention: Convention) -> Picked {
         let mut tracker = Tracker::new(roles, convention);
         let at_entry = tracker.arguments().unwrap_or_default();
@@ -205,9 +205,9 @@ fn is_branch(instruction: &Instruction) -> bool {
         || instruction.is_jcx_short()
 }
 
-/// What `branch_setup_xol_ops` and `push_setup_xol_ops` (arch/x86/kernel/uprobes.c) emulate on every kernel since 4.16:
-/// `push` of a register, `nop`, direct calls and jumps. `nop` of several bytes came later, a 0x66 before any of these is
-/// refused, so both are left out.
+/// What `branch_setup_xol_ops` and `push_setup_xol_ops` (arch/x86/kernel/uprobes.c) emulate on every kernel since
+/// 4.16: `push` of a register, `nop`, direct calls and jumps. `nop` of several bytes came later, a 0x66 before any of
+/// these is refused, so both are left out.
 pub(crate) fn emulated(code: &[u8]) -> bool {
     match code {
         [0x50..=0x57 | 0x90] | [0x41, 0x50..=0x57] | [0xeb | 0x70..=0x7f, _] => true,

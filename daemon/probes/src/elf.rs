@@ -145,8 +145,8 @@ impl Image {
         let (Some(table), Some(names)) = (table, names) else {
             return Ok(None);
         };
-        // No entry says how many symbols there are. Linkers put their names somewhere behind them; where not, what follows is
-        // read as symbols too, and refused one by one: a name that is wanted, code at its address.
+        // No entry says how many symbols there are. Linkers put their names somewhere behind them; where not, what
+        // follows is read as symbols too, and refused one by one: a name that is wanted, code at its address.
         let segment = self.segments.iter().find(|segment| segment.file.contains(&table));
         let end = segment.map_or(table, |segment| segment.file.end);
         let end = if names > table { names.min(end) } else { end };

@@ -1,9 +1,10 @@
 //! Functions without symbols, by the constants of the errors they raise.
 //!
-//! BoringSSL and AWS-LC raise an error by `ERR_put_error(library, 0, reason, __FILE__, __LINE__)`. Reasons are constants of the API and
-//! the file's name is a string, so neither moves with compiler, profile or link-time optimisation; registers and lines do.
-//! A function is found in four steps: the string; the instructions that take its address; the functions these are in, which begin where calls
-//! lead and where another has ended; the one whose constants, moved into one register, hold all reasons that its source raises.
+//! BoringSSL and AWS-LC raise an error by `ERR_put_error(library, 0, reason, __FILE__, __LINE__)`. Reasons are
+//! constants of the API and the file's name is a string, so neither moves with compiler, profile or link-time
+//! optimisation; registers and lines do. A function is found in four steps: the string; the instructions that take
+//! its address; the functions these are in, which begin where calls lead and where another has ended; the one whose
+//! constants, moved into one register, hold all reasons that its source raises.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -46,7 +47,8 @@ const fn raises(all: &'static [u64]) -> Reasons {
     Reasons { all, none: &[] }
 }
 
-/// `openssl/err.h`, `ssl.h` and `cipher.h` of BoringSSL and AWS-LC have the numbers, the files named here the functions.
+/// `openssl/err.h`, `ssl.h` and `cipher.h` of BoringSSL and AWS-LC have the numbers, the files named here the
+/// functions.
 const SHOULD_NOT_HAVE_BEEN_CALLED: u64 = 66;
 const BAD_LENGTH: u64 = 111;
 const SSL_HANDSHAKE_FAILURE: u64 = 215;
@@ -75,8 +77,8 @@ pub(crate) const FILES: [File; 2] = [
                 or_calls: None,
                 roles: INT,
             },
-            // SSL_read gets all it reads from SSL_peek, with its own arguments, where it has not taken it in. Both begin with
-            // ssl_read_impl, called or taken in.
+            // SSL_read gets all it reads from SSL_peek, with its own arguments, where it has not taken it in. Both
+            // begin with ssl_read_impl, called or taken in.
             Fingerprint {
                 name: "BoringSSL's SSL_read",
                 function: Function::Read,
@@ -140,6 +142,10 @@ pub(crate) const FILES: [File; 2] = [
 
 /// How far into a function an error can be raised.
 const REACH: u64 = 16 << 10;
+/// How far before an entry others tell whether it is one, and how many are asked: one that is none itself may be out
+/// of step.
+const BEFORE: u64 = 4 << 10;
+const WITNESSES: usize = 3;
 /// Instructions that take a string's address, and functions around these; `ssl_lib.cc` has some 150.
 const MOST: usize = 4096;
 
@@ -205,7 +211,8 @@ impl Raiser {
 impl Raisers {
     fn read(reader: &mut Reader, image: &Image, strings: &[u64]) -> Result<Self, ProbeError> {
         let uses = uses(reader, image, strings)?;
-        let entries = entries(reader, image, &uses)?;
+        let called = entries(reader, image, &uses)?;
+        let entries = certain(reader, image, &called);
         let mut spans = BTreeMap::new();
         for place in &uses {
             let Some(entry) = entries.range(..=place).next_back() else {
@@ -319,6 +326,41 @@ fn entries(reader: &mut Reader, image: &Image, uses: &BTreeSet<u64>) -> Result<B
         }
     })?;
     Ok(found)
+}
+
+/// Without those that only look like it: in 200 MB of code, some of the bytes 0xe8 that are no calls lead into any
+/// function. Code from an earlier entry on shows them, as nothing ends before them.
+fn certain(reader: &mut Reader, image: &Image, entries: &BTreeSet<u64>) -> BTreeSet<u64> {
+    let begins = |reader: &mut Reader, from: u64, entry: u64| {
+        let code = Code::read(reader, image, from, entry - from, false).ok();
+        code.is_some_and(|code| {
+            let instructions = code.instructions();
+            let whole = instructions.last().is_some_and(|last| last.next_ip() == entry);
+            let mut before = instructions
+                .iter()
+                .rev()
+                .skip_while(|last| last.mnemonic() == Mnemonic::Nop);
+            whole && before.next().is_some_and(ends)
+        })
+    };
+    let of_all = entries.iter().copied().filter(|entry| {
+        let before = entries
+            .range(entry.saturating_sub(BEFORE)..*entry)
+            .rev()
+            .take(WITNESSES);
+        let before: Vec<u64> = before.copied().collect();
+        before.is_empty() || before.into_iter().any(|from| begins(reader, from, *entry))
+    });
+    of_all.collect()
+}
+
+/// Whether a function can end here: what is called may not return.
+fn ends(instruction: &Instruction) -> bool {
+    use FlowControl::{Call, Exception, IndirectBranch, IndirectCall, Interrupt, Return, UnconditionalBranch};
+    matches!(
+        instruction.flow_control(),
+        Return | UnconditionalBranch | IndirectBranch | Call | IndirectCall | Exception | Interrupt
+    )
 }
 
 /// The four bytes at an address as a distance from behind them.

@@ -1,7 +1,8 @@
 //! Go's functions by the table that every Go program carries for its stack traces, stripped or not.
 //!
-//! Its layout, `pcHeader` and `moduledata`, is that of `runtime/symtab.go`, unchanged from Go 1.18 to 1.27 but for the
-//! magic number and, from 1.26 on, the address of the code, which is then in `moduledata` alone. Go 1.17 and older are not read.
+//! Its layout, `pcHeader` and `moduledata`, is that of `runtime/symtab.go`, unchanged from Go 1.18 to 1.27 but for
+//! the magic number and, from 1.26 on, the address of the code, which is then in `moduledata` alone. Go 1.17 and
+//! older are not read.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,8 @@
 //! Finds the functions of TLS libraries in a program or shared library, and where to put probes on them.
 //!
 //! [`find`] is handed a file that can be read by offsets and answers with [`Findings`]. It is for a worker without
-//! privileges: everything in the file is an attacker's, so every count is bounded, memory is bounded whatever the file's
-//! size, and a file that leads in circles ends in an error. Pure: no I/O but by [`ReadAt`]. Only x86-64.
+//! privileges: everything in the file is an attacker's, so every count is bounded, memory is bounded whatever the
+//! file's size, and a file that leads in circles ends in an error. Pure: no I/O but by [`ReadAt`]. Only x86-64.
 //!
 //! * `elf`: segments, tables of symbols, build id.
 //! * `symbols`: functions by their names, dynamic or local.
@@ -11,7 +11,8 @@
 //! * `fingerprint`: BoringSSL and AWS-LC without symbols, by the constants of the errors they raise.
 //! * `code`: which instruction of a function the probe goes to, where its arguments are there, where it returns.
 //!
-//! A worker still wants a limit of processor time: a file of 400 MB made for it can take a minute. It needs 4 MB of memory.
+//! A worker still wants a limit of processor time: a file of 400 MB made for it can take a minute. It needs 4 MB of
+//! memory.
 //!
 //! What was found on 2026-11-22 (two shared processors; memory is the whole process's peak, 3.0-3.4 MB for every one):
 //!
@@ -83,8 +84,8 @@ pub enum Function {
     SendFile,
     /// One record's plaintext goes into the cipher. The object is a key's, not a connection's.
     Seal,
-    /// One record's plaintext comes out of the cipher: the buffer is filled at the return if the result is 1. How far, goes to
-    /// [`Role::Done`]; where there is none it is [`Role::Length`].
+    /// One record's plaintext comes out of the cipher: the buffer is filled at the return if the result is 1. How
+    /// far, goes to [`Role::Done`]; where there is none it is [`Role::Length`].
     Open,
     /// Plaintext in: the buffer is filled at the return, the result says how far.
     Read,
@@ -207,9 +208,10 @@ pub struct Site {
     pub emulated: bool,
     /// What has a meaning, where it is at `probe`; an argument's place is given once.
     pub arguments: Vec<Argument>,
-    /// The entry of another site which it hands the very same arguments, before anything is done with them. That one alone needs
-    /// a probe: with both, the same plaintext is seen twice. Other ways from one site to another are not told:
-    /// OpenSSL's `SSL_write_early_data` comes to `SSL_write_ex`, GnuTLS's `gnutls_record_send_range` to `gnutls_record_send`.
+    /// The entry of another site which it hands the very same arguments, before anything is done with them. That one
+    /// alone needs a probe: with both, the same plaintext is seen twice. Other ways from one site to another are not
+    /// told: OpenSSL's `SSL_write_early_data` comes to `SSL_write_ex`, GnuTLS's `gnutls_record_send_range` to
+    /// `gnutls_record_send`.
     pub through: Option<u64>,
     /// Where it returns. Never put a return probe (uretprobe) on a [`Library::GoTls`] or in a program with fibres.
     pub returns: Returns,
@@ -243,8 +245,8 @@ const DOUBTS: usize = 64;
 /// Looks for functions of TLS libraries.
 ///
 /// # Errors
-/// The file cannot be read, is not ELF, is of another machine, or has headers beyond its end. What fails later becomes a
-/// doubt, so that a file that lies in one part cannot hide what is in another.
+/// The file cannot be read, is not ELF, is of another machine, or has headers beyond its end. What fails later
+/// becomes a doubt, so that a file that lies in one part cannot hide what is in another.
 pub fn find<R: ReadAt>(file: &R) -> Result<Findings, ProbeError> {
     let mut reader = read::Reader::new(file);
     let image = elf::Image::read(&mut reader)?;

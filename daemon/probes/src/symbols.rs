@@ -1,8 +1,9 @@
 //! Functions by their names in the tables of symbols.
 //!
-//! The tables can have hundreds of megabytes and are not loaded: one pass over the names keeps the places of those wanted,
-//! one pass over the symbols keeps those whose name is at such a place. Linkers let a name share the end of a
-//! longer one, so a wanted name is taken wherever it ends a string, and a symbol has it only if it points exactly there.
+//! The tables can have hundreds of megabytes and are not loaded: one pass over the names keeps the places of those
+//! wanted, one pass over the symbols keeps those whose name is at such a place. Linkers let a name share the end of a
+//! longer one, so a wanted name is taken wherever it ends a string, and a symbol has it only if it points exactly
+//! there.
 
 mod names;
 
@@ -17,9 +18,9 @@ use object::pod::from_bytes;
 use crate::code::Convention;
 use crate::elf::{Symbols, defined_function};
 use crate::read::Reader;
-use crate::{FoundBy, Function, FunctionAt, Library, ProbeError, Search};
+use crate::{FoundBy, Function, FunctionAt, Library, ProbeError, Role, Search};
+use names::{EX, KNOWN, Name, WRITE};
 pub(crate) use names::{GATHER, INT, Known, OPEN, SCATTER, SEAL};
-use names::{KNOWN, Name, WRITE};
 
 /// The longest string around a wanted part, as of Rust's names.
 pub(crate) const LONGEST: usize = 512;
@@ -68,8 +69,8 @@ pub(crate) fn find(search: &mut Search) {
             roles: symbol.known.roles,
         });
     }
-    follow(search, &all, api, &names::WRITERS, Function::WriteInternal);
-    follow(search, &all, api, &names::READERS, Function::ReadInternal);
+    follow(search, &all, api, &names::WRITERS, Function::WriteInternal, WRITE);
+    follow(search, &all, api, &names::READERS, Function::ReadInternal, EX);
 }
 
 /// Three libraries export OpenSSL's API; two of them add functions of their own.
@@ -86,9 +87,16 @@ fn whose(all: &[Symbol]) -> Library {
     first.unwrap_or(Library::OpenSsl)
 }
 
-/// OpenSSL's `ssl_write_internal` is behind its whole API and not exported. It is taken where at least two functions of the API
-/// hand their own arguments to the same one, in the same registers.
-fn follow(search: &mut Search, all: &[Symbol], library: Library, names: &[&str], function: Function) {
+/// OpenSSL's `ssl_write_internal` is behind its whole API and not exported. It is taken where at least two functions
+/// of the API hand their own arguments to the same one, in the same registers.
+fn follow(
+    search: &mut Search,
+    all: &[Symbol],
+    library: Library,
+    names: &[&str],
+    function: Function,
+    roles: &'static [Role],
+) {
     if library != Library::OpenSsl || search.has(library, function) {
         return;
     }
@@ -116,7 +124,7 @@ fn follow(search: &mut Search, all: &[Symbol], library: Library, names: &[&str],
             address,
             size: 0,
             exact: false,
-            roles: WRITE,
+            roles,
         });
     }
 }

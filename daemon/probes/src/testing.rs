@@ -83,8 +83,8 @@ impl Program<'_> {
 /// Where [`boringssl`] has its functions, from the beginning of the code on.
 pub const BORINGSSL: [u64; 3] = [0x10, 0x50, 0x70];
 
-/// Functions that raise BoringSSL's errors of `SSL_write`, `SSL_read` and `ssl_read_impl`, calls of these at the beginning of the code, and
-/// the string they do it with.
+/// Functions that raise BoringSSL's errors of `SSL_write`, `SSL_read` and `ssl_read_impl`, calls of these at the
+/// beginning of the code, and the string they do it with.
 pub fn boringssl() -> (Vec<u8>, &'static [u8]) {
     let path = b"\0../../vendor/boringssl/ssl/ssl_lib.cc\0";
     let mut code = Vec::new();

@@ -70,6 +70,27 @@ fn a_fingerprint_that_fits_twice_or_not_is_a_doubt() {
 }
 
 #[test]
+fn bytes_that_look_like_a_call_into_a_function_do_not_cut_it() {
+    let (mut code, data) = boringssl();
+    let into = BORINGSSL[0] + 13;
+    let distance = into.wrapping_sub(code.len() as u64 + 6);
+    code.extend([0xcc, 0xe8]);
+    code.extend(&distance.to_le_bytes()[..4]);
+    let program = Program {
+        code: &code,
+        data,
+        ..Program::default()
+    };
+    let findings = find(&program.bytes()).unwrap();
+    let found: Vec<_> = findings
+        .sites
+        .iter()
+        .map(|site| (site.function, site.entry - CODE_OFFSET))
+        .collect();
+    assert_eq!(found, [(Function::Write, BORINGSSL[0]), (Function::Read, BORINGSSL[1])]);
+}
+
+#[test]
 fn go_without_symbols_or_sections_is_found_by_its_table_of_functions() {
     let table = go_functions(Function::Write);
     let mut code = vec![0x49, 0x3b, 0x66, 0x10, 0x76, 0x04, 0x55, 0x5d, 0x90, 0xc3, 0xeb, 0xf4];
@@ -161,13 +182,18 @@ fn programs() -> [Vec<u8>; 3] {
     [named.bytes(), of(&code, &table).bytes(), of(&raising, path).bytes()]
 }
 
+/// A number as files have it, or as none should.
+fn word() -> impl Strategy<Value = u64> {
+    prop_oneof![any::<u64>(), Just(u64::MAX), 0..0x60_1000_u64]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn a_program_that_was_tampered_with_is_read_to_an_end(
         which in 0..3_usize,
-        words in proptest::collection::vec((any::<prop::sample::Index>(), prop_oneof![any::<u64>(), Just(u64::MAX), 0..0x60_1000_u64], 1..9_usize), 0..6),
+        words in proptest::collection::vec((any::<prop::sample::Index>(), word(), 1..9_usize), 0..6),
         cut in any::<prop::sample::Index>(),
     ) {
         let mut file = programs()[which].clone();

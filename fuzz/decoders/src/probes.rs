@@ -2,7 +2,8 @@
 
 use aa_probes::{Returns, find};
 
-/// A program: probes go into the file, a short way into a function, and onto an instruction that can be what it is said to be.
+/// A program: probes go into the file, a short way into a function, and onto an instruction that can be what it is
+/// said to be.
 pub fn elf_probes(bytes: &[u8]) -> bool {
     const NEAR: u64 = 64 * 15;
     let Ok(findings) = find(&bytes.to_vec()) else {

@@ -29,8 +29,8 @@ impl Name {
         }
     }
 
-    /// Where the name begins whose pattern is at `hit`, if it is this one. Looks no further than [`LONGEST`] to either side, or tables
-    /// without an end of any name would be looked through again and again.
+    /// Where the name begins whose pattern is at `hit`, if it is this one. Looks no further than [`LONGEST`] to
+    /// either side, or tables without an end of any name would be looked through again and again.
     pub(crate) fn start(&self, window: &[u8], hit: usize) -> Option<usize> {
         let first = hit.saturating_sub(LONGEST);
         let start = memrchr(0, window.get(first..hit)?).map_or(first, |nul| first + nul + 1);
@@ -59,7 +59,7 @@ pub(crate) struct Known {
     pub(crate) roles: &'static [Role],
 }
 
-/// `(object, buffer, length)`, as also `ssl_write_internal` begins.
+/// `(object, buffer, length)`. `ssl_write_internal` begins like so; where the count goes is elsewhere since 3.2.
 pub(crate) const WRITE: &[Role] = &[Object, Buffer, Length];
 /// `EVP_AEAD_CTX_seal(ctx, out, out_len, max_out_len, nonce, nonce_len, in, in_len, ad, ad_len)`.
 pub(crate) const SEAL: &[Role] = &[Object, Other, Other, Other, Other, Other, Buffer, Length];
@@ -71,7 +71,8 @@ pub(crate) const SCATTER: &[Role] = &[Object, Other, Other, Other, Other, Other,
 pub(crate) const OPEN: &[Role] = &[Object, Buffer, Done, Length];
 /// `EVP_AEAD_CTX_open_gather(ctx, out, nonce, nonce_len, in, in_len, ...)`: as much comes out as goes in.
 pub(crate) const GATHER: &[Role] = &[Object, Buffer, Other, Other, Other, Length];
-const EX: &[Role] = &[Object, Buffer, Length, Done];
+/// `SSL_write_ex(ssl, buf, num, written)`, and `ssl_read_internal`.
+pub(crate) const EX: &[Role] = &[Object, Buffer, Length, Done];
 const EX2: &[Role] = &[Object, Buffer, Length, Other, Done];
 const FILE: &[Role] = &[Object, Descriptor];
 const ALONE: &[Role] = &[Object];
@@ -192,8 +193,8 @@ pub(crate) const KNOWN: &[Known] = &[
     go("crypto/tls.(*Conn).Read", Function::Read, WRITE),
     go("crypto/tls.(*Conn).handshakeContext", Function::Handshake, ALONE),
     go("crypto/tls.(*Conn).Close", Function::Free, ALONE),
-    // rustc's two ways to mangle <rustls::conn::connection::Writer as std::io::Write>::write(&mut self, &[u8]) and Reader's read. Their
-    // results are io::Result<usize>: 0 in rax and the count in rdx.
+    // rustc's two ways to mangle <rustls::conn::connection::Writer as std::io::Write>::write(&mut self, &[u8]) and
+    // Reader's read. Their results are io::Result<usize>: 0 in rax and the count in rdx.
     rustls(
         "Write$GT$5write17h",
         &["rustls..", "Writer$u20$as$u20$std..io..Write$GT$5write17h"],

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use object::LittleEndian as LE;
 use object::elf::{
-    self, Dyn64, DynamicTag, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, SectionHeader64, Sym64,
+    self, Dyn64, DynamicTag, FileHeader64, NoteHeader64, ProgramHeader64, ProgramType, Rela64, SectionHeader64, Sym64,
 };
+use object::pod::from_bytes;
 
 use crate::ProbeError;
 use crate::read::Reader;
@@ -163,6 +164,47 @@ impl Image {
             .and_then(|address| self.offset_of(address));
         let length = self.dynamic_value(reader, elf::DT_RELASZ)?.unwrap_or(0);
         Ok(start.map(|start| start..start.saturating_add(length)))
+    }
+
+    /// The function of this file that a stub of the procedure linkage table leads to: `jmp *slot(%rip)`, the slot
+    /// filled by a relocation of `DT_JMPREL` with a symbol's address. None if it is no such stub, or leads to another
+    /// file.
+    pub(crate) fn behind_stub(&self, reader: &mut Reader, address: u64) -> Result<Option<u64>, ProbeError> {
+        let Some(code) = self.code_at(address) else {
+            return Ok(None);
+        };
+        let stub = reader.up_to("a stub", code.start, 16)?;
+        let endbr64 = [0xf3, 0x0f, 0x1e, 0xfa];
+        let jump = stub.strip_prefix(&endbr64).unwrap_or(stub);
+        let jump = jump.strip_prefix(&[0xf2]).unwrap_or(jump);
+        let Some((&[0xff, 0x25, a, b, c, d], rest)) = jump.split_first_chunk() else {
+            return Ok(None);
+        };
+        let next = address.saturating_add((stub.len() - rest.len()) as u64);
+        let slot = next.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]).into());
+        let (Some(symbols), Some(start)) = (
+            self.dynamic_symbols(reader)?,
+            self.dynamic_value(reader, elf::DT_JMPREL)?,
+        ) else {
+            return Ok(None);
+        };
+        let length = self.dynamic_value(reader, elf::DT_PLTRELSZ)?.unwrap_or(0);
+        let start = self.offset_of(start).unwrap_or(u64::MAX);
+        let mut symbol = None;
+        reader.scan_records(start..start.saturating_add(length), size_of::<Rela64<LE>>(), |record| {
+            if let Ok((relocation, _)) = from_bytes::<Rela64<LE>>(record)
+                && relocation.r_offset.get(LE) == slot
+            {
+                symbol = Some(relocation.r_info.get(LE) >> 32);
+            }
+        })?;
+        let Some(symbol) = symbol else { return Ok(None) };
+        let place = symbols
+            .entries
+            .start
+            .saturating_add(symbol * size_of::<Sym64<LE>>() as u64);
+        let symbol = reader.structure::<Sym64<LE>>("a stub's symbol", place)?;
+        Ok(defined_function(symbol).map(|(_, address, _)| address))
     }
 
     /// The first value of a tag in the dynamic section.

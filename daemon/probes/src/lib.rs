@@ -46,6 +46,8 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use code::{Code, Convention};
 pub use error::ProbeError;
 pub use read::ReadAt;
@@ -317,12 +319,25 @@ impl Search<'_> {
         Code::read(&mut self.reader, &self.image, address, size, exact)
     }
 
-    /// Leaves of what is passed on to only what is a site itself.
+    /// Leaves of what is passed on to the last that is a site itself. Who hands on in a circle keeps its probe.
     fn finish_through(&mut self) {
-        let entries: Vec<(Library, u64)> = self.sites.iter().map(|site| (site.library, site.entry)).collect();
+        let passes: HashMap<_, _> = self
+            .sites
+            .iter()
+            .map(|site| ((site.library, site.entry), site.through))
+            .collect();
         for site in &mut self.sites {
-            let library = site.library;
-            site.through = site.through.filter(|entry| entries.contains(&(library, *entry)));
+            let mut last = None;
+            let mut next = site.through;
+            for _ in 0..=passes.len() {
+                let Some(entry) = next.filter(|entry| passes.contains_key(&(site.library, *entry))) else {
+                    break;
+                };
+                last = Some(entry);
+                next = passes.get(&(site.library, entry)).copied().flatten();
+            }
+            let circle = next.is_some_and(|entry| passes.contains_key(&(site.library, entry)));
+            site.through = last.filter(|_| !circle);
         }
     }
 
@@ -342,10 +357,12 @@ impl Search<'_> {
             _ => Convention::SystemV,
         };
         let picked = code.pick(found.roles, convention);
-        let through = code.passes_on_to(found.roles, convention);
-        let through = through
-            .and_then(|address| self.image.code_at(address))
-            .map(|code| code.start);
+        let through = code.passes_on_to(found.roles, convention).and_then(|target| {
+            // An exported function is called by way of a stub, so that another library can replace it.
+            let behind = self.image.behind_stub(&mut self.reader, target).ok().flatten();
+            self.image.code_at(behind.unwrap_or(target))
+        });
+        let through = through.map(|code| code.start);
         self.sites.push(Site {
             library: found.library,
             function: found.function,

@@ -21,6 +21,8 @@ pub struct Program<'a> {
     pub data: &'a [u8],
     /// For the loader.
     pub dynamic: &'a [Symbol<'a>],
+    /// The address of a stub's slot, and the number of the dynamic symbol whose address comes there, from 1 on.
+    pub slot: (u64, u64),
     /// Of `.symtab`.
     pub local: &'a [Symbol<'a>],
     /// The linker's mark.
@@ -42,13 +44,12 @@ impl Program<'_> {
         data.extend(symbols);
         let names_at = data.len() as u64;
         data.extend(&names);
+        let slots_at = pad(&mut data);
+        data.extend([self.slot.0, self.slot.1 << 32 | 7, 0].map(u64::to_le_bytes).concat());
         let dynamic_at = pad(&mut data);
-        let dynamic = [
-            [6, DATA + symbols_at],
-            [5, DATA + names_at],
-            [10, names.len() as u64],
-            [0, 0],
-        ];
+        let names = [[5, DATA + names_at], [10, names.len() as u64]];
+        let slots = [[23, DATA + slots_at], [2, 24]];
+        let dynamic = [&[[6, DATA + symbols_at]][..], &names, &slots, &[[0, 0]]].concat();
         data.extend(dynamic.concat().iter().flat_map(|word| word.to_le_bytes()));
         let length = data.len() as u64;
 
@@ -71,7 +72,7 @@ impl Program<'_> {
         file.extend([64_u16, 56, 4, 64, 3, 0].map(u16::to_le_bytes).concat());
         file.extend(segment(1, 5, CODE_OFFSET, CODE, self.code.len() as u64));
         file.extend(segment(1, 4, data_at, DATA, length));
-        file.extend(segment(2, 4, data_at + dynamic_at, DATA + dynamic_at, 64));
+        file.extend(segment(2, 4, data_at + dynamic_at, DATA + dynamic_at, 96));
         file.extend(segment(4, 4, note_at, DATA + note_at - data_at, note_length));
         file.resize(CODE_OFFSET as usize, 0);
         file.extend(self.code);

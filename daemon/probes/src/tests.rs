@@ -129,6 +129,50 @@ fn what_passes_its_arguments_on_to_another_site_says_so() {
 }
 
 #[test]
+fn what_is_passed_on_twice_comes_to_the_last_and_in_a_circle_to_none() {
+    // Each jumps to the next, the last returns or jumps to the first.
+    let symbols = [
+        ("gnutls_record_send", 0, 2),
+        ("gnutls_record_send_range", 2, 2),
+        ("gnutls_record_send2", 4, 2),
+    ];
+    for (last, expected) in [
+        ([0x90, 0xc3], [Some(CODE_OFFSET + 4), Some(CODE_OFFSET + 4), None]),
+        ([0xeb, 0xfa], [None; 3]),
+    ] {
+        let program = Program {
+            code: &[[0xeb, 0], [0xeb, 0], last].concat(),
+            dynamic: &symbols,
+            ..Program::default()
+        };
+        let sites = find(&program.bytes()).unwrap().sites;
+        assert_eq!(sites.iter().map(|site| site.through).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[test]
+fn what_is_called_by_way_of_a_stub_is_what_is_behind_it() {
+    // gnutls_record_send: jmp to the stub. gnutls_record_send2: push, pop, ret. At 8: endbr64; bnd jmp *slot(%rip)
+    let slot = testing::DATA + 0x8000;
+    let mut code = vec![
+        0xeb, 0x06, 0x90, 0x90, 0x55, 0x5d, 0xc3, 0x90, 0xf3, 0x0f, 0x1e, 0xfa, 0xf2, 0xff, 0x25,
+    ];
+    let next = testing::CODE + code.len() as u64 + 4;
+    code.extend(&(slot - next).to_le_bytes()[..4]);
+    for (number, through) in [(2, Some(CODE_OFFSET + 4)), (1, None), (3, None)] {
+        let program = Program {
+            code: &code,
+            dynamic: &[("gnutls_record_send", 0, 2), ("gnutls_record_send2", 4, 3)],
+            slot: (slot, number),
+            ..Program::default()
+        };
+        let sites = find(&program.bytes()).unwrap().sites;
+        assert_eq!(sites.len(), 2);
+        assert_eq!(sites[0].through, through);
+    }
+}
+
+#[test]
 fn what_two_functions_of_openssl_pass_on_to_is_the_internal_one() {
     // SSL_write: call 0x20; ret. SSL_write_ex: jmp 0x20. At 0x20: push, pop, ret.
     let mut code = vec![0x90; 0x23];

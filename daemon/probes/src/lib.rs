@@ -14,21 +14,22 @@
 //! A worker still wants a limit of processor time: a file of 400 MB made for it can take a minute. It needs 4 MB of
 //! memory.
 //!
-//! What was found on 2026-11-22 (two shared processors; memory is the whole process's peak, 3.0-3.4 MB for every one):
+//! What was found on 2026-11-22 (two shared processors; memory is the whole process's peak, 3.0-3.4 MB for every one;
+//! what fired was run under gdb against a local server, with the plaintext where the arguments say):
 //!
-//! | program | MB | found by | what | seconds |
+//! | program | MB | found by | what | processor seconds |
 //! |---|---|---|---|---|
-//! | libssl 3.0.19, Debian | 0.7 | names, calls | all of OpenSSL with both internal functions | 0.001 |
+//! | libssl 3.0.19, Debian | 0.7 | names, calls | all of OpenSSL with both internal functions; write fired | 0.001 |
 //! | libgnutls 3.7.9, libnspr4 4.35, Debian | 2.2, 0.3 | names | all | 0.001 |
-//! | node 20.20.2 | 89 | names | all; `SSL_write` has taken in its internal function, both need probes | 0.3 |
+//! | node 20.20.2 | 89 | names | all; `SSL_write` has taken in its internal function, both need probes | 0.1 |
 //! | cryptography 50.0.2, wheel | 14 | local names | all | 0.01 |
-//! | Bun 1.4.5 | 107 | errors | write, read: both fired | 0.2 |
-//! | OpenCode 1.18.34 (Bun) | 186 | errors | write, read | 0.2 |
-//! | Claude Code 2.1.330 (Bun) | 381 | errors | write, read | 0.4 |
+//! | Bun 1.4.5 | 107 | errors | write, read: both fired | 0.3 |
+//! | OpenCode 1.18.34 (Bun) | 186 | errors | write, read | 0.3 |
+//! | Claude Code 2.1.330 (Bun) | 381 | errors | write, read | 0.6 |
 //! | Chromium 147, headless | 197 | errors | write, read | 0.4 |
 //! | Deno 2.9.6, 2.9.8 | 96 | errors | AWS-LC seal, `seal_scatter`, open, `open_gather` | 0.2 |
-//! | uv 0.13.9 | 38 | errors | the same without open, which is not linked; seal and `open_gather` fired | 0.1 |
-//! | Codex 0.169.0 | 294 | errors | the same, all four | 0.6 |
+//! | uv 0.13.9 | 38 | errors | the same but for open, not found; seal and `open_gather` fired | 0.1 |
+//! | Codex 0.169.0 | 294 | errors | the same, all four | 0.7 |
 //! | esbuild 0.28.2 (Go 1.26.5, stripped) | 11 | Go's table | write, internal write, read | 0.08 |
 //! | Go 1.19.8, with symbols, stripped, position-independent | 5-7 | Go's table | the same; write fired | 0.02 |
 

@@ -195,7 +195,7 @@ impl Gateway {
 
     /// Whether a process that does so has to confine itself to the policy's files. Who is selected by the policy does not.
     fn is_confined(&self, policy: &Policy, confines_itself: bool) -> bool {
-        self.hello.network_only && confines_itself && policy.governs().is_empty()
+        self.hello.without_lsm && confines_itself && policy.governs().is_empty()
     }
 
     /// The files it has to confine itself to.
@@ -212,7 +212,7 @@ impl Gateway {
 
     /// What of the policy this host does not carry out.
     pub(crate) fn gaps(&self, policy: &Policy, confines_itself: bool) -> Vec<Gap> {
-        if self.hello.network_only {
+        if self.hello.without_lsm {
             policy.gaps_without_lsm(self.is_confined(policy, confines_itself))
         } else if self.hello.judges_content {
             Vec::new()

@@ -183,7 +183,7 @@ impl Gateway {
             cgroup,
             policy: name,
             warnings,
-            network_only: self.hello.network_only,
+            without_lsm: self.hello.without_lsm,
             gaps: gaps.iter().map(ToString::to_string).collect(),
             places: self.places(&in_force.policy, confines_itself),
         })

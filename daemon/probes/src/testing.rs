@@ -178,3 +178,28 @@ fn segment(kind: u32, flags: u32, offset: u64, address: u64, size: u64) -> Vec<u
     header.extend([offset, address, address, size, size, 1].map(u64::to_le_bytes).concat());
     header
 }
+
+/// One with symbols, one of Go, and BoringSSL without symbols: to be read as they are, and tampered with.
+pub fn programs() -> [Vec<u8>; 3] {
+    let symbols = [
+        ("SSL_write", 0, 3),
+        ("SSL_read", 3, 3),
+        ("aws_lc_0_38_0_EVP_AEAD_CTX_seal", 6, 3),
+    ];
+    let code = [0x55, 0x5d, 0xc3].repeat(0x20);
+    let table = go_functions(Function::Write);
+    let (raising, path) = boringssl();
+    let named = Program {
+        code: &code,
+        dynamic: &symbols,
+        local: &symbols,
+        build_id: &[7; 20],
+        ..Program::default()
+    };
+    let of = |code, data| Program {
+        code,
+        data,
+        ..Program::default()
+    };
+    [named.bytes(), of(&code, &table).bytes(), of(&raising, path).bytes()]
+}

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use testing::{BORINGSSL, CODE_OFFSET, Program, boringssl, go_functions};
+use testing::{BORINGSSL, CODE_OFFSET, Program, boringssl, go_functions, programs};
 
 #[test]
 fn boringssl_without_symbols_is_found_by_its_errors() {
@@ -202,30 +202,6 @@ fn what_two_functions_of_openssl_pass_on_to_is_the_internal_one() {
 }
 
 /// One program of each kind.
-fn programs() -> [Vec<u8>; 3] {
-    let symbols = [
-        ("SSL_write", 0, 3),
-        ("SSL_read", 3, 3),
-        ("aws_lc_0_38_0_EVP_AEAD_CTX_seal", 6, 3),
-    ];
-    let code = [0x55, 0x5d, 0xc3].repeat(0x20);
-    let table = go_functions(Function::Read);
-    let (raising, path) = boringssl();
-    let named = Program {
-        code: &code,
-        dynamic: &symbols,
-        local: &symbols,
-        build_id: &[7; 20],
-        ..Program::default()
-    };
-    let of = |code, data| Program {
-        code,
-        data,
-        ..Program::default()
-    };
-    [named.bytes(), of(&code, &table).bytes(), of(&raising, path).bytes()]
-}
-
 /// A number as files have it, or as none should.
 fn word() -> impl Strategy<Value = u64> {
     prop_oneof![any::<u64>(), Just(u64::MAX), 0..0x60_1000_u64]

@@ -97,7 +97,7 @@ impl Sensor {
             boot_id: self.boot_id.clone(),
             boottime_to_realtime_ns: boottime_to_realtime_ns()?,
             adopted_pins: self.kernel.adopted,
-            network_only: self.way == Way::Cgroup,
+            without_lsm: self.way == Way::Cgroup,
             judges_content: plan::judges_content(&self.self_test),
             policies_in_kernel: self
                 .registry

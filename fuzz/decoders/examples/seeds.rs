@@ -6,8 +6,6 @@ use std::path::Path;
 use aa_audit::{AuditLog, Options};
 use aa_bpf::record::testing::record_bytes;
 use aa_policy::{Environment, Limits, parse_policy};
-use aa_probes::Function;
-use aa_probes::testing::{Program, boringssl, go_functions};
 use aa_wire::event::{Effect, Event};
 use aa_wire::frame::encode;
 use aa_wire::sensor::{FromSensor, LossCount, Reply, Request, Switch, ToSensor};
@@ -45,35 +43,11 @@ fn records() -> Result<()> {
 }
 
 fn programs() -> Result<()> {
-    let code = [0x55, 0x5d, 0xc3].repeat(0x20);
-    let symbols = [
-        ("SSL_write", 0, 3),
-        ("SSL_read", 3, 3),
-        ("aws_lc_0_38_0_EVP_AEAD_CTX_seal", 6, 3),
-    ];
-    let named = Program {
-        code: &code,
-        dynamic: &symbols,
-        local: &symbols,
-        build_id: &[7; 20],
-        ..Program::default()
-    };
-    let table = go_functions(Function::Write);
-    let go = Program {
-        code: &code,
-        data: &table,
-        ..Program::default()
-    };
-    let (code, data) = boringssl();
-    let stripped = Program {
-        code: &code,
-        data,
-        ..Program::default()
-    };
-    write("elf_probes", "symbols", &named.bytes())?;
-    write("elf_probes", "go", &go.bytes())?;
-    write("elf_probes", "boringssl", &stripped.bytes())?;
-    write("elf_probes", "nothing", &Program::default().bytes())
+    let [named, go, stripped] = aa_probes::testing::programs();
+    write("elf_probes", "symbols", &named)?;
+    write("elf_probes", "go", &go)?;
+    write("elf_probes", "boringssl", &stripped)?;
+    write("elf_probes", "nothing", &aa_probes::testing::Program::default().bytes())
 }
 
 fn frames() -> Result<()> {

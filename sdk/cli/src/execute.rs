@@ -71,7 +71,7 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
             warnings.len()
         );
     }
-    if governed.network_only && !confine::is_possible() {
+    if governed.without_lsm && !confine::is_possible() {
         eprintln!("aasm: this kernel has no Landlock: no rule about files is carried out");
     }
     for gap in &governed.gaps {
@@ -84,7 +84,7 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
         account.become_it()?;
         account.describe_in(&mut command);
     }
-    if governed.network_only {
+    if governed.without_lsm {
         close(&governed)?;
     }
     let error = command.exec();

@@ -45,7 +45,7 @@ pub struct Governed {
     /// What the policy's author should know.
     pub warnings: Vec<String>,
     /// Only the network and programs are judged on this host.
-    pub network_only: bool,
+    pub without_lsm: bool,
     /// What of the policy is not carried out, a line each.
     pub gaps: Vec<String>,
     /// The files the process has to confine itself to.
@@ -136,14 +136,14 @@ impl Client {
             Reply::Governed {
                 session,
                 warnings,
-                network_only,
+                without_lsm,
                 gaps,
                 places,
                 ..
             } => Ok(Governed {
                 session,
                 warnings,
-                network_only,
+                without_lsm,
                 gaps,
                 places,
             }),

@@ -297,7 +297,7 @@ pub enum Reply {
         /// What its author should know.
         warnings: Vec<String>,
         /// Only the network and programs are judged on this host: what else can be closed, the process closes for itself.
-        network_only: bool,
+        without_lsm: bool,
         /// What of the policy is not carried out, a line each.
         gaps: Vec<String>,
         /// The files it has to confine itself to.

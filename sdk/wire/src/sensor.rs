@@ -243,8 +243,8 @@ pub struct Hello {
     pub boottime_to_realtime_ns: i64,
     /// The sensor found a predecessor's programs and tables and goes on with them.
     pub adopted_pins: bool,
-    /// Nothing but rules about addresses, hosts, programs and how often is carried out on this host.
-    pub network_only: bool,
+    /// The kernel takes no LSM programs: only rules about addresses, hosts, programs and how often are carried out.
+    pub without_lsm: bool,
     /// Rules about what is in programs (`sha256:`) are carried out.
     pub judges_content: bool,
     /// What is in force already.

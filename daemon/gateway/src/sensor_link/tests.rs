@@ -27,7 +27,7 @@ pub(crate) fn hello() -> Hello {
         boot_id: "boot".into(),
         boottime_to_realtime_ns: 1,
         adopted_pins: false,
-        network_only: false,
+        without_lsm: false,
         judges_content: true,
         policies_in_kernel: Vec::<PolicyInKernel>::new(),
     }

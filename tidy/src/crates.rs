@@ -5,7 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree::{read, root, sources};
 
 /// Crates without any I/O: bytes and values in, values out.
-const PURE: [&str; 5] = ["aa-policy", "aa-probes", "aa-procfs", "aa-redact", "aa-wire"];
+const PURE: [&str; 6] = [
+    "aa-policy",
+    "aa-probes",
+    "aa-procfs",
+    "aa-redact",
+    "aa-traffic",
+    "aa-wire",
+];
 /// What only I/O needs.
 const IMPURE: [&str; 6] = ["std::env", "std::fs", "std::process", "std::thread", "tokio::", "nix::"];
 

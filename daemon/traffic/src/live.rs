@@ -1,0 +1,312 @@
+//! An exchange while it happens: from bodies as they come to what is told of them.
+
+mod half;
+
+use half::{Half, Reading};
+
+use crate::doubt::Doubt;
+use crate::exchange::{Content, Direction, Exchange, Field, Piece, Protocol, Told};
+use crate::json::{Leaf, Listen};
+use crate::limits::Limits;
+use crate::mcp;
+use crate::model::{AnswerDraft, RequestDraft, asked};
+
+/// Which half of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Request,
+    Answer,
+}
+
+/// What is told goes here.
+pub(crate) type Tell<'a> = dyn FnMut(Told<'_>) + 'a;
+
+/// A request or an answer, beyond its fields.
+#[derive(Default)]
+pub(crate) struct Head {
+    pub(crate) method: String,
+    pub(crate) host: String,
+    pub(crate) target: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) fields: Vec<Field>,
+}
+
+impl Head {
+    /// The values of a field, as text.
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let values = self.fields.iter().filter(move |field| field.name == name);
+        values.map(|field| std::str::from_utf8(&field.value).unwrap_or_default().trim())
+    }
+}
+
+/// Longer ones are cut: what is kept of a head is for records.
+const KEPT_MAX: usize = 1024;
+
+fn kept(text: &str) -> String {
+    let mut end = text.len().min(KEPT_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
+pub(crate) struct Live {
+    pub(crate) exchange: Exchange,
+    request: Half,
+    answer: Half,
+    talk: Talk,
+    pub(crate) done: bool,
+    /// The protocol it asks to change to; empty for that of a tunnel.
+    pub(crate) other: Option<String>,
+}
+
+/// What is said in the bodies.
+#[derive(Default)]
+struct Talk {
+    asking: RequestDraft,
+    answering: AnswerDraft,
+    mcp: [mcp::Draft; 2],
+}
+
+impl Live {
+    pub(crate) fn new(id: u64, protocol: Protocol, asked: Direction) -> Self {
+        Self {
+            exchange: Exchange::new(id, protocol, asked),
+            request: Half::default(),
+            answer: Half::default(),
+            talk: Talk::default(),
+            done: false,
+            other: None,
+        }
+    }
+
+    /// The request's head.
+    pub(crate) fn request(&mut self, head: Head, tell: &mut Tell<'_>) {
+        let path = head.target.split(['?', '#']).next().unwrap_or_default();
+        self.exchange.method = kept(&head.method);
+        self.exchange.host = kept(&head.host.to_ascii_lowercase());
+        self.exchange.path = kept(path);
+        // A WebSocket is asked for by GET, or by CONNECT (RFC 8441).
+        if matches!(head.method.as_str(), "POST" | "GET" | "CONNECT") {
+            self.talk.asking = RequestDraft::new(
+                asked(&self.exchange.path).filter(|asked| head.method == "POST" || asked.model.is_none()),
+            );
+        }
+        self.exchange.request = self.request.begin(&head, &mut self.exchange.doubts);
+        self.exchange.fields = head.fields;
+        self.exchange.fields.push(Field {
+            name: ":path".to_owned(),
+            value: head.target.into_bytes(),
+        });
+        tell(Told::Request(&self.exchange));
+        self.exchange.fields = Vec::new();
+    }
+
+    /// The final answer's head.
+    pub(crate) fn answer(&mut self, head: Head, tell: &mut Tell<'_>) {
+        self.talk.asking.settle(&mut self.exchange);
+        self.exchange.status = head.status;
+        self.exchange.answer = self.answer.begin(&head, &mut self.exchange.doubts);
+        self.exchange.fields = head.fields;
+        tell(Told::Answer(&self.exchange));
+        self.exchange.fields = Vec::new();
+    }
+
+    /// Fields behind a body.
+    pub(crate) fn trailers(&mut self, fields: Vec<Field>, tell: &mut Tell<'_>) {
+        self.exchange.fields = fields;
+        tell(Told::Trailers(&self.exchange));
+        self.exchange.fields = Vec::new();
+    }
+
+    fn split(&mut self, side: Side) -> (&mut Half, &mut Exchange, &mut Talk) {
+        let half = match side {
+            Side::Request => &mut self.request,
+            Side::Answer => &mut self.answer,
+        };
+        (half, &mut self.exchange, &mut self.talk)
+    }
+
+    /// Bytes of a body, without the framing.
+    pub(crate) fn body(&mut self, side: Side, bytes: &[u8], limits: &Limits, tell: &mut Tell<'_>) {
+        let (half, exchange, talk) = self.split(side);
+        content(exchange, side).raw_bytes += bytes.len() as u64;
+        half.decode(bytes, limits, |decoded, doubt, reading| {
+            take(
+                decoded,
+                doubt,
+                reading,
+                &mut Listener {
+                    side,
+                    exchange,
+                    talk,
+                    limits,
+                    tell,
+                },
+            );
+        });
+    }
+
+    /// Bytes of a body that were lost.
+    pub(crate) fn lost(&mut self, side: Side, missing: u64) {
+        let (half, exchange, _) = self.split(side);
+        content(exchange, side).missing_bytes += missing;
+        exchange.doubt(Doubt::Gap);
+        half.lost();
+    }
+
+    /// A body ends, whole or not.
+    pub(crate) fn end(&mut self, side: Side, limits: &Limits, tell: &mut Tell<'_>) {
+        let (half, exchange, talk) = self.split(side);
+        if std::mem::replace(&mut half.ended, true) {
+            return;
+        }
+        let mut listener = Listener {
+            side,
+            exchange,
+            talk,
+            limits,
+            tell,
+        };
+        half.finish(limits, |decoded, doubt, reading| {
+            take(decoded, doubt, reading, &mut listener)
+        });
+        if !half.reading.end(&mut listener) {
+            listener.exchange.doubt(Doubt::BadJson);
+        }
+        if side == Side::Request {
+            self.talk.asking.settle(&mut self.exchange);
+        }
+        if self.request.ended && self.answer.ended {
+            self.finish(tell);
+        }
+    }
+
+    pub(crate) fn has_ended(&self, side: Side) -> bool {
+        match side {
+            Side::Request => self.request.ended,
+            Side::Answer => self.answer.ended,
+        }
+    }
+
+    /// Whatever is not there will not come.
+    pub(crate) fn cut(&mut self, doubt: Doubt, limits: &Limits, tell: &mut Tell<'_>) {
+        self.exchange.doubt(doubt);
+        self.end(Side::Request, limits, tell);
+        self.end(Side::Answer, limits, tell);
+    }
+
+    fn finish(&mut self, tell: &mut Tell<'_>) {
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
+        if self.exchange.call.is_some() && self.exchange.protocol != Protocol::WebSocket {
+            tell(Told::Call(&self.exchange));
+        }
+        tell(Told::Done(&self.exchange));
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        let mcp: usize = self.talk.mcp.iter().map(mcp::Draft::memory).sum();
+        size_of::<Self>()
+            + self.exchange.memory()
+            + self.request.memory()
+            + self.answer.memory()
+            + self.talk.asking.memory()
+            + self.talk.answering.memory()
+            + mcp
+    }
+
+    /// What the decoders of both bodies keep.
+    pub(crate) fn decoder_bytes(&self) -> usize {
+        self.request.decoder_bytes() + self.answer.decoder_bytes()
+    }
+}
+
+fn content(exchange: &mut Exchange, side: Side) -> &mut Content {
+    match side {
+        Side::Request => &mut exchange.request,
+        Side::Answer => &mut exchange.answer,
+    }
+}
+
+/// Decoded bytes, told and read.
+fn take(decoded: &[u8], doubt: Option<Doubt>, reading: &mut Reading, listener: &mut Listener<'_, '_>) {
+    if let Some(doubt) = doubt {
+        listener.exchange.doubt(doubt);
+    }
+    if decoded.is_empty() {
+        return;
+    }
+    let side = listener.side;
+    content(listener.exchange, side).decoded_bytes += decoded.len() as u64;
+    let direction = listener.direction();
+    let exchange = listener.exchange.id;
+    (listener.tell)(Told::Body(Piece {
+        exchange,
+        direction,
+        bytes: decoded,
+    }));
+    if !reading.push(decoded, listener) {
+        listener.exchange.doubt(Doubt::BadJson);
+    }
+}
+
+/// Puts together what the values of a body say.
+pub(crate) struct Listener<'a, 't> {
+    side: Side,
+    pub(crate) exchange: &'a mut Exchange,
+    talk: &'a mut Talk,
+    limits: &'a Limits,
+    tell: &'a mut Tell<'t>,
+}
+
+impl Listener<'_, '_> {
+    fn direction(&self) -> Direction {
+        match self.side {
+            Side::Request => self.exchange.asked,
+            Side::Answer => self.exchange.asked.opposite(),
+        }
+    }
+
+    fn model(&mut self, path: &str, leaf: Leaf<'_>) {
+        let Talk { asking, answering, .. } = &mut *self.talk;
+        let many = self.exchange.protocol == Protocol::WebSocket;
+        match self.side {
+            Side::Request => {
+                let begins = asking.value(path, leaf);
+                if many && begins {
+                    self.exchange.call = None;
+                    answering.reset();
+                }
+                if (path, leaf) == ("", Leaf::End) && (begins || !many) {
+                    asking.settle(self.exchange);
+                }
+            }
+            Side::Answer => {
+                let ends = answering.value(path, leaf, self.exchange, asking, self.limits.listed);
+                if many && ends && self.exchange.call.is_some() {
+                    (self.tell)(Told::Call(self.exchange));
+                    self.exchange.call = None;
+                    answering.reset();
+                }
+            }
+        }
+    }
+}
+
+impl Listen for Listener<'_, '_> {
+    fn value(&mut self, path: &str, leaf: Leaf<'_>) {
+        self.model(path, leaf);
+        let direction = self.direction();
+        let [request, answer] = &mut self.talk.mcp;
+        let draft = if self.side == Side::Request { request } else { answer };
+        let Some(message) = draft.value(path, leaf, direction) else {
+            return;
+        };
+        (self.tell)(Told::Mcp(self.exchange, &message));
+        if self.exchange.mcp.len() < self.limits.listed {
+            self.exchange.mcp.push(message);
+        }
+    }
+}

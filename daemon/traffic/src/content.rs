@@ -1,8 +1,10 @@
 //! Content codings (RFC 9110, 8.4) undone, piece by piece and within bounds.
 
 mod deflate;
+mod zstd;
 
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use brotli_decompressor::DecompressorWriter;
 use flate2::write::MultiGzDecoder;
@@ -16,6 +18,8 @@ const LAYERS_MAX: usize = 3;
 const PIECE: usize = 1024;
 /// What one of them may unpack to.
 const PIECE_UNPACKED: usize = 4 << 20;
+/// Windows and tables of deflate.
+const DEFLATE: usize = 80 << 10;
 
 /// One body's decoders.
 pub(crate) struct Decoder {
@@ -24,10 +28,20 @@ pub(crate) struct Decoder {
     decoded: u64,
 }
 
+/// What decoding may cost.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds<'a> {
+    pub(crate) limits: &'a Limits,
+    /// Bytes that the decoders of this body may keep.
+    pub(crate) room: usize,
+}
+
 enum Layer {
     Gzip(Box<MultiGzDecoder<Sink>>),
     Deflate(deflate::Decoder),
-    Brotli(Box<DecompressorWriter<Sink>>),
+    /// The first byte says how much it keeps, in bytes.
+    Brotli(Option<Box<DecompressorWriter<Sink>>>, usize),
+    Zstd(Box<zstd::Decoder>),
 }
 
 /// Takes what a decoder makes, up to a bound.
@@ -73,31 +87,30 @@ impl Decoder {
         self.layers.is_empty()
     }
 
-    /// Whether there was a body at all.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.taken > 0
-    }
-
     /// Takes the next coded bytes; why the rest of the body cannot be decoded, if so, and from which of these bytes on.
     pub(crate) fn push(
         &mut self,
         input: &[u8],
-        limits: &Limits,
+        bounds: Bounds<'_>,
         mut take: impl FnMut(&[u8]),
     ) -> Result<(), (Doubt, usize)> {
         for (number, piece) in input.chunks(PIECE).enumerate() {
-            self.through(piece, false, limits, &mut take)
+            self.through(piece, false, bounds, &mut take)
                 .map_err(|doubt| (doubt, number * PIECE))?;
         }
         Ok(())
     }
 
     /// The end of the body.
-    pub(crate) fn finish(&mut self, limits: &Limits, mut take: impl FnMut(&[u8])) -> Result<(), Doubt> {
-        self.through(&[], true, limits, &mut take)
+    pub(crate) fn finish(&mut self, bounds: Bounds<'_>, mut take: impl FnMut(&[u8])) -> Result<(), Doubt> {
+        // Many an answer names a coding and has no body.
+        if self.taken == 0 {
+            return Ok(());
+        }
+        self.through(&[], true, bounds, &mut take)
     }
 
-    /// What the decoders keep, roughly: their windows.
+    /// Bytes that the decoders keep, roughly.
     pub(crate) fn memory(&self) -> usize {
         self.layers.iter().map(Layer::memory).sum()
     }
@@ -106,16 +119,23 @@ impl Decoder {
         &mut self,
         piece: &[u8],
         last: bool,
-        limits: &Limits,
+        bounds: Bounds<'_>,
         take: &mut impl FnMut(&[u8]),
     ) -> Result<(), Doubt> {
+        let limits = bounds.limits;
         self.taken += piece.len() as u64;
         let allowed = (1 << 20) + self.taken.saturating_mul(limits.body_ratio);
         let room = allowed.min(limits.body_bytes).saturating_sub(self.decoded);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(PIECE_UNPACKED);
         let mut bytes = piece.to_vec();
         for layer in &mut self.layers {
-            bytes = layer.feed(&bytes, last, room)?;
+            layer.begin(&bytes, bounds.room)?;
+            // A decoder that panics has met what it cannot decode.
+            let feed = catch_unwind(AssertUnwindSafe(|| layer.feed(&bytes, last, room)));
+            bytes = feed.unwrap_or(Err(Doubt::Undecodable))?;
+        }
+        if self.memory() > bounds.room {
+            return Err(Doubt::Oversized);
         }
         self.decoded += bytes.len() as u64;
         take(&bytes);
@@ -128,44 +148,74 @@ impl Layer {
         match name {
             "gzip" | "x-gzip" => Some(Self::Gzip(Box::new(MultiGzDecoder::new(Sink::default())))),
             "deflate" => Some(Self::Deflate(deflate::Decoder::default())),
-            "br" => Some(Self::Brotli(Box::new(DecompressorWriter::new(Sink::default(), PIECE)))),
+            "br" => Some(Self::Brotli(None, DEFLATE)),
+            "zstd" => Some(Self::Zstd(Box::default())),
             _ => None,
         }
     }
 
+    /// Makes what the first bytes need.
+    fn begin(&mut self, bytes: &[u8], room: usize) -> Result<(), Doubt> {
+        let (Self::Brotli(decoder @ None, memory), Some(first)) = (self, bytes.first()) else {
+            return Ok(());
+        };
+        *memory = brotli_window(*first) + DEFLATE;
+        if *memory > room {
+            return Err(Doubt::Oversized);
+        }
+        *decoder = Some(Box::new(DecompressorWriter::new(Sink::default(), PIECE)));
+        Ok(())
+    }
+
     fn feed(&mut self, bytes: &[u8], last: bool, room: usize) -> Result<Vec<u8>, Doubt> {
-        self.sink().room = room;
+        let Some(sink) = self.sink() else {
+            return Ok(Vec::new());
+        };
+        sink.room = room;
         let fed = match self {
             Self::Gzip(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),
             Self::Deflate(decoder) => decoder.write_all(bytes),
-            Self::Brotli(decoder) => decoder.write_all(bytes),
+            Self::Brotli(decoder, _) => decoder.as_mut().map_or(Ok(()), |decoder| decoder.write_all(bytes)),
+            Self::Zstd(decoder) => decoder.write_all(bytes),
         };
         let ended = fed.and_then(|()| match self {
             Self::Gzip(decoder) if last => decoder.try_finish(),
             Self::Deflate(decoder) if last => decoder.end(),
-            Self::Brotli(decoder) if last => decoder.close(),
+            Self::Brotli(Some(decoder), _) if last => decoder.close(),
+            Self::Zstd(decoder) if last => decoder.end(),
             _ => Ok(()),
         });
         ended.map_err(|error| doubt(&error))?;
-        Ok(std::mem::take(&mut self.sink().bytes))
+        Ok(self.sink().map(|sink| std::mem::take(&mut sink.bytes)).unwrap_or_default())
     }
 
-    fn sink(&mut self) -> &mut Sink {
+    fn sink(&mut self) -> Option<&mut Sink> {
         match self {
-            Self::Gzip(decoder) => decoder.get_mut(),
-            Self::Deflate(decoder) => &mut decoder.sink,
-            Self::Brotli(decoder) => decoder.get_mut(),
+            Self::Gzip(decoder) => Some(decoder.get_mut()),
+            Self::Deflate(decoder) => Some(&mut decoder.sink),
+            Self::Brotli(decoder, _) => decoder.as_mut().map(|decoder| decoder.get_mut()),
+            Self::Zstd(decoder) => Some(&mut decoder.sink),
         }
     }
 
     fn memory(&self) -> usize {
         match self {
-            // The window, the output buffer of flate2, and its tables.
-            Self::Gzip(_) | Self::Deflate(_) => 80 << 10,
-            // The largest window there is (RFC 7932, 9.1), and its tables.
-            Self::Brotli(_) => 17 << 20,
+            Self::Gzip(_) | Self::Deflate(_) => DEFLATE,
+            Self::Brotli(_, memory) => *memory,
+            Self::Zstd(decoder) => decoder.memory(),
         }
     }
+}
+
+/// Bytes of the window, by the first byte of a stream (RFC 7932, 9.1).
+fn brotli_window(first: u8) -> usize {
+    let bits = match (first & 1, first >> 1 & 7, first >> 4 & 7) {
+        (0, ..) => 16,
+        (_, 0, 0) => 17,
+        (_, 0, bits) => 8 + u32::from(bits),
+        (_, bits, _) => 17 + u32::from(bits),
+    };
+    1 << bits
 }
 
 /// The sink's error is of a kind that no decoder's is.

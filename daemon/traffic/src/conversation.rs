@@ -1,11 +1,11 @@
 use std::fmt;
 
-use memchr::memchr;
-
+use crate::beginning::{Beginnings, Verdict};
 use crate::exchange::{Direction, Opaque, Told};
-use crate::http1::{FirstLine, Http1, Next, first_line, may_be_first};
+use crate::http1::{Http1, Next};
+use crate::http2::Http2;
 use crate::limits::Limits;
-use crate::live::Tell;
+use crate::live::{Live, Side, Tell};
 
 /// What a connection says, from the plaintext of both its directions. Its `Debug` shows none of it.
 ///
@@ -23,19 +23,9 @@ enum Layer {
     /// Not enough is there to say.
     Unknown(Beginnings),
     Http1(Box<Http1>),
+    Http2(Box<Http2>),
+    WebSocket(Box<Live>),
     Opaque,
-}
-
-/// A first line that is longer is none.
-const LINE_MAX: usize = 16 << 10;
-
-/// The first bytes of both directions.
-#[derive(Default)]
-struct Beginnings {
-    sent: Vec<u8>,
-    received: Vec<u8>,
-    /// The connection is older than us, or bytes were lost.
-    torn: bool,
 }
 
 /// What whoever takes bytes works with.
@@ -58,17 +48,17 @@ impl fmt::Debug for Conversation {
         let layer = match &self.layer {
             Layer::Unknown(_) => "unknown",
             Layer::Http1(_) => "http/1.1",
+            Layer::Http2(_) => "h2",
+            Layer::WebSocket(_) => "websocket",
             Layer::Opaque => "opaque",
         };
         write!(f, "Conversation({layer}, {} exchanges)", self.exchanges)
     }
 }
 
-/// What the beginnings of a connection say.
-enum Verdict {
-    Wait,
-    Http1(Direction),
-    NotHttp,
+/// Which half of an exchange bytes are of.
+fn side(live: &Live, direction: Direction) -> Side {
+    if direction == live.exchange.asked { Side::Request } else { Side::Answer }
 }
 
 impl Conversation {
@@ -98,13 +88,16 @@ impl Conversation {
         match layer {
             Layer::Opaque => *unread += bytes.len() as u64,
             Layer::Unknown(beginnings) => {
-                beginnings.of(direction).extend_from_slice(bytes);
-                let verdict = beginnings.verdict();
-                let beginnings = match verdict {
-                    Verdict::Wait => return,
-                    Verdict::Http1(_) | Verdict::NotHttp => std::mem::take(beginnings),
-                };
-                self.begin(&verdict, beginnings, tell);
+                let verdict = beginnings.take(direction, bytes);
+                if verdict != Verdict::Wait {
+                    let beginnings = std::mem::take(beginnings);
+                    self.begin(verdict, beginnings, tell);
+                }
+            }
+            Layer::Http2(http2) => http2.bytes(direction, bytes, &mut context),
+            Layer::WebSocket(live) => {
+                let side = side(live, direction);
+                live.body(side, bytes, limits.decoder_bytes, limits, context.tell);
             }
             Layer::Http1(http1) => {
                 let (next, held, rest) = http1.bytes(direction, bytes, &mut context);
@@ -113,10 +106,9 @@ impl Conversation {
                 }
                 http1.closed(&mut context);
                 self.layer = match next {
-                    Next::WebSocket(mut live, _) => {
-                        live.cut(crate::Doubt::Malformed, limits, context.tell);
-                        (context.tell)(Told::Opaque(Opaque::Tunnel));
-                        Layer::Opaque
+                    Next::WebSocket(mut live, extensions) => {
+                        live.upgrade(&extensions);
+                        Layer::WebSocket(live)
                     }
                     _ => Layer::Unknown(Beginnings::default()),
                 };
@@ -143,10 +135,12 @@ impl Conversation {
         match layer {
             Layer::Opaque => {}
             Layer::Unknown(beginnings) => {
-                beginnings.of(direction).clear();
                 beginnings.torn = true;
+                beginnings.of(direction).clear();
             }
             Layer::Http1(http1) => http1.gap(direction, missing, &mut context),
+            Layer::Http2(http2) => http2.gap(direction, missing),
+            Layer::WebSocket(live) => live.lost(side(live, direction), missing),
         }
     }
 
@@ -163,8 +157,14 @@ impl Conversation {
             exchanges,
             tell,
         };
-        if let Layer::Http1(http1) = layer {
-            http1.closed(&mut context);
+        match layer {
+            Layer::Http1(http1) => http1.closed(&mut context),
+            Layer::Http2(http2) => http2.closed(&mut context),
+            Layer::WebSocket(live) => {
+                live.end(Side::Request, limits, context.tell);
+                live.end(Side::Answer, limits, context.tell);
+            }
+            Layer::Unknown(_) | Layer::Opaque => {}
         }
         self.layer = Layer::Opaque;
     }
@@ -183,62 +183,32 @@ impl Conversation {
     pub fn memory(&self) -> usize {
         let layer = match &self.layer {
             Layer::Opaque => 0,
-            Layer::Unknown(beginnings) => beginnings.sent.capacity() + beginnings.received.capacity(),
+            Layer::Unknown(beginnings) => beginnings.memory(),
             Layer::Http1(http1) => http1.memory(),
+            Layer::Http2(http2) => http2.memory(),
+            Layer::WebSocket(live) => live.memory(),
         };
         size_of::<Self>() + layer
     }
 
-    fn begin(&mut self, verdict: &Verdict, beginnings: Beginnings, tell: &mut Tell<'_>) {
-        self.layer = match verdict {
-            Verdict::Http1(asked) if beginnings.torn => Layer::Http1(Box::new(Http1::lost(*asked))),
-            Verdict::Http1(asked) => Layer::Http1(Box::new(Http1::new(*asked))),
-            _ => {
+    fn begin(&mut self, verdict: Verdict, beginnings: Beginnings, tell: &mut Tell<'_>) {
+        let torn = beginnings.torn;
+        let (layer, asked) = match verdict {
+            Verdict::Http1(asked) if torn => (Layer::Http1(Box::new(Http1::lost(asked))), asked),
+            Verdict::Http1(asked) => (Layer::Http1(Box::new(Http1::new(asked))), asked),
+            Verdict::Http2(asked) if torn => (Layer::Http2(Box::new(Http2::older(asked))), asked),
+            Verdict::Http2(asked) => (Layer::Http2(Box::new(Http2::new(asked))), asked),
+            Verdict::NotHttp | Verdict::Wait => {
                 tell(Told::Opaque(Opaque::NotHttp));
-                Layer::Opaque
+                (Layer::Opaque, Direction::Sent)
             }
         };
-        let asked = match verdict {
-            Verdict::Http1(asked) => *asked,
-            _ => Direction::Sent,
-        };
+        self.layer = layer;
         let (first, second) = match asked {
             Direction::Sent => (beginnings.sent, beginnings.received),
             Direction::Received => (beginnings.received, beginnings.sent),
         };
         self.bytes(asked, &first, tell);
         self.bytes(asked.opposite(), &second, tell);
-    }
-}
-
-impl Beginnings {
-    fn of(&mut self, direction: Direction) -> &mut Vec<u8> {
-        match direction {
-            Direction::Sent => &mut self.sent,
-            Direction::Received => &mut self.received,
-        }
-    }
-
-    fn verdict(&self) -> Verdict {
-        for (direction, bytes) in [(Direction::Sent, &self.sent), (Direction::Received, &self.received)] {
-            // Empty lines before a request do not count (RFC 9112, 2.2).
-            let from = bytes
-                .iter()
-                .position(|byte| !matches!(byte, b'\r' | b'\n'))
-                .unwrap_or(bytes.len());
-            let bytes = bytes.get(from..).unwrap_or_default();
-            let end = memchr(b'\n', bytes);
-            let line = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
-            let whole = end.is_some();
-            match first_line(line) {
-                FirstLine::Request if whole => return Verdict::Http1(direction),
-                FirstLine::Answer if whole => return Verdict::Http1(direction.opposite()),
-                FirstLine::Neither if whole || !may_be_first(line) || line.len() > LINE_MAX || from > LINE_MAX => {
-                    return Verdict::NotHttp;
-                }
-                _ => {}
-            }
-        }
-        Verdict::Wait
     }
 }

@@ -98,7 +98,7 @@ pub struct Exchange {
     pub request: Content,
     /// What was answered.
     pub answer: Content,
-    /// The call of a model that it is, or, over a WebSocket, the last one of it.
+    /// The call of a model that it is, or, over a WebSocket, the one that is under way.
     pub call: Option<ModelCall>,
     /// Messages of MCP in it, the first of them ([`crate::Limits::listed`]).
     pub mcp: Vec<McpMessage>,

@@ -160,8 +160,10 @@ impl Http1 {
         self.request.held.capacity() + self.answer.held.capacity() + waiting
     }
 
-    pub(crate) fn decoder_bytes(&self) -> usize {
-        self.waiting.iter().map(Live::decoder_bytes).sum()
+    /// What the decoders of all but this half of the exchange under way keep. There are two, as bodies come one behind the other.
+    fn decoder_bytes(&self, side: Side) -> usize {
+        let other = if side == Side::Request { Side::Answer } else { Side::Request };
+        self.waiting.iter().map(|live| live.decoder_bytes(other)).sum()
     }
 
     /// One direction and the exchange that its bytes are of.
@@ -197,7 +199,7 @@ impl Http1 {
     fn end(&mut self, side: Side, context: &mut Context<'_, '_>) {
         let (half, live) = self.half(side);
         half.state = match &live {
-            Some(live) if side == Side::Request && live.other.is_some() => State::Undecided,
+            Some(live) if side == Side::Request && live.wants_other => State::Undecided,
             _ => State::Head,
         };
         if let Some(live) = live {
@@ -287,6 +289,7 @@ impl Http1 {
         bytes: &'a [u8],
         context: &mut Context<'_, '_>,
     ) -> &'a [u8] {
+        let others = self.decoder_bytes(side);
         let (half, live) = self.half(side);
         let step = match framing {
             Framing::Chunked(Chunk::Trailers) => {
@@ -319,8 +322,9 @@ impl Http1 {
                 rest
             }
             Step::Body(body, rest) => {
+                let room = context.limits.decoder_bytes.saturating_sub(others);
                 if let Some(live) = live {
-                    live.body(side, body, context.limits, context.tell);
+                    live.body(side, body, room, context.limits, context.tell);
                 }
                 if framing.is_over() {
                     self.end(side, context);
@@ -385,7 +389,7 @@ impl Http1 {
             (false, length) => Framing::Length(length.unwrap_or(0)),
         };
         live.request(parsed.head, context.tell);
-        live.other = is_other.then_some(parsed.upgrade);
+        live.wants_other = is_other;
         self.waiting.push_back(live);
         self.request.state = State::Body(framing);
         if framing.is_over() {
@@ -412,7 +416,7 @@ impl Http1 {
             live.exchange.doubt(Doubt::Gap);
         }
         live.exchange.doubts.join(parsed.doubts);
-        let other = live.other.take();
+        let wanted_other = std::mem::take(&mut live.wants_other);
         let method = live.exchange.method.as_str();
         let tunnel = status == 101 || (method == "CONNECT" && (200..300).contains(&status));
         let empty = method == "HEAD" || tunnel || matches!(status, 204 | 304);
@@ -436,10 +440,10 @@ impl Http1 {
         if framing.is_over() {
             self.end(Side::Answer, context);
         }
-        match other {
+        match wanted_other {
             _ if tunnel => Decision::Tunnel,
-            Some(_) => Decision::Refused,
-            None => Decision::None,
+            true => Decision::Refused,
+            false => Decision::None,
         }
     }
 }

@@ -26,11 +26,15 @@
 //! * `live`: one exchange while it happens. `content`: content codings undone. `sse`, `json`: what is read of a body, as it comes.
 //! * `model`: which values of it are of a call. `mcp`: which are of a message.
 
+mod beginning;
 mod content;
 mod conversation;
 mod doubt;
+mod eventstream;
 mod exchange;
+mod hpack;
 mod http1;
+mod http2;
 mod json;
 mod limits;
 mod live;
@@ -39,6 +43,7 @@ mod model;
 mod sse;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 pub use conversation::Conversation;
 pub use doubt::{Doubt, Doubts};

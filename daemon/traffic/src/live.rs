@@ -1,15 +1,19 @@
 //! An exchange while it happens: from bodies as they come to what is told of them.
 
 mod half;
+mod reading;
 
-use half::{Half, Reading};
+use half::Half;
+use reading::Reading;
 
+use crate::content::Bounds;
 use crate::doubt::Doubt;
 use crate::exchange::{Content, Direction, Exchange, Field, Piece, Protocol, Told};
 use crate::json::{Leaf, Listen};
 use crate::limits::Limits;
 use crate::mcp;
 use crate::model::{AnswerDraft, RequestDraft, asked};
+use crate::websocket::{Frames, Part};
 
 /// Which half of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,9 +59,13 @@ pub(crate) struct Live {
     request: Half,
     answer: Half,
     talk: Talk,
+    /// Of a WebSocket, both directions.
+    frames: Option<Box<[Frames; 2]>>,
     pub(crate) done: bool,
-    /// The protocol it asks to change to; empty for that of a tunnel.
-    pub(crate) other: Option<String>,
+    /// It asks to change to another protocol.
+    pub(crate) wants_other: bool,
+    /// It asks for a WebSocket in a stream (RFC 8441).
+    pub(crate) is_websocket: bool,
 }
 
 /// What is said in the bodies.
@@ -75,8 +83,10 @@ impl Live {
             request: Half::default(),
             answer: Half::default(),
             talk: Talk::default(),
+            frames: None,
             done: false,
-            other: None,
+            wants_other: false,
+            is_websocket: false,
         }
     }
 
@@ -92,6 +102,7 @@ impl Live {
                 asked(&self.exchange.path).filter(|asked| head.method == "POST" || asked.model.is_none()),
             );
         }
+        self.is_websocket = head.values(":protocol").any(|protocol| protocol == "websocket");
         self.exchange.request = self.request.begin(&head, &mut self.exchange.doubts);
         self.exchange.fields = head.fields;
         self.exchange.fields.push(Field {
@@ -112,6 +123,21 @@ impl Live {
         self.exchange.fields = Vec::new();
     }
 
+    /// Whether a half's head was there.
+    pub(crate) fn has_head(&self, side: Side) -> bool {
+        match side {
+            Side::Request => self.request.has_begun,
+            Side::Answer => self.answer.has_begun,
+        }
+    }
+
+    /// A half whose head was lost.
+    pub(crate) fn no_head(&mut self, side: Side) {
+        let (half, ..) = self.split(side);
+        half.has_begun = true;
+        half.lost();
+    }
+
     /// Fields behind a body.
     pub(crate) fn trailers(&mut self, fields: Vec<Field>, tell: &mut Tell<'_>) {
         self.exchange.fields = fields;
@@ -127,28 +153,49 @@ impl Live {
         (half, &mut self.exchange, &mut self.talk)
     }
 
-    /// Bytes of a body, without the framing.
-    pub(crate) fn body(&mut self, side: Side, bytes: &[u8], limits: &Limits, tell: &mut Tell<'_>) {
+    /// What follows are frames of a WebSocket, with the extensions that the server agreed to.
+    pub(crate) fn upgrade(&mut self, extensions: &str) {
+        self.exchange.protocol = Protocol::WebSocket;
+        let frames = |no_takeover| Frames::new(extensions, no_takeover);
+        self.frames = Some(Box::new([
+            frames("client_no_context_takeover"),
+            frames("server_no_context_takeover"),
+        ]));
+        for half in [&mut self.request, &mut self.answer] {
+            *half = Half::messages();
+        }
+    }
+
+    /// Bytes of a body, without the framing. Its decoders may keep so many bytes.
+    pub(crate) fn body(&mut self, side: Side, bytes: &[u8], room: usize, limits: &Limits, tell: &mut Tell<'_>) {
+        let mut frames = self.frames.take();
         let (half, exchange, talk) = self.split(side);
         content(exchange, side).raw_bytes += bytes.len() as u64;
-        half.decode(bytes, limits, |decoded, doubt, reading| {
-            take(
-                decoded,
-                doubt,
-                reading,
-                &mut Listener {
-                    side,
-                    exchange,
-                    talk,
-                    limits,
-                    tell,
-                },
-            );
-        });
+        let mut listener = Listener { side, exchange, talk, limits, tell };
+        match &mut frames {
+            None => half.decode(bytes, Bounds { limits, room }, |decoded, doubt, reading| {
+                take(decoded, doubt, reading, &mut listener);
+            }),
+            Some(frames) => {
+                let [request, answer] = &mut **frames;
+                let frames = if side == Side::Request { request } else { answer };
+                frames.push(bytes, limits, |part| match part {
+                    Part::Data(decoded) => take(decoded, None, &mut half.reading, &mut listener),
+                    Part::Doubt(doubt) => listener.exchange.doubt(doubt),
+                    Part::End if half.reading.end_message(&mut listener) => {}
+                    Part::End => listener.exchange.doubt(Doubt::BadJson),
+                });
+            }
+        }
+        self.frames = frames;
     }
 
     /// Bytes of a body that were lost.
     pub(crate) fn lost(&mut self, side: Side, missing: u64) {
+        if let Some(frames) = &mut self.frames {
+            let [request, answer] = &mut **frames;
+            if side == Side::Request { request } else { answer }.gap(missing);
+        }
         let (half, exchange, _) = self.split(side);
         content(exchange, side).missing_bytes += missing;
         exchange.doubt(Doubt::Gap);
@@ -161,20 +208,13 @@ impl Live {
         if std::mem::replace(&mut half.ended, true) {
             return;
         }
-        let mut listener = Listener {
-            side,
-            exchange,
-            talk,
-            limits,
-            tell,
-        };
-        half.finish(limits, |decoded, doubt, reading| {
-            take(decoded, doubt, reading, &mut listener)
-        });
+        let mut listener = Listener { side, exchange, talk, limits, tell };
+        let bounds = Bounds { limits, room: usize::MAX };
+        half.finish(bounds, |decoded, doubt, reading| take(decoded, doubt, reading, &mut listener));
         if !half.reading.end(&mut listener) {
             listener.exchange.doubt(Doubt::BadJson);
         }
-        if side == Side::Request {
+        if side == Side::Request && self.frames.is_none() {
             self.talk.asking.settle(&mut self.exchange);
         }
         if self.request.ended && self.answer.ended {
@@ -191,7 +231,9 @@ impl Live {
 
     /// Whatever is not there will not come.
     pub(crate) fn cut(&mut self, doubt: Doubt, limits: &Limits, tell: &mut Tell<'_>) {
-        self.exchange.doubt(doubt);
+        if !self.done {
+            self.exchange.doubt(doubt);
+        }
         self.end(Side::Request, limits, tell);
         self.end(Side::Answer, limits, tell);
     }
@@ -200,7 +242,7 @@ impl Live {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
-        if self.exchange.call.is_some() && self.exchange.protocol != Protocol::WebSocket {
+        if self.exchange.call.is_some() {
             tell(Told::Call(&self.exchange));
         }
         tell(Told::Done(&self.exchange));
@@ -214,12 +256,16 @@ impl Live {
             + self.answer.memory()
             + self.talk.asking.memory()
             + self.talk.answering.memory()
+            + self.frames.iter().flat_map(|frames| frames.iter()).map(Frames::memory).sum::<usize>()
             + mcp
     }
 
-    /// What the decoders of both bodies keep.
-    pub(crate) fn decoder_bytes(&self) -> usize {
-        self.request.decoder_bytes() + self.answer.decoder_bytes()
+    /// What the decoders of a body keep.
+    pub(crate) fn decoder_bytes(&self, side: Side) -> usize {
+        match side {
+            Side::Request => self.request.decoder_bytes(),
+            Side::Answer => self.answer.decoder_bytes(),
+        }
     }
 }
 
@@ -276,6 +322,9 @@ impl Listener<'_, '_> {
             Side::Request => {
                 let begins = asking.value(path, leaf);
                 if many && begins {
+                    if self.exchange.call.is_some() {
+                        (self.tell)(Told::Call(self.exchange));
+                    }
                     self.exchange.call = None;
                     answering.reset();
                 }

@@ -20,7 +20,7 @@ impl Decoder {
         // The head names method 8 and a window of at most 32 KiB.
         let headed = first & 0x0f == 8 && first >> 4 <= 7;
         let state = self.state.get_or_insert_with(|| Decompress::new(headed));
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = [0; 8 << 10];
         let mut rest = bytes;
         while !self.ended {
             let (taken, made) = (state.total_in(), state.total_out());

@@ -1,7 +1,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Api, ModelCall, RequestDraft, Usage};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Protocol};
 use crate::json::Leaf;
 
 /// What an answer says of a call, in one document or in many.
@@ -159,6 +159,10 @@ impl AnswerDraft {
             return;
         };
         *place = Some(count);
+        // What was said of an earlier call is got again, and costs nothing.
+        if !matches!(exchange.method.as_str(), "" | "POST") && exchange.protocol != Protocol::WebSocket {
+            return;
+        }
         if exchange.call.is_none() {
             request.guessed = request.api().is_none();
             let api = request.api().or(self.shape).unwrap_or(Api::OpenAiChat);

@@ -83,7 +83,7 @@ fn what_two_readers_may_read_differently_is_doubted() {
 fn what_is_not_http_is_opaque() {
     for trace in [
         vec![received("220 mail ESMTP\r\n"), sent("EHLO me\r\n")],
-        vec![sent([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f])],
+        vec![sent([0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f, 0])],
         vec![sent([b'x'; 20_000])],
     ] {
         let heard = hear(&trace);

@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use crate::exchange::Direction;
-use crate::http1::{FirstLine, first_line, may_be_first};
+use crate::http1::{FirstLine, find_first_line, first_line, may_be_first};
 use crate::http2::{PREFACE, begins_server, has_head};
 
 /// A first line that is longer is none.
@@ -64,16 +64,22 @@ impl Beginnings {
         }
         let mut from = 0;
         while let Some(end) = held.get(from..).and_then(|rest| memchr(b'\n', rest)) {
-            match first_line(held.get(from..from + end).unwrap_or_default()) {
-                FirstLine::Request => return Verdict::Http1(direction),
-                FirstLine::Answer => return Verdict::Http1(direction.opposite()),
-                FirstLine::Neither => from += end + 1,
+            match find_first_line(held.get(from..from + end).unwrap_or_default()) {
+                Some((_, FirstLine::Request)) => return Verdict::Http1(direction),
+                Some((_, FirstLine::Answer)) => return Verdict::Http1(direction.opposite()),
+                _ => from += end + 1,
             }
         }
         // A line that has not ended, or the beginning of a frame's head.
-        let keep = if held.len() - from > LINE_MAX { 8 } else { (held.len() - from).max(8) };
-        held.drain(..held.len().saturating_sub(keep));
-        if searched > SEARCHED_MAX { Verdict::NotHttp } else { Verdict::Wait }
+        let keep = (held.len() - from).clamp(8, LINE_MAX);
+        if held.len() > 2 * keep {
+            held.drain(..held.len() - keep);
+        }
+        if searched > SEARCHED_MAX {
+            Verdict::NotHttp
+        } else {
+            Verdict::Wait
+        }
     }
 
     pub(crate) fn memory(&self) -> usize {

@@ -18,6 +18,8 @@ const LAYERS_MAX: usize = 3;
 const PIECE: usize = 1024;
 /// What one of them may unpack to.
 const PIECE_UNPACKED: usize = 4 << 20;
+/// No coding has more before its first byte.
+const HELD_MAX: usize = 4096;
 /// Windows and tables of deflate.
 const DEFLATE: usize = 80 << 10;
 
@@ -26,6 +28,8 @@ pub(crate) struct Decoder {
     layers: Vec<Layer>,
     taken: u64,
     decoded: u64,
+    /// Until something comes of them, the first bytes: many a body is not in the coding that its head names.
+    held: Option<Vec<u8>>,
 }
 
 /// What decoding may cost.
@@ -79,6 +83,7 @@ impl Decoder {
             layers: layers.filter(|layers| layers.len() <= LAYERS_MAX)?,
             taken: 0,
             decoded: 0,
+            held: Some(Vec::new()),
         })
     }
 
@@ -87,16 +92,29 @@ impl Decoder {
         self.layers.is_empty()
     }
 
-    /// Takes the next coded bytes; why the rest of the body cannot be decoded, if so, and from which of these bytes on.
-    pub(crate) fn push(
+    /// Takes the next coded bytes; why the rest of the body cannot be decoded, if so. What was held of it is given as it is then, and it goes on
+    /// with these bytes.
+    pub(crate) fn push<'a>(
         &mut self,
-        input: &[u8],
+        input: &'a [u8],
         bounds: Bounds<'_>,
         mut take: impl FnMut(&[u8]),
-    ) -> Result<(), (Doubt, usize)> {
+    ) -> Result<(), (Doubt, &'a [u8])> {
         for (number, piece) in input.chunks(PIECE).enumerate() {
-            self.through(piece, false, bounds, &mut take)
-                .map_err(|doubt| (doubt, number * PIECE))?;
+            if let Some(held) = &mut self.held {
+                held.extend_from_slice(piece);
+            }
+            let Err(doubt) = self.through(piece, false, bounds, &mut take) else {
+                continue;
+            };
+            let from = match self.held.take() {
+                Some(held) => {
+                    take(&held);
+                    (number + 1) * PIECE
+                }
+                None => number * PIECE,
+            };
+            return Err((doubt, input.get(from..).unwrap_or_default()));
         }
         Ok(())
     }
@@ -107,12 +125,16 @@ impl Decoder {
         if self.taken == 0 {
             return Ok(());
         }
-        self.through(&[], true, bounds, &mut take)
+        let finished = self.through(&[], true, bounds, &mut take);
+        if let Some(held) = self.held.take().filter(|_| finished.is_err()) {
+            take(&held);
+        }
+        finished
     }
 
     /// Bytes that the decoders keep, roughly.
     pub(crate) fn memory(&self) -> usize {
-        self.layers.iter().map(Layer::memory).sum()
+        self.layers.iter().map(Layer::memory).sum::<usize>() + self.held.as_ref().map_or(0, Vec::capacity)
     }
 
     fn through(
@@ -138,6 +160,9 @@ impl Decoder {
             return Err(Doubt::Oversized);
         }
         self.decoded += bytes.len() as u64;
+        if !bytes.is_empty() || self.held.as_ref().is_some_and(|held| held.len() > HELD_MAX) {
+            self.held = None;
+        }
         take(&bytes);
         Ok(())
     }
@@ -186,7 +211,10 @@ impl Layer {
             _ => Ok(()),
         });
         ended.map_err(|error| doubt(&error))?;
-        Ok(self.sink().map(|sink| std::mem::take(&mut sink.bytes)).unwrap_or_default())
+        Ok(self
+            .sink()
+            .map(|sink| std::mem::take(&mut sink.bytes))
+            .unwrap_or_default())
     }
 
     fn sink(&mut self) -> Option<&mut Sink> {

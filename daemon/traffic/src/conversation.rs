@@ -58,7 +58,11 @@ impl fmt::Debug for Conversation {
 
 /// Which half of an exchange bytes are of.
 fn side(live: &Live, direction: Direction) -> Side {
-    if direction == live.exchange.asked { Side::Request } else { Side::Answer }
+    if direction == live.exchange.asked {
+        Side::Request
+    } else {
+        Side::Answer
+    }
 }
 
 impl Conversation {

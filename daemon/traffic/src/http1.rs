@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use body::{Chunk, Framing, Step};
 use head::Parsed;
-pub(crate) use head::{FirstLine, first_line, may_be_first};
+pub(crate) use head::{FirstLine, find_first_line, first_line, may_be_first};
 use lines::{Lines, gather, search};
 
 use crate::conversation::Context;
@@ -62,6 +62,15 @@ enum Decision {
     Refused,
     WebSocket(String),
     Tunnel,
+}
+
+/// Where in a line a message of this sort begins.
+fn begins(kind: FirstLine) -> impl Fn(&[u8]) -> Option<usize> {
+    move |line| {
+        find_first_line(line)
+            .filter(|(_, found)| *found == kind)
+            .map(|(at, _)| at)
+    }
 }
 
 impl Http1 {
@@ -162,7 +171,11 @@ impl Http1 {
 
     /// What the decoders of all but this half of the exchange under way keep. There are two, as bodies come one behind the other.
     fn decoder_bytes(&self, side: Side) -> usize {
-        let other = if side == Side::Request { Side::Answer } else { Side::Request };
+        let other = if side == Side::Request {
+            Side::Answer
+        } else {
+            Side::Request
+        };
         self.waiting.iter().map(|live| live.decoder_bytes(other)).sum()
     }
 
@@ -225,7 +238,7 @@ impl Http1 {
                     self.asking(&held, context);
                     bytes
                 }
-                State::Lost => match search(&mut self.request.held, bytes, is_first) {
+                State::Lost => match search(&mut self.request.held, bytes, begins(FirstLine::Request)) {
                     None => return,
                     Some(rest) => {
                         self.request.state = State::Head;
@@ -256,7 +269,7 @@ impl Http1 {
         let is_first = |line: &[u8]| first_line(line) == FirstLine::Answer;
         let rest = match self.answer.state {
             State::Body(framing) => self.body(Side::Answer, framing, bytes, context),
-            State::Lost => match search(&mut self.answer.held, bytes, is_first) {
+            State::Lost => match search(&mut self.answer.held, bytes, begins(FirstLine::Answer)) {
                 None => &[],
                 Some(rest) => {
                     self.answer.state = State::Head;

@@ -104,7 +104,7 @@ impl Http2 {
                 continue;
             }
             let Some(mut frame) = half.frame else {
-                bytes = half.head(bytes, streams);
+                bytes = half.head(bytes, side, streams);
                 if half.frame.is_some_and(|frame| frame.is_over()) {
                     self.end_frame(side, context);
                 }
@@ -165,7 +165,11 @@ impl Http2 {
     }
 
     fn side(&self, direction: Direction) -> Side {
-        if direction == self.asked { Side::Request } else { Side::Answer }
+        if direction == self.asked {
+            Side::Request
+        } else {
+            Side::Answer
+        }
     }
 
     fn half(&mut self, side: Side) -> (&mut Half, &mut Streams) {
@@ -224,12 +228,16 @@ impl Http2 {
 
 impl Half {
     /// Takes bytes of a frame's head; what follows them.
-    fn head<'a>(&mut self, mut bytes: &'a [u8], streams: &Streams) -> &'a [u8] {
+    fn head<'a>(&mut self, mut bytes: &'a [u8], side: Side, streams: &Streams) -> &'a [u8] {
+        // A server does not begin streams.
+        let newer = (side == Side::Request || streams.highest == 0).then_some(streams.highest);
         while let Some((byte, rest)) = bytes.split_first() {
             bytes = rest;
             self.head.push(*byte);
-            let Some(head) = self.head.first_chunk::<HEAD>() else { continue };
-            if self.lost && !may_be_head(*head, |stream| streams.open.contains_key(&stream), streams.highest) {
+            let Some(head) = self.head.first_chunk::<HEAD>() else {
+                continue;
+            };
+            if self.lost && !may_be_head(*head, |stream| streams.open.contains_key(&stream), newer) {
                 self.head.remove(0);
                 continue;
             }
@@ -267,13 +275,7 @@ impl Half {
 
 impl Streams {
     /// The exchange of a stream, which is a new one if there is none and there was none.
-    fn live(
-        &mut self,
-        side: Side,
-        stream: u32,
-        asked: Direction,
-        context: &mut Context<'_, '_>,
-    ) -> Option<&mut Live> {
+    fn live(&mut self, side: Side, stream: u32, asked: Direction, context: &mut Context<'_, '_>) -> Option<&mut Live> {
         if !self.open.contains_key(&stream) {
             // What comes behind an exchange's end says nothing about it.
             let was_seen = self.highest > 0 && (self.first..=self.highest).contains(&stream);
@@ -290,7 +292,11 @@ impl Streams {
                 live.exchange.doubt(Doubt::OlderThanUs);
                 live.end(Side::Request, context.limits, context.tell);
             }
-            self.first = if self.highest == 0 { stream } else { self.first.min(stream) };
+            self.first = if self.highest == 0 {
+                stream
+            } else {
+                self.first.min(stream)
+            };
             self.highest = self.highest.max(stream);
             self.open.insert(stream, live);
         }

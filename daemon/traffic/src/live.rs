@@ -171,7 +171,13 @@ impl Live {
         let mut frames = self.frames.take();
         let (half, exchange, talk) = self.split(side);
         content(exchange, side).raw_bytes += bytes.len() as u64;
-        let mut listener = Listener { side, exchange, talk, limits, tell };
+        let mut listener = Listener {
+            side,
+            exchange,
+            talk,
+            limits,
+            tell,
+        };
         match &mut frames {
             None => half.decode(bytes, Bounds { limits, room }, |decoded, doubt, reading| {
                 take(decoded, doubt, reading, &mut listener);
@@ -208,9 +214,20 @@ impl Live {
         if std::mem::replace(&mut half.ended, true) {
             return;
         }
-        let mut listener = Listener { side, exchange, talk, limits, tell };
-        let bounds = Bounds { limits, room: usize::MAX };
-        half.finish(bounds, |decoded, doubt, reading| take(decoded, doubt, reading, &mut listener));
+        let mut listener = Listener {
+            side,
+            exchange,
+            talk,
+            limits,
+            tell,
+        };
+        let bounds = Bounds {
+            limits,
+            room: usize::MAX,
+        };
+        half.finish(bounds, |decoded, doubt, reading| {
+            take(decoded, doubt, reading, &mut listener)
+        });
         if !half.reading.end(&mut listener) {
             listener.exchange.doubt(Doubt::BadJson);
         }
@@ -256,7 +273,12 @@ impl Live {
             + self.answer.memory()
             + self.talk.asking.memory()
             + self.talk.answering.memory()
-            + self.frames.iter().flat_map(|frames| frames.iter()).map(Frames::memory).sum::<usize>()
+            + self
+                .frames
+                .iter()
+                .flat_map(|frames| frames.iter())
+                .map(Frames::memory)
+                .sum::<usize>()
             + mcp
     }
 

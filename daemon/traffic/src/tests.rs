@@ -1,7 +1,12 @@
 //! Whole connections, of which the same must be told however their bytes are cut.
 
+mod bounds;
+mod gaps;
 mod http1;
+mod http2;
+mod mcp;
 mod models;
+mod websocket;
 
 use crate::{Conversation, Direction, Exchange, Limits, Told};
 

@@ -62,7 +62,9 @@ impl Frames {
     pub(crate) fn push(&mut self, mut bytes: &[u8], limits: &Limits, mut take: impl FnMut(Part<'_>)) {
         while !self.lost {
             let Some(mut frame) = self.frame else {
-                let Some((byte, rest)) = bytes.split_first() else { return };
+                let Some((byte, rest)) = bytes.split_first() else {
+                    return;
+                };
                 self.head.push(*byte);
                 bytes = rest;
                 self.begin(&mut take);

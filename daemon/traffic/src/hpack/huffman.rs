@@ -85,7 +85,11 @@ pub(crate) fn encode(text: &[u8]) -> Vec<u8> {
     let mut digits = String::new();
     for byte in text {
         let bits = usize::from(BITS[usize::from(*byte)]);
-        let place = LENGTHS.order.iter().position(|symbol| *symbol == u16::from(*byte)).unwrap();
+        let place = LENGTHS
+            .order
+            .iter()
+            .position(|symbol| *symbol == u16::from(*byte))
+            .unwrap();
         let code = u32::try_from(place).unwrap().wrapping_sub(LENGTHS.offset[bits]);
         digits += &format!("{code:0bits$b}");
     }

@@ -25,14 +25,33 @@ fn is_told(decoder: &mut Decoder, block: &str, expected: &[&str]) {
 fn fields_of_the_rfc() {
     let literal = "400a 6375 7374 6f6d 2d6b 6579 0d63 7573 746f 6d2d 6865 6164 6572";
     is_told(&mut Decoder::default(), literal, &["custom-key: custom-header"]);
-    is_told(&mut Decoder::default(), "040c 2f73 616d 706c 652f 7061 7468", &[":path: /sample/path"]);
-    is_told(&mut Decoder::default(), "1008 7061 7373 776f 7264 0673 6563 7265 74", &["password: secret"]);
+    is_told(
+        &mut Decoder::default(),
+        "040c 2f73 616d 706c 652f 7061 7468",
+        &[":path: /sample/path"],
+    );
+    is_told(
+        &mut Decoder::default(),
+        "1008 7061 7373 776f 7264 0673 6563 7265 74",
+        &["password: secret"],
+    );
     is_told(&mut Decoder::default(), "82", &[":method: GET"]);
 }
 
 const REQUESTS: [&[&str]; 3] = [
-    &[":method: GET", ":scheme: http", ":path: /", ":authority: www.example.com"],
-    &[":method: GET", ":scheme: http", ":path: /", ":authority: www.example.com", "cache-control: no-cache"],
+    &[
+        ":method: GET",
+        ":scheme: http",
+        ":path: /",
+        ":authority: www.example.com",
+    ],
+    &[
+        ":method: GET",
+        ":scheme: http",
+        ":path: /",
+        ":authority: www.example.com",
+        "cache-control: no-cache",
+    ],
     &[
         ":method: GET",
         ":scheme: https",
@@ -108,7 +127,10 @@ fn answers_of_the_rfc_without_and_with_huffman() {
 fn what_was_added_after_a_loss_is_known() {
     let mut decoder = Decoder::default();
     decoder.lost();
-    let block = decoder.block(&hex("8286 84be 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65 be bf"), 1 << 16);
+    let block = decoder.block(
+        &hex("8286 84be 400a 6375 7374 6f6d 2d6b 6579 0c63 7573 746f 6d2d 7661 6c75 65 be bf"),
+        1 << 16,
+    );
     assert_eq!(
         shown(&block),
         ":method: GET\n:scheme: http\n:path: /\ncustom-key: custom-value\ncustom-key: custom-value"
@@ -142,13 +164,22 @@ fn representation() -> impl Strategy<Value = Vec<u8>> {
         all.extend(text);
         all
     };
-    let string = (prop::collection::vec(b' '..=b'~', 0..20), any::<bool>()).prop_map(move |(bytes, coded)| text(bytes, coded));
+    let string =
+        (prop::collection::vec(b' '..=b'~', 0..20), any::<bool>()).prop_map(move |(bytes, coded)| text(bytes, coded));
     let name = ("[a-z-]{1,9}", any::<bool>()).prop_map(move |(name, coded)| text(name.into_bytes(), coded));
     prop_oneof![
         (0x81_u8..=0xc6).prop_map(|index| vec![index]),
-        (prop::sample::select(vec![0x40_u8, 0x00, 0x10]), name, string.clone())
-            .prop_map(|(kind, name, value)| [vec![kind], name, value].concat()),
-        (prop::sample::select(vec![0x41_u8, 0x44, 0x5f, 0x01, 0x1e]), string).prop_map(|(kind, value)| [vec![kind], value].concat()),
+        (prop::sample::select(vec![0x40_u8, 0x00, 0x10]), name, string.clone()).prop_map(|(kind, name, value)| [
+            vec![kind],
+            name,
+            value
+        ]
+        .concat()),
+        (prop::sample::select(vec![0x41_u8, 0x44, 0x5f, 0x01, 0x1e]), string).prop_map(|(kind, value)| [
+            vec![kind],
+            value
+        ]
+        .concat()),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! Heads, read as generously as any server might and with a doubt where two readers could differ: what a strict parser refuses, a lenient
 //! server may still obey.
 
-use memchr::memchr;
+use memchr::{memchr, memmem, memrchr};
 
 use crate::doubt::{Doubt, Doubts};
 use crate::exchange::Field;
@@ -45,6 +45,41 @@ pub(crate) fn first_line(line: &[u8]) -> FirstLine {
     } else {
         FirstLine::Neither
     }
+}
+
+/// Methods that are sought in the middle of a line.
+const METHODS: [&[u8]; 8] = [
+    b"GET ",
+    b"POST ",
+    b"PUT ",
+    b"PATCH ",
+    b"DELETE ",
+    b"HEAD ",
+    b"OPTIONS ",
+    b"CONNECT ",
+];
+
+/// Where in a whole line a message begins: behind a body nothing ends the line.
+pub(crate) fn find_first_line(line: &[u8]) -> Option<(usize, FirstLine)> {
+    match first_line(line) {
+        FirstLine::Neither => {}
+        found => return Some((0, found)),
+    }
+    let answer = memmem::rfind(line, b"HTTP/1.")
+        .filter(|at| first_line(line.get(*at..).unwrap_or_default()) == FirstLine::Answer);
+    if let Some(at) = answer {
+        return Some((at, FirstLine::Answer));
+    }
+    let line = line.trim_ascii_end();
+    let target = line
+        .len()
+        .checked_sub(9)
+        .filter(|end| line.get(*end..).is_some_and(|end| end.starts_with(b" HTTP/1.")))?;
+    let before = line.get(..target)?;
+    let method_end = memrchr(b' ', before)? + 1;
+    let head = before.get(..method_end)?;
+    let method = METHODS.iter().find(|method| head.ends_with(method))?;
+    Some((method_end - method.len(), FirstLine::Request))
 }
 
 /// Whether a line of which the end is not there may be the first of a message.

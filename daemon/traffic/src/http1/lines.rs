@@ -47,19 +47,26 @@ pub(super) fn gather<'a>(
     Lines::More
 }
 
-/// A line that is longer begins nothing.
+/// Of a line, so many bytes before its end are looked at.
 const LINE_MAX: usize = 16 << 10;
 
-/// Passes over lines up to one that begins a message. What is kept then is that line; these bytes follow.
-pub(super) fn search<'a>(held: &mut Vec<u8>, mut bytes: &'a [u8], first: impl Fn(&[u8]) -> bool) -> Option<&'a [u8]> {
+/// Passes over lines up to one in which a message begins. What is kept then is the message's part of that line; these bytes follow.
+pub(super) fn search<'a>(
+    held: &mut Vec<u8>,
+    mut bytes: &'a [u8],
+    find: impl Fn(&[u8]) -> Option<usize>,
+) -> Option<&'a [u8]> {
     while !bytes.is_empty() {
         let end = memchr(b'\n', bytes).map(|end| end + 1);
         let (line, rest) = bytes.split_at_checked(end.unwrap_or(bytes.len())).unwrap_or_default();
         bytes = rest;
-        let room = (LINE_MAX + 1).saturating_sub(held.len());
-        held.extend_from_slice(line.get(..room).unwrap_or(line));
+        held.extend_from_slice(line.get(line.len().saturating_sub(LINE_MAX)..).unwrap_or_default());
+        if end.is_some() || held.len() > 2 * LINE_MAX {
+            held.drain(..held.len().saturating_sub(LINE_MAX));
+        }
         if end.is_some() {
-            if held.len() <= LINE_MAX && first(held) {
+            if let Some(at) = find(held) {
+                held.drain(..at);
                 return Some(rest);
             }
             held.clear();

@@ -88,7 +88,9 @@ impl Frame {
 
     /// Bytes to come of what it is about.
     pub(super) fn content(&self) -> u32 {
-        self.left.saturating_sub(u32::from(self.before)).saturating_sub(self.padding)
+        self.left
+            .saturating_sub(u32::from(self.before))
+            .saturating_sub(self.padding)
     }
 
     /// All of it was taken.
@@ -114,33 +116,37 @@ impl Frame {
 
 /// Whether a server begins with these bytes, which are its settings.
 pub(crate) fn begins_server(bytes: &[u8]) -> bool {
-    let head = bytes.first_chunk::<HEAD>();
-    head.is_some_and(|head| matches!(head, [.., 4, _, _, _, _, _]) && may_be_head(*head, |_| false, 0))
+    match bytes {
+        [0, 0, length, 4, 0, 0, 0, 0, 0, ..] => length % 6 == 0,
+        _ => false,
+    }
 }
 
 /// Whether a frame's head is among these bytes.
 pub(crate) fn has_head(bytes: &[u8]) -> bool {
     let mut heads = bytes.windows(HEAD).filter_map(<[u8]>::first_chunk::<HEAD>);
-    heads.any(|head| may_be_head(*head, |_| false, 0))
+    heads.any(|head| may_be_head(*head, |_| false, Some(0)))
 }
 
-/// Whether bytes are the head of a frame, as far as can be told without what came before. `open` knows the streams there are, `highest` is the
-/// last of these; 0 if none is known.
-pub(super) fn may_be_head(head: [u8; HEAD], open: impl Fn(u32) -> bool, highest: u32) -> bool {
+/// Whether bytes are the head of a frame, as far as can be told without what came before. `open` knows the streams there are; a block of fields
+/// may begin one that is behind `newer`, or, if that is 0, any.
+pub(super) fn may_be_head(head: [u8; HEAD], open: impl Fn(u32) -> bool, newer: Option<u32>) -> bool {
     let [a, b, c, kind, flags, stream @ ..] = head;
     let (length, stream) = (u32::from_be_bytes([0, a, b, c]), u32::from_be_bytes(stream));
-    let is_new = stream & 1 == 1 && stream > highest && stream <= if highest == 0 { ANY } else { highest + AHEAD };
-    let is_stream = stream != 0 && (open(stream) || is_new);
+    let is_new = newer.is_some_and(|newer| {
+        let last = if newer == 0 { ANY } else { newer.saturating_add(AHEAD) };
+        stream & 1 == 1 && stream > newer && stream <= last
+    });
     match kind {
-        0 => is_stream && length <= LENGTH_SOUGHT && flags & !(END_STREAM | PADDED) == 0,
+        0 => open(stream) && length <= LENGTH_SOUGHT && flags & !(END_STREAM | PADDED) == 0,
         1 => {
             let known = END_STREAM | END_HEADERS | PADDED | PRIORITY;
-            is_stream && (1..=LENGTH_SOUGHT).contains(&length) && flags & !known == 0
+            (open(stream) || is_new) && (1..=LENGTH_SOUGHT).contains(&length) && flags & !known == 0
         }
-        3 => is_stream && length == 4 && flags == 0,
-        4 => stream == 0 && (length == 0) == (flags == 1) && flags <= 1 && length % 6 == 0 && length < 100,
+        3 => open(stream) && length == 4 && flags == 0,
+        4 => stream == 0 && flags <= 1 && (length == 0) == (flags == 1) && length % 6 == 0 && length < 100,
         6 => stream == 0 && length == 8 && flags <= 1,
-        8 => (stream == 0 || is_stream) && length == 4 && flags == 0,
+        8 => (stream == 0 || open(stream)) && length == 4 && flags == 0,
         _ => false,
     }
 }

@@ -71,15 +71,10 @@ impl Half {
             Coding::Unread => {}
             Coding::Coded(decoder) => {
                 let pushed = decoder.push(bytes, bounds, |decoded| give(decoded, None, reading));
-                if let Err((doubt, from)) = pushed {
-                    let rest = if doubt == Doubt::Expansion {
-                        None
-                    } else {
-                        bytes.get(from..)
-                    };
-                    self.coding = if rest.is_some() { Coding::Plain } else { Coding::Unread };
-                    give(rest.unwrap_or_default(), Some(doubt), reading);
-                }
+                let Err((doubt, rest)) = pushed else { return };
+                let is_bomb = doubt == Doubt::Expansion;
+                self.coding = if is_bomb { Coding::Unread } else { Coding::Plain };
+                give(if is_bomb { &[] } else { rest }, Some(doubt), reading);
             }
         }
     }

@@ -35,7 +35,11 @@ impl Default for Reading {
 
 impl Reading {
     fn of(form: Form) -> Self {
-        let scanner = Scanner::new(if matches!(form, Form::Amazon(..)) { WRAPPED_MAX } else { TEXT_MAX });
+        let scanner = Scanner::new(if matches!(form, Form::Amazon(..)) {
+            WRAPPED_MAX
+        } else {
+            TEXT_MAX
+        });
         Self { form, scanner }
     }
 

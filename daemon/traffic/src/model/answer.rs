@@ -13,6 +13,9 @@ pub(crate) struct AnswerDraft {
     kind: String,
     /// What it is by its shape.
     shape: Option<Api>,
+    /// What was said before it was known to be a call.
+    model: String,
+    stop_reason: String,
 }
 
 /// An object that is a call of a tool if its type is.
@@ -55,6 +58,23 @@ const ENDS: [&str; 5] = [
     "response.incomplete",
     "error",
 ];
+
+fn is_model(path: &str) -> bool {
+    matches!(path, "model" | "modelVersion")
+}
+
+fn is_stop_reason(path: &str) -> bool {
+    matches!(
+        path,
+        "choices[].finish_reason"
+            | "stop_reason"
+            | "delta.stop_reason"
+            | "candidates[].finishReason"
+            | "done_reason"
+            | "stopReason"
+            | "incomplete_details.reason"
+    )
+}
 
 /// What a count counts.
 fn count_of<'a>(usage: &'a mut Usage, path: &str) -> Option<&'a mut Option<u64>> {
@@ -134,18 +154,18 @@ impl AnswerDraft {
             self.count(path, count, exchange, request);
             return;
         }
-        let (Leaf::Text(text), Some(call)) = (leaf, &mut exchange.call) else {
+        let Leaf::Text(text) = leaf else { return };
+        let Some(call) = &mut exchange.call else {
+            match path {
+                _ if is_model(path) => text.clone_into(&mut self.model),
+                _ if is_stop_reason(path) => text.clone_into(&mut self.stop_reason),
+                _ => {}
+            }
             return;
         };
         match path {
-            "model" | "modelVersion" => text.clone_into(&mut call.model_answered),
-            "choices[].finish_reason"
-            | "stop_reason"
-            | "delta.stop_reason"
-            | "candidates[].finishReason"
-            | "done_reason"
-            | "stopReason"
-            | "incomplete_details.reason" => text.clone_into(&mut call.stop_reason),
+            _ if is_model(path) => text.clone_into(&mut call.model_answered),
+            _ if is_stop_reason(path) => text.clone_into(&mut call.stop_reason),
             "status" if call.api == Api::OpenAiResponses => text.clone_into(&mut call.stop_reason),
             _ if TOOL_NAMES.contains(&path) => add_tool(call, text, listed),
             _ => {}
@@ -166,7 +186,11 @@ impl AnswerDraft {
         if exchange.call.is_none() {
             request.guessed = request.api().is_none();
             let api = request.api().or(self.shape).unwrap_or(Api::OpenAiChat);
-            exchange.call = Some(ModelCall::new(api, &exchange.host));
+            exchange.call = Some(ModelCall {
+                model_answered: std::mem::take(&mut self.model),
+                stop_reason: std::mem::take(&mut self.stop_reason),
+                ..ModelCall::new(api, &exchange.host)
+            });
         }
         if let Some(call) = &mut exchange.call {
             call.usage = usage;
@@ -217,7 +241,7 @@ impl AnswerDraft {
 
     pub(crate) fn memory(&self) -> usize {
         let item = self.item.kind.capacity() + self.item.name.capacity() + self.item.id.capacity();
-        item + self.told.capacity() * 8 + self.kind.capacity()
+        item + self.told.capacity() * 8 + self.kind.capacity() + self.model.capacity() + self.stop_reason.capacity()
     }
 }
 

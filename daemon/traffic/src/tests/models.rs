@@ -259,3 +259,143 @@ fn another_path_is_known_by_the_shape() {
     ]);
     assert_eq!(other.only().call, None);
 }
+
+/// A message of Amazon's event stream, with one header.
+fn amazon(payload: &str) -> Vec<u8> {
+    let header = b"\x0b:event-type\x07\x00\x05chunk";
+    let all = u32::try_from(16 + header.len() + payload.len()).unwrap();
+    let headers = u32::try_from(header.len()).unwrap();
+    [
+        &all.to_be_bytes()[..],
+        &headers.to_be_bytes(),
+        b"crc1",
+        header,
+        payload.as_bytes(),
+        b"crc2",
+    ]
+    .concat()
+}
+
+fn amazon_answer(payloads: &[String]) -> (Direction, Vec<u8>) {
+    let body: Vec<u8> = payloads.iter().flat_map(|payload| amazon(payload)).collect();
+    let mut bytes = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
+    bytes.extend(body);
+    received(bytes)
+}
+
+fn base64(text: &str) -> String {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let chunks = text.as_bytes().chunks(3).flat_map(|three| {
+        let all = three.iter().fold(0_usize, |all, byte| all << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
+        let digit = move |at: usize| {
+            if at > three.len() {
+                '='
+            } else {
+                char::from(digits[all >> (18 - 6 * at) & 63])
+            }
+        };
+        (0..4).map(digit)
+    });
+    chunks.collect()
+}
+
+const BEDROCK: &str = "bedrock-runtime.us-east-1.amazonaws.com";
+
+#[test]
+fn bedrock_converse() {
+    let asked = r#"{"messages":[{"role":"user","content":[{"text":"x"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"top_song"}}]}}"#;
+    let whole = r#"{"metrics":{"latencyMs":1275},"output":{"message":{"content":[{"text":"x"},{"toolUse":{"toolUseId":"t","name":"top_song","input":{"name":"no"}}}],"role":"assistant"}},"stopReason":"tool_use","usage":{"inputTokens":30,"outputTokens":628,"totalTokens":658,"cacheReadInputTokens":4,"cacheWriteInputTokens":2}}"#;
+    let events = [
+        r#"{"p":"abc","role":"assistant"}"#,
+        r#"{"contentBlockIndex":0,"start":{"toolUse":{"name":"top_song","toolUseId":"t"}}}"#,
+        r#"{"stopReason":"tool_use"}"#,
+        r#"{"metrics":{"latencyMs":1},"usage":{"inputTokens":30,"outputTokens":628,"totalTokens":658,"cacheReadInputTokens":4,"cacheWriteInputTokens":2}}"#,
+    ]
+    .map(str::to_owned);
+    for (path, got, stream) in [
+        ("converse", answer(whole), false),
+        ("converse-stream", amazon_answer(&events), true),
+    ] {
+        let path = format!("/model/anthropic.claude-3-5-sonnet-20241022-v2%3A0/{path}");
+        let heard = hear(&vec![post(BEDROCK, &path, asked), got]);
+        let call = call(&heard);
+        assert_eq!(
+            (call.api, call.provider, call.stream),
+            (Api::BedrockConverse, Provider::Amazon, stream)
+        );
+        assert_eq!(call.model_asked, "anthropic.claude-3-5-sonnet-20241022-v2:0");
+        assert_eq!(
+            (call.tools_offered, call.tools_called.as_slice()),
+            (1, ["top_song".to_owned()].as_slice())
+        );
+        assert_eq!(usage(call), [Some(30), Some(628), Some(4), Some(2), None]);
+        assert_eq!(call.stop_reason, "tool_use");
+    }
+}
+
+#[test]
+fn bedrock_invoke_in_events() {
+    let wrapped = |event: &str| format!(r#"{{"bytes":"{}","p":"abcdef"}}"#, base64(event));
+    let events = [
+        r#"{"type":"message_start","message":{"model":"claude-sonnet-4","content":[],"usage":{"input_tokens":9,"output_tokens":1}}}"#,
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"bash","input":{}}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":21}}"#,
+        r#"{"type":"message_stop","amazon-bedrock-invocationMetrics":{"inputTokenCount":9,"outputTokenCount":21,"invocationLatency":1}}"#,
+    ]
+    .map(wrapped);
+    let asked = r#"{"anthropic_version":"bedrock-2023-05-31","max_tokens":10,"messages":[],"tools":[{"name":"bash"}]}"#;
+    let path = "/model/us.anthropic.claude-sonnet-4/invoke-with-response-stream";
+    let heard = hear(&vec![post(BEDROCK, path, asked), amazon_answer(&events)]);
+    let call = call(&heard);
+    assert_eq!(
+        (call.api, call.stream, call.tools_offered),
+        (Api::BedrockInvoke, true, 1)
+    );
+    assert_eq!(
+        (call.tools_called.as_slice(), call.stop_reason.as_str()),
+        (["bash".to_owned()].as_slice(), "tool_use")
+    );
+    assert_eq!(usage(call), [Some(9), Some(21), None, None, None]);
+}
+
+#[test]
+fn mistral_is_openai_s_chat() {
+    let heard = hear(&vec![
+        post("api.mistral.ai", "/v1/chat/completions", CHAT),
+        answer(
+            r#"{"model":"mistral-large-latest","choices":[{"message":{"tool_calls":[{"function":{"name":"run","arguments":"{}"},"id":"a"}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":3,"total_tokens":7,"completion_tokens":4}}"#,
+        ),
+    ]);
+    let call = call(&heard);
+    assert_eq!((call.api, call.provider), (Api::OpenAiChat, Provider::Mistral));
+    assert_eq!(usage(call), [Some(3), Some(4), None, None, None]);
+}
+
+#[test]
+fn a_stored_response_that_is_got_again_costs_nothing() {
+    let heard = hear(&vec![
+        sent("GET /v1/responses/resp_1 HTTP/1.1\r\nHost: api.openai.com\r\n\r\n"),
+        answer(r#"{"id":"resp_1","model":"gpt-5","usage":{"input_tokens":3,"output_tokens":7}}"#),
+    ]);
+    assert_eq!(heard.only().call, None);
+}
+
+#[test]
+fn a_call_whose_question_cannot_be_read_still_has_its_cost() {
+    let heard = hear(&vec![
+        sent(
+            "POST /v1/messages HTTP/1.1\r\nHost: api.anthropic.com\r\nContent-Encoding: secret\r\nContent-Length: 3\r\n\r\nxyz",
+        ),
+        answer(r#"{"model":"claude-sonnet-5","stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":7}}"#),
+    ]);
+    assert!(heard.only().doubts.contains(crate::Doubt::UnknownCoding));
+    let call = heard.only().call.as_ref().unwrap();
+    assert_eq!(
+        (call.api, call.model_answered.as_str(), call.usage.output),
+        (Api::Anthropic, "claude-sonnet-5", Some(7))
+    );
+}

@@ -4,10 +4,7 @@
 //! table that we do not know. New entries come before these and count from the newest, so that what was added since is known by the same
 //! indices as ever. A table that is larger than we keep is the same: its oldest entries are unknown.
 
-#[cfg(test)]
 pub(crate) mod huffman;
-#[cfg(not(test))]
-mod huffman;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -110,15 +107,12 @@ impl Decoder {
                 return block;
             };
             let Some(field) = field else { continue };
-            match room.checked_sub(field.name.len() + field.value.len() + ENTRY) {
-                Some(left) => {
-                    room = left;
-                    block.fields.push(field);
-                }
-                None => {
-                    room = 0;
-                    block.doubts.add(Doubt::Oversized);
-                }
+            if let Some(left) = room.checked_sub(field.name.len() + field.value.len() + ENTRY) {
+                room = left;
+                block.fields.push(field);
+            } else {
+                room = 0;
+                block.doubts.add(Doubt::Oversized);
             }
         }
         block

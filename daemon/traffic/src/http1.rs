@@ -245,7 +245,7 @@ impl Http1 {
                         rest
                     }
                 },
-                State::Head => match gather(&mut self.request.held, bytes, most, Some(is_first)) {
+                State::Head => match gather(&mut self.request.held, bytes, most, Some(&is_first)) {
                     Lines::More => return,
                     Lines::Whole(head, rest) => {
                         self.begin_request(Parsed::head(&head), context);
@@ -277,7 +277,7 @@ impl Http1 {
                 }
             },
             State::Head | State::Undecided => {
-                match gather(&mut self.answer.held, bytes, context.limits.head_bytes, Some(is_first)) {
+                match gather(&mut self.answer.held, bytes, context.limits.head_bytes, Some(&is_first)) {
                     Lines::More => &[],
                     Lines::Whole(head, rest) => return (rest, self.begin_answer(Parsed::head(&head), context)),
                     Lines::TooLong(rest) => {
@@ -306,12 +306,7 @@ impl Http1 {
         let (half, live) = self.half(side);
         let step = match framing {
             Framing::Chunked(Chunk::Trailers) => {
-                let gathered = gather(
-                    &mut half.held,
-                    bytes,
-                    context.limits.head_bytes,
-                    None::<fn(&[u8]) -> bool>,
-                );
+                let gathered = gather(&mut half.held, bytes, context.limits.head_bytes, None);
                 return match gathered {
                     Lines::More => &[],
                     Lines::TooLong(rest) | Lines::NoMessage(rest) => {

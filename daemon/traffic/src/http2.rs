@@ -110,10 +110,10 @@ impl Http2 {
                 }
                 continue;
             };
-            let (content, rest) = frame.take(bytes);
+            let (part, rest) = frame.take(bytes);
             bytes = rest;
             half.frame = Some(frame);
-            self.content(side, frame, content, context);
+            self.part(side, frame, part, context);
             if frame.is_over() {
                 self.end_frame(side, context);
             }
@@ -179,19 +179,20 @@ impl Http2 {
         }
     }
 
-    fn content(&mut self, side: Side, frame: Frame, content: &[u8], context: &mut Context<'_, '_>) {
+    /// What a frame is about, or a part of it.
+    fn part(&mut self, side: Side, frame: Frame, part: &[u8], context: &mut Context<'_, '_>) {
         let asked = self.asked;
         let (half, streams) = self.half(side);
         match frame.kind {
-            Kind::Data if !content.is_empty() => streams.data(side, frame.stream, content, asked, context),
+            Kind::Data if !part.is_empty() => streams.data(side, frame.stream, part, asked, context),
             Kind::Headers | Kind::Push | Kind::Continuation => {
                 let Some(block) = &mut half.block else { return };
-                if block.bytes.len() + content.len() > context.limits.head_bytes {
+                if block.bytes.len() + part.len() > context.limits.head_bytes {
                     block.torn = Some(Doubt::Oversized);
                     block.bytes = Vec::new();
                 }
                 if block.torn.is_none() {
-                    block.bytes.extend_from_slice(content);
+                    block.bytes.extend_from_slice(part);
                 }
             }
             _ => {}

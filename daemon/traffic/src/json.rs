@@ -106,11 +106,6 @@ impl Scanner {
         }
     }
 
-    /// Whether what came until now is no JSON.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.state == State::Broken
-    }
-
     /// Whether the last document that there was something of began as an object.
     pub(crate) fn began_as_object(&self) -> bool {
         self.object
@@ -178,10 +173,8 @@ impl Scanner {
                 self.leave_key();
                 self.state = State::Key;
             }
-            (State::FirstValue, b']') => self.close(listen),
-            (State::Behind, b']') if array => self.close(listen),
-            (State::FirstKey, b'}') => self.close(listen),
-            (State::Behind, b'}') if !array => self.close(listen),
+            (State::FirstValue, b']') | (State::FirstKey, b'}') => self.close(listen),
+            (State::Behind, b']' | b'}') if array == (byte == b']') => self.close(listen),
             (State::Value | State::FirstValue, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
                 self.state = State::Literal;
                 self.token.push(byte);

@@ -41,6 +41,8 @@ mod live;
 mod mcp;
 mod model;
 mod sse;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 mod websocket;

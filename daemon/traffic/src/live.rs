@@ -226,7 +226,7 @@ impl Live {
             room: usize::MAX,
         };
         half.finish(bounds, |decoded, doubt, reading| {
-            take(decoded, doubt, reading, &mut listener)
+            take(decoded, doubt, reading, &mut listener);
         });
         if !half.reading.end(&mut listener) {
             listener.exchange.doubt(Doubt::BadJson);

@@ -8,10 +8,8 @@ mod mcp;
 mod models;
 mod websocket;
 
+pub(super) use crate::testing::{Trace, answer, chunked, post, received, sent};
 use crate::{Conversation, Direction, Exchange, Limits, Told};
-
-/// What goes which way, in order.
-pub(super) type Trace = Vec<(Direction, Vec<u8>)>;
 
 /// What was told, without what depends on how bytes were cut.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -124,29 +122,4 @@ pub(super) fn hear(trace: &Trace) -> Heard {
     }
     whole.memory = 0;
     whole
-}
-
-pub(super) fn sent(bytes: impl AsRef<[u8]>) -> (Direction, Vec<u8>) {
-    (Direction::Sent, bytes.as_ref().to_vec())
-}
-
-pub(super) fn received(bytes: impl AsRef<[u8]>) -> (Direction, Vec<u8>) {
-    (Direction::Received, bytes.as_ref().to_vec())
-}
-
-/// A POST with a body of a length.
-pub(super) fn post(host: &str, path: &str, body: &str) -> (Direction, Vec<u8>) {
-    sent(format!(
-        "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer sk-secret\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    ))
-}
-
-/// An answer with a body in chunks.
-pub(super) fn chunked(media_type: &str, pieces: &[&str]) -> (Direction, Vec<u8>) {
-    let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Type: {media_type}\r\nTransfer-Encoding: chunked\r\n\r\n");
-    for piece in pieces {
-        answer += &format!("{:x}\r\n{piece}\r\n", piece.len());
-    }
-    received(answer + "0\r\n\r\n")
 }

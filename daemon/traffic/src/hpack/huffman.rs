@@ -80,22 +80,22 @@ pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
     is_padding.then_some(text)
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn encode(text: &[u8]) -> Vec<u8> {
-    let mut digits = String::new();
-    for byte in text {
-        let bits = usize::from(BITS[usize::from(*byte)]);
-        let place = LENGTHS
-            .order
-            .iter()
-            .position(|symbol| *symbol == u16::from(*byte))
-            .unwrap();
-        let code = u32::try_from(place).unwrap().wrapping_sub(LENGTHS.offset[bits]);
-        digits += &format!("{code:0bits$b}");
-    }
+    let digits = text.iter().map(|byte| {
+        let bits = BITS.get(usize::from(*byte)).copied().map_or(0, usize::from);
+        let place = LENGTHS.order.iter().position(|symbol| *symbol == u16::from(*byte));
+        let place = place.and_then(|place| u32::try_from(place).ok()).unwrap_or(0);
+        let code = place.wrapping_sub(LENGTHS.offset.get(bits).copied().unwrap_or(0));
+        format!("{code:0bits$b}")
+    });
+    let digits = digits.collect::<Vec<_>>().concat();
     let all = digits.as_bytes().chunks(8).map(|eight| {
-        let text = format!("{:1<8}", std::str::from_utf8(eight).unwrap());
-        u8::from_str_radix(&text, 2).unwrap()
+        let value = eight
+            .iter()
+            .fold(0, |value, digit| value << 1 | u16::from(*digit == b'1'));
+        let missing = 8 - eight.len();
+        u8::try_from(value << missing | ((1 << missing) - 1)).unwrap_or(0)
     });
     all.collect()
 }

@@ -143,7 +143,7 @@ fn a_bomb_is_bounded_and_the_table_goes_on() {
     let mut decoder = Decoder::default();
     let value = [b'x'; 4000];
     let mut bytes = [b"\x40\x01a\x7f".as_slice(), &[0xa1, 0x1e], &value].concat();
-    bytes.extend([0xbe; 60_000]);
+    bytes.extend(vec![0xbe; 60_000]);
     bytes.extend(b"\x40\x01b\x01c");
     let block = decoder.block(&bytes, 64 << 10);
     assert!(block.doubts.contains(Doubt::Oversized));

@@ -14,13 +14,11 @@ pub(super) enum Lines<'a> {
     Whole(Vec<u8>, &'a [u8]),
 }
 
+/// Whether a line is what is expected.
+type Asked = dyn Fn(&[u8]) -> bool;
+
 /// Adds bytes to what is kept. `first` is asked about the first line. Empty lines before it do not count where there is one to ask about.
-pub(super) fn gather<'a>(
-    held: &mut Vec<u8>,
-    mut bytes: &'a [u8],
-    most: usize,
-    first: Option<impl Fn(&[u8]) -> bool>,
-) -> Lines<'a> {
+pub(super) fn gather<'a>(held: &mut Vec<u8>, mut bytes: &'a [u8], most: usize, first: Option<&Asked>) -> Lines<'a> {
     while !bytes.is_empty() {
         let end = memchr(b'\n', bytes).map(|end| end + 1);
         let room = most.saturating_sub(held.len());
@@ -35,7 +33,7 @@ pub(super) fn gather<'a>(
             return Lines::More;
         }
         let is_empty = matches!(held.as_slice(), b"\n" | b"\r\n");
-        match &first {
+        match first {
             Some(_) if is_empty => held.clear(),
             Some(first) if begins && !first(held) => return Lines::NoMessage(rest),
             _ if is_empty || held.ends_with(b"\n\n") || held.ends_with(b"\n\r\n") => {

@@ -80,24 +80,31 @@ fn is_stop_reason(path: &str) -> bool {
 fn count_of<'a>(usage: &'a mut Usage, path: &str) -> Option<&'a mut Option<u64>> {
     let path = path.strip_prefix("amazon-bedrock-invocationMetrics.").unwrap_or(path);
     Some(match path {
-        "usage.prompt_tokens" | "usage.input_tokens" | "usage.inputTokens" => &mut usage.input,
-        "usageMetadata.promptTokenCount" | "prompt_eval_count" | "inputTokenCount" => &mut usage.input,
-        "usage.completion_tokens" | "usage.output_tokens" | "usage.outputTokens" => &mut usage.output,
-        "usageMetadata.candidatesTokenCount" | "eval_count" | "outputTokenCount" => &mut usage.output,
-        "usage.prompt_tokens_details.cached_tokens" | "usage.input_tokens_details.cached_tokens" => {
-            &mut usage.cache_read
-        }
-        "usage.cache_read_input_tokens" | "usage.cacheReadInputTokens" | "cacheReadInputTokenCount" => {
-            &mut usage.cache_read
-        }
-        "usage.prompt_cache_hit_tokens" | "usageMetadata.cachedContentTokenCount" => &mut usage.cache_read,
+        "usage.prompt_tokens"
+        | "usage.input_tokens"
+        | "usage.inputTokens"
+        | "usageMetadata.promptTokenCount"
+        | "prompt_eval_count"
+        | "inputTokenCount" => &mut usage.input,
+        "usage.completion_tokens"
+        | "usage.output_tokens"
+        | "usage.outputTokens"
+        | "usageMetadata.candidatesTokenCount"
+        | "eval_count"
+        | "outputTokenCount" => &mut usage.output,
+        "usage.prompt_tokens_details.cached_tokens"
+        | "usage.input_tokens_details.cached_tokens"
+        | "usage.cache_read_input_tokens"
+        | "usage.cacheReadInputTokens"
+        | "cacheReadInputTokenCount"
+        | "usage.prompt_cache_hit_tokens"
+        | "usageMetadata.cachedContentTokenCount" => &mut usage.cache_read,
         "usage.cache_creation_input_tokens" | "usage.cacheWriteInputTokens" | "cacheWriteInputTokenCount" => {
             &mut usage.cache_write
         }
-        "usage.completion_tokens_details.reasoning_tokens" | "usage.output_tokens_details.reasoning_tokens" => {
-            &mut usage.reasoning
-        }
-        "usageMetadata.thoughtsTokenCount" => &mut usage.reasoning,
+        "usage.completion_tokens_details.reasoning_tokens"
+        | "usage.output_tokens_details.reasoning_tokens"
+        | "usageMetadata.thoughtsTokenCount" => &mut usage.reasoning,
         _ => return None,
     })
 }

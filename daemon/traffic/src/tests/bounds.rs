@@ -1,8 +1,8 @@
 use std::io::Write as _;
 
-use super::http2::{Encoder, frame, preface};
 use super::*;
 use crate::Doubt;
+use crate::testing::{Encoder, frame, preface};
 
 /// What a connection may keep under the default limits, in bytes.
 const MEMORY: usize = 32 << 20;
@@ -98,7 +98,7 @@ fn deflate(bytes: &[u8]) -> Vec<u8> {
     deflate.finish().unwrap()
 }
 
-fn answer(coding: &str, body: &[u8]) -> Trace {
+fn coded(coding: &str, body: &[u8]) -> Trace {
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Encoding: {coding}\r\nContent-Length: {}\r\n\r\n",
         body.len()
@@ -119,10 +119,10 @@ fn every_coding_is_undone() {
         ("zstd", zstd(text.as_bytes())),
         ("gzip, br", brotli(&gzip(text.as_bytes()))),
     ] {
-        let heard = hear(&answer(coding, &body));
+        let heard = hear(&coded(coding, &body));
         assert!(heard.body(Direction::Received) == text, "{coding}");
         assert!(heard.only().doubts.is_empty(), "{coding} {:?}", heard.only().doubts);
-        let cut = hear(&answer(coding, &body[..body.len() - 2]));
+        let cut = hear(&coded(coding, &body[..body.len() - 2]));
         assert!(cut.only().doubts.contains(Doubt::Undecodable), "{coding}");
     }
 }
@@ -136,7 +136,7 @@ fn a_bomb_is_noticed_before_it_is_unpacked() {
         ("br", brotli(&zeros)),
         ("zstd", zstd(&zeros)),
     ] {
-        let trace = answer(coding, &body);
+        let trace = coded(coding, &body);
         let heard = run(
             Limits::default(),
             trace.iter().map(|(direction, bytes)| (*direction, bytes.as_slice())),
@@ -156,7 +156,7 @@ fn what_is_not_in_its_coding_is_given_as_it_came() {
         ("rot13", Doubt::UnknownCoding),
     ] {
         for body in ["sk-secret", "sk-secret in the clear"] {
-            let heard = hear(&answer(coding, body.as_bytes()));
+            let heard = hear(&coded(coding, body.as_bytes()));
             assert_eq!(heard.body(Direction::Received), body, "{coding}");
             assert!(heard.only().doubts.contains(doubt), "{coding}");
         }
@@ -204,7 +204,7 @@ fn a_document_of_any_size_is_read_in_no_memory() {
         "POST /v1/messages HTTP/1.1\r\nContent-Length: {}\r\n\r\n{{\"messages\":[\"",
         1_u64 << 40
     ));
-    let heard = endless(&[begin.clone()], Direction::Sent, &[b'a'; 10_000], 10_000);
+    let heard = endless(std::slice::from_ref(&begin), Direction::Sent, &[b'a'; 10_000], 10_000);
     assert!(heard.memory < 64 << 10, "{}", heard.memory);
     let heard = endless(&[begin], Direction::Sent, &b"\",{\"a\":[".repeat(1000), 1000);
     assert!(heard.memory < 64 << 10, "{}", heard.memory);

@@ -1,27 +1,13 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::Doubt;
+use crate::{Doubt, testing};
 
-fn chat(stream: bool) -> Trace {
-    let asked = r#"{"model":"gpt-5","messages":[{"role":"user","content":"hello there"}]}"#;
-    let event =
-        "data: {\"model\":\"gpt-5\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":20}}\n\n";
-    let got = if stream {
-        chunked("text/event-stream", &[event, "data: [DONE]\n\n"])
-    } else {
-        received(format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}",
-            event.len() - 8,
-            &event[6..event.len() - 2]
-        ))
-    };
-    let one = vec![post("api.openai.com", "/v1/chat/completions", asked), got];
-    [one.clone(), one.clone(), one].concat()
-}
+/// Which of the traces.
+const JSON: usize = 1;
 
 fn traces() -> Vec<Trace> {
-    vec![chat(true), chat(false), http2::trace(), websocket::codex()]
+    testing::traces().into_iter().map(|(_, trace)| trace).collect()
 }
 
 /// A trace of which a part of one piece is lost.
@@ -72,7 +58,7 @@ fn a_gap_anywhere_invents_nothing() {
 
 #[test]
 fn a_body_of_known_length_goes_on_behind_a_gap() {
-    let trace = chat(false);
+    let trace = traces()[JSON].clone();
     let from = trace[0].1.len() - 20;
     let heard = with_gap(&trace, 0, from, 10, true);
     assert_eq!(heard.done.len(), 3);
@@ -85,7 +71,7 @@ fn a_body_of_known_length_goes_on_behind_a_gap() {
 
 #[test]
 fn a_lost_head_is_followed_by_the_next() {
-    let heard = with_gap(&chat(true), 2, 10, 100, true);
+    let heard = with_gap(&traces()[0], 2, 10, 100, true);
     let last = &heard.done.last().unwrap().0;
     assert_eq!((last.path.as_str(), last.status), ("/v1/chat/completions", Some(200)));
 }
@@ -93,7 +79,7 @@ fn a_lost_head_is_followed_by_the_next() {
 proptest! {
     /// However the bytes of both directions are cut.
     #[test]
-    fn cuts_change_nothing(which in 0..4_usize, cuts in prop::collection::vec(1..200_usize, 1..40)) {
+    fn cuts_change_nothing(which in 0..5_usize, cuts in prop::collection::vec(1..200_usize, 1..40)) {
         let trace = &traces()[which];
         let whole = run(Limits::default(), trace.iter().map(|(direction, bytes)| (*direction, bytes.as_slice())));
         let mut sizes = cuts.iter().cycle();
@@ -114,7 +100,7 @@ proptest! {
     /// Bytes that are changed, lost or made up: nothing panics, and what is kept is bounded.
     #[test]
     fn anything_is_read(
-        which in 0..4_usize,
+        which in 0..5_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
         noise: Vec<u8>,
         at: prop::sample::Index,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::{TOOL_CALL as CALL, TOOL_RESULT as RESULT};
 use crate::{Doubt, McpKind, McpMessage, StdioMcp};
 
 fn messages(heard: &Heard) -> Vec<(Direction, McpKind, &str, &str, &str, bool)> {
@@ -17,10 +18,6 @@ fn messages(heard: &Heard) -> Vec<(Direction, McpKind, &str, &str, &str, bool)> 
     })
     .collect()
 }
-
-const CALL: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_weather","arguments":{"name":"no","id":9}}}"#;
-const RESULT: &str =
-    r#"{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"error","id":7}],"isError":true}}"#;
 
 #[test]
 fn a_call_of_a_tool_is_answered_in_json_or_in_events() {
@@ -94,7 +91,7 @@ fn of_many_the_first_are_kept_and_all_are_told() {
 
 #[test]
 fn json_that_is_not_read_to_its_end_is_doubted() {
-    let heard = hear(&vec![post("mcp.test", "/mcp", &CALL[..50])]);
+    let heard = hear(&vec![post("mcp.test", "/mcp", CALL.split_at(50).0)]);
     assert!(heard.only().doubts.contains(Doubt::BadJson));
 }
 
@@ -120,7 +117,7 @@ fn pipes_carry_a_message_a_line() {
     pipes.gap(Direction::Sent);
     pipes.bytes(
         Direction::Sent,
-        format!("{}\n{CALL}\n", &CALL[60..]).as_bytes(),
+        format!("{}\n{CALL}\n", CALL.split_at(60).1).as_bytes(),
         &mut |_| count += 1,
     );
     assert_eq!((count, pipes.unreadable()), (1, 1));

@@ -20,13 +20,6 @@ fn usage(call: &ModelCall) -> [Option<u64>; 5] {
     ]
 }
 
-fn answer(body: &str) -> (Direction, Vec<u8>) {
-    let length = body.len();
-    received(format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    ))
-}
-
 const CHAT: &str = r#"{"model":"gpt-5","messages":[{"role":"user","content":"model \"x\""}],"tools":[{"type":"function","function":{"name":"run","parameters":{}}},{"type":"function","function":{"name":"read"}}]}"#;
 
 #[test]
@@ -63,7 +56,7 @@ fn openai_chat_in_events_compressed() {
         r#"{"model":"gpt-5","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":20}}"#,
         "[DONE]",
     ];
-    let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let text = events.map(|event| format!("data: {event}\n\n")).concat();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(text.as_bytes()).unwrap();
     let body = gzip.finish().unwrap();
@@ -104,10 +97,7 @@ fn openai_responses() {
         format!(r#"{{"type":"response.output_item.done","item":{item}}}"#),
         format!(r#"{{"type":"response.completed","response":{response}}}"#),
     ];
-    let events: String = events
-        .iter()
-        .map(|event| format!("event: x\ndata: {event}\n\n"))
-        .collect();
+    let events = events.map(|event| format!("event: x\ndata: {event}\n\n")).concat();
     let asked = r#"{"input":[{"type":"message","model":"no"}],"tools":[{"type":"function","name":"shell"}],"stream":true,"model":"gpt-5-codex"}"#;
     for (got, tools) in [
         (answer(&response), ["shell", "web_search_call"]),

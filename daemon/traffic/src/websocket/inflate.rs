@@ -18,6 +18,7 @@ pub(super) struct Inflate {
     /// Bytes of the message, before and after.
     taken: u64,
     made: u64,
+    buffer: Box<[u8]>,
 }
 
 impl Inflate {
@@ -33,6 +34,7 @@ impl Inflate {
             lost: false,
             taken: 0,
             made: 0,
+            buffer: vec![0; STEP].into(),
         })
     }
 
@@ -62,16 +64,15 @@ impl Inflate {
     }
 
     pub(super) fn memory(&self) -> usize {
-        size_of_val(&self.state) + (48 << 10)
+        size_of_val(&self.state) + self.buffer.len() + (48 << 10)
     }
 
     fn inflate(&mut self, mut rest: &[u8], limits: &Limits, take: &mut impl FnMut(Part<'_>)) -> Result<(), Doubt> {
-        let mut buffer = [0; STEP];
         loop {
             let (taken, made) = (self.state.total_in(), self.state.total_out());
             let status = self
                 .state
-                .decompress(rest, &mut buffer, FlushDecompress::None)
+                .decompress(rest, &mut self.buffer, FlushDecompress::None)
                 .map_err(|_| Doubt::Undecodable)?;
             let taken = usize::try_from(self.state.total_in() - taken).unwrap_or(rest.len());
             let made = usize::try_from(self.state.total_out() - made).unwrap_or(0);
@@ -82,7 +83,7 @@ impl Inflate {
                 return Err(Doubt::Expansion);
             }
             if made > 0 {
-                take(Part::Data(buffer.get(..made).unwrap_or_default()));
+                take(Part::Data(self.buffer.get(..made).unwrap_or_default()));
             }
             // Some end their stream with each message; the next begins another (7.2.3.4).
             if status == Status::StreamEnd {
@@ -90,7 +91,7 @@ impl Inflate {
                 if rest.is_empty() {
                     return Ok(());
                 }
-            } else if taken == 0 && made == 0 {
+            } else if made < STEP && rest.is_empty() || taken == 0 && made == 0 {
                 return Ok(());
             }
         }

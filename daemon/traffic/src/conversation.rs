@@ -14,9 +14,14 @@ pub struct Conversation {
     limits: Limits,
     layer: Layer,
     exchanges: u64,
+    /// How often the protocol has changed.
+    changes: u8,
     /// Bytes that nobody looked at, as the connection is opaque.
     unread: u64,
 }
+
+/// A tunnel in so many tunnels is not looked into.
+const CHANGES_MAX: u8 = 4;
 
 /// What the connection speaks.
 enum Layer {
@@ -72,6 +77,7 @@ impl Conversation {
             limits,
             layer: Layer::Unknown(Beginnings::default()),
             exchanges: 0,
+            changes: 0,
             unread: 0,
         }
     }
@@ -82,6 +88,7 @@ impl Conversation {
             limits,
             layer,
             exchanges,
+            changes,
             unread,
         } = self;
         let mut context = Context {
@@ -109,7 +116,12 @@ impl Conversation {
                     return;
                 }
                 http1.closed(&mut context);
+                *changes += 1;
                 self.layer = match next {
+                    _ if *changes > CHANGES_MAX => {
+                        (context.tell)(Told::Opaque(Opaque::Tunnel));
+                        Layer::Opaque
+                    }
                     Next::WebSocket(mut live, extensions) => {
                         live.upgrade(&extensions);
                         Layer::WebSocket(live)

@@ -196,12 +196,10 @@ pub enum Told<'a> {
 /// Why a connection is not read further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opaque {
-    /// It does not begin as HTTP does.
+    /// It, or what goes through a tunnel in it, does not begin as HTTP does.
     NotHttp,
-    /// It was HTTP, and asked for another protocol (`CONNECT`, `Upgrade`).
+    /// It is a tunnel in a tunnel in a tunnel.
     Tunnel,
-    /// It was HTTP, and is not any more.
-    Broken,
 }
 
 /// Bytes of a body. Its `Debug` does not show them.

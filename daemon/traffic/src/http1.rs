@@ -26,6 +26,9 @@ pub(crate) enum Next {
     Anything,
 }
 
+/// What a client may say in another protocol before it is agreed to.
+const EARLY_MAX: usize = 4096;
+
 pub(crate) struct Http1 {
     /// Which way requests go.
     asked: Direction,
@@ -227,7 +230,7 @@ impl Http1 {
         while !bytes.is_empty() {
             bytes = match self.request.state {
                 State::Body(framing) => self.body(Side::Request, framing, bytes, context),
-                State::Undecided if self.request.held.len() + bytes.len() <= most => {
+                State::Undecided if self.request.held.len() + bytes.len() <= EARLY_MAX => {
                     self.request.held.extend_from_slice(bytes);
                     return;
                 }

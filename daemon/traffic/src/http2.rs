@@ -280,7 +280,8 @@ impl Streams {
         if !self.open.contains_key(&stream) {
             // What comes behind an exchange's end says nothing about it.
             let was_seen = self.highest > 0 && (self.first..=self.highest).contains(&stream);
-            if stream == 0 || was_seen {
+            // Even ones are a server's, which are pushed, and no client wants that any more.
+            if stream.is_multiple_of(2) || was_seen {
                 return None;
             }
             if self.open.len() >= context.limits.exchanges

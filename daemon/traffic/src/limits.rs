@@ -16,15 +16,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 KiB of head, 128 exchanges, 256 MiB of body, 200 to one, 24 MiB of decoders, 64 listed.
+    /// 64 KiB of head, 256 exchanges, 256 MiB of body, 200 to one, 24 MiB of decoders, 32 listed.
     fn default() -> Self {
         Self {
             head_bytes: 64 << 10,
-            exchanges: 128,
+            exchanges: 256,
             body_bytes: 256 << 20,
             body_ratio: 200,
             decoder_bytes: 24 << 20,
-            listed: 64,
+            listed: 32,
         }
     }
 }

@@ -18,6 +18,7 @@ fn main() -> Result<()> {
     frames()?;
     tables()?;
     programs()?;
+    conversations()?;
     log()
 }
 
@@ -48,6 +49,30 @@ fn programs() -> Result<()> {
     write("elf_probes", "go", &go)?;
     write("elf_probes", "boringssl", &stripped)?;
     write("elf_probes", "nothing", &aa_probes::testing::Program::default().bytes())
+}
+
+fn conversations() -> Result<()> {
+    for (name, trace) in aa_traffic::testing::traces() {
+        let mut bytes = vec![6];
+        for (direction, part) in &trace {
+            bytes.push(u8::from(*direction == aa_traffic::Direction::Received));
+            bytes.extend(u16::try_from(part.len())?.to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+        write("traffic_conversation", name, &bytes)?;
+        // The second of its parts comes behind a gap.
+        if let Some((_, first)) = trace.first()
+            && let Some(kind) = bytes.get_mut(first.len() + 4)
+        {
+            *kind |= 2;
+        }
+        write("traffic_conversation", &format!("{name}_gap"), &bytes)?;
+    }
+    write("traffic_conversation", "smtp", b"\0\x01\0\x0b220 mail ok\r\n")?;
+    // RFC 7541, C.4 and C.3.
+    write("traffic_hpack", "huffman", b"\x11\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff\x0c\x82\x86\x84\xbe\x58\x86\xa8\xeb\x10\x64\x9c\xbf")?;
+    write("traffic_hpack", "literal", b"\x14\x82\x86\x84\x41\x0fwww.example.com\x05\x82\x3e\x40\0\0")?;
+    write("traffic_hpack", "no_such_entry", b"\x01\xbe")
 }
 
 fn frames() -> Result<()> {

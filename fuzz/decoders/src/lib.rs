@@ -17,6 +17,7 @@ mod record;
 mod redact;
 #[cfg(test)]
 mod replay;
+mod traffic;
 mod wire;
 
 pub use audit::audit_log;
@@ -26,13 +27,14 @@ pub use probes::elf_probes;
 pub use proc::{proc_maps, proc_mountinfo, proc_stat};
 pub use record::ring_record;
 pub use redact::{redact_body, redact_events, redact_frames, redact_stream};
+pub use traffic::{traffic_conversation, traffic_hpack, traffic_stdio};
 pub use wire::{control_lines, link_frames, scalars};
 
 /// A decoder, and what must hold of its answer; whether it took the bytes for what it decodes.
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 19] = [
+pub const ALL: [(&str, Decoder); 22] = [
     ("audit_log", audit_log),
     ("control_lines", control_lines),
     ("dns_answer", dns_answer),
@@ -52,4 +54,7 @@ pub const ALL: [(&str, Decoder); 19] = [
     ("redact_stream", redact_stream),
     ("ring_record", ring_record),
     ("scalars", scalars),
+    ("traffic_conversation", traffic_conversation),
+    ("traffic_hpack", traffic_hpack),
+    ("traffic_stdio", traffic_stdio),
 ];

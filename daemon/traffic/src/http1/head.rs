@@ -194,8 +194,15 @@ impl Parsed {
             .map(str::to_ascii_lowercase)
             .collect();
         self.coded = !codings.is_empty();
-        let last = codings.iter().flat_map(|codings| codings.split(',')).last();
-        self.chunked = last.is_some_and(|last| last.trim() == "chunked");
+        let codings: Vec<&str> = codings
+            .iter()
+            .flat_map(|codings| codings.split(','))
+            .map(str::trim)
+            .collect();
+        self.chunked = codings.last() == Some(&"chunked");
+        if codings.iter().any(|coding| *coding != "chunked") {
+            self.doubts.add(Doubt::UnknownCoding);
+        }
         let (mut same, mut length) = (true, None);
         for text in self.head.values("content-length").flat_map(|value| value.split(',')) {
             let number = text

@@ -5,7 +5,7 @@ pub enum Api {
     OpenAiChat,
     /// OpenAI's completions of a prompt.
     OpenAiCompletions,
-    /// OpenAI's responses, by HTTP or over a WebSocket.
+    /// OpenAI's responses, by HTTP or over a WebSocket, and its realtime interface.
     OpenAiResponses,
     /// OpenAI's embeddings.
     OpenAiEmbeddings,
@@ -122,11 +122,12 @@ pub(crate) struct Asked {
 }
 
 /// Endings of paths. A path alone makes no call where the body names the model.
-const PATHS: [(&str, Api); 9] = [
+const PATHS: [(&str, Api); 10] = [
     ("/chat/completions", Api::OpenAiChat),
     ("/completions", Api::OpenAiCompletions),
     ("/responses", Api::OpenAiResponses),
     ("/embeddings", Api::OpenAiEmbeddings),
+    ("/v1/realtime", Api::OpenAiResponses),
     ("/v1/messages", Api::Anthropic),
     ("/api/chat", Api::Ollama),
     ("/api/generate", Api::Ollama),

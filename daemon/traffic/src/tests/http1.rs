@@ -137,3 +137,28 @@ fn no_debug_shows_a_value() {
     let shown: Vec<&String> = heard.told.iter().filter(|line| !line.starts_with("  ")).collect();
     assert!(!format!("{shown:?}").contains("sk-secret"), "{shown:#?}");
 }
+
+#[test]
+fn tunnels_in_tunnels_are_followed_so_far() {
+    let heard = hear(&vec![
+        sent("CONNECT a HTTP/1.1\r\n\r\n".repeat(100)),
+        received("HTTP/1.1 200 OK\r\n\r\n".repeat(1000)),
+    ]);
+    assert_eq!(
+        heard.told.last().unwrap(),
+        &format!("{:?}", Told::Opaque(Opaque::Tunnel))
+    );
+}
+
+#[test]
+fn a_message_is_found_behind_a_body_that_nobody_could_follow() {
+    let heard = hear(&vec![sent(
+        "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nwhat is this\r\n{\"no\":\"end\"}PUT /b HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+    )]);
+    let all: Vec<_> = heard
+        .done
+        .iter()
+        .map(|done| (done.0.path.as_str(), done.0.doubts.contains(Doubt::Gap)))
+        .collect();
+    assert_eq!(all, [("/a", false), ("/b", true)]);
+}

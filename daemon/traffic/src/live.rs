@@ -12,7 +12,7 @@ use crate::exchange::{Content, Direction, Exchange, Field, Piece, Protocol, Told
 use crate::json::{Leaf, Listen};
 use crate::limits::Limits;
 use crate::mcp;
-use crate::model::{AnswerDraft, RequestDraft, asked};
+use crate::model::{AnswerDraft, RequestDraft, usage_of_fields};
 use crate::websocket::{Frames, Part};
 
 /// Which half of an exchange.
@@ -96,12 +96,7 @@ impl Live {
         self.exchange.method = kept(&head.method);
         self.exchange.host = kept(&head.host.to_ascii_lowercase());
         self.exchange.path = kept(path);
-        // A WebSocket is asked for by GET, or by CONNECT (RFC 8441).
-        if matches!(head.method.as_str(), "POST" | "GET" | "CONNECT") {
-            self.talk.asking = RequestDraft::new(
-                asked(&self.exchange.path).filter(|asked| head.method == "POST" || asked.model.is_none()),
-            );
-        }
+        self.talk.asking = RequestDraft::new(&head.method, &self.exchange.path);
         self.is_websocket = head.values(":protocol").any(|protocol| protocol == "websocket");
         self.exchange.request = self.request.begin(&head, &mut self.exchange.doubts);
         self.exchange.fields = head.fields;
@@ -118,6 +113,9 @@ impl Live {
         self.talk.asking.settle(&mut self.exchange);
         self.exchange.status = head.status;
         self.exchange.answer = self.answer.begin(&head, &mut self.exchange.doubts);
+        if let Some(call) = &mut self.exchange.call {
+            usage_of_fields(&mut call.usage, &head.fields);
+        }
         self.exchange.fields = head.fields;
         tell(Told::Answer(&self.exchange));
         self.exchange.fields = Vec::new();

@@ -4,9 +4,9 @@ mod answer;
 mod api;
 mod request;
 
-pub(crate) use answer::AnswerDraft;
+pub(crate) use answer::{AnswerDraft, usage_of_fields};
 pub use api::{Api, Provider};
-pub(crate) use api::{Asked, asked};
+pub(crate) use api::{Asked, asked, only_counts};
 pub(crate) use request::RequestDraft;
 
 /// Names and ids that are longer are not told.

@@ -1,7 +1,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Api, ModelCall, RequestDraft, Usage};
-use crate::exchange::{Exchange, Protocol};
+use crate::exchange::{Exchange, Field, Protocol};
 use crate::json::Leaf;
 
 /// What an answer says of a call, in one document or in many.
@@ -107,6 +107,22 @@ fn count_of<'a>(usage: &'a mut Usage, path: &str) -> Option<&'a mut Option<u64>>
         | "usageMetadata.thoughtsTokenCount" => &mut usage.reasoning,
         _ => return None,
     })
+}
+
+/// Bedrock says the counts of every model in fields of the answer too.
+pub(crate) fn usage_of_fields(usage: &mut Usage, fields: &[Field]) {
+    for field in fields {
+        let place = match field.name.as_str() {
+            "x-amzn-bedrock-input-token-count" => &mut usage.input,
+            "x-amzn-bedrock-output-token-count" => &mut usage.output,
+            "x-amzn-bedrock-cache-read-input-token-count" => &mut usage.cache_read,
+            "x-amzn-bedrock-cache-write-input-token-count" => &mut usage.cache_write,
+            _ => continue,
+        };
+        *place = std::str::from_utf8(&field.value)
+            .ok()
+            .and_then(|value| value.parse().ok());
+    }
 }
 
 /// Whose answers alone have this.

@@ -147,13 +147,25 @@ const ACTIONS: [(&str, Api, bool); 8] = [
     ("/converse-stream", Api::BedrockConverse, true),
 ];
 
+/// Endings of paths at which a request looks like a call and is none: tokens are only counted.
+const COUNTS: [&str; 3] = ["/count_tokens", "/input_tokens", ":countTokens"];
+
+/// Whether what is asked there costs nothing.
+pub(crate) fn only_counts(path: &str) -> bool {
+    COUNTS.iter().any(|ending| path.ends_with(ending))
+}
+
 /// What a path says, without its query.
 pub(crate) fn asked(path: &str) -> Option<Asked> {
     let path = path.trim_end_matches('/');
     if let Some((ending, api)) = PATHS.iter().find(|(ending, _)| path.ends_with(ending)) {
+        // Azure's paths name what runs a model, and their bodies need not.
+        let deployment = path
+            .split_once("/deployments/")
+            .and_then(|(_, rest)| rest.split('/').next());
         return Some(Asked {
             api: *api,
-            model: None,
+            model: deployment.map(unescaped),
             stream: ending.contains(":stream"),
         });
     }
@@ -203,6 +215,8 @@ mod tests {
             named(Api::OpenAiResponses, "", false)
         );
         assert_eq!(of("/v1/messages/count_tokens"), None);
+        let azure = "/openai/deployments/our-gpt/chat/completions";
+        assert_eq!(of(azure), named(Api::OpenAiChat, "our-gpt", false));
         let gemini = "/v1beta/models/gemini-2.5-pro:streamGenerateContent";
         assert_eq!(of(gemini), named(Api::Gemini, "gemini-2.5-pro", true));
         let bedrock = "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse";

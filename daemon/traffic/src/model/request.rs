@@ -1,4 +1,4 @@
-use super::{Api, Asked, ModelCall};
+use super::{Api, Asked, ModelCall, asked, only_counts};
 use crate::exchange::Exchange;
 use crate::json::Leaf;
 
@@ -6,6 +6,8 @@ use crate::json::Leaf;
 #[derive(Default)]
 pub(crate) struct RequestDraft {
     asked: Option<Asked>,
+    /// It is no call, whatever it looks like.
+    never: bool,
     document: Document,
     /// The API is a guess by the shape of the request, which the answer may correct.
     pub(super) guessed: bool,
@@ -25,9 +27,13 @@ struct Document {
 }
 
 impl RequestDraft {
-    pub(crate) fn new(asked: Option<Asked>) -> Self {
+    /// By the head of a request.
+    pub(crate) fn new(method: &str, path: &str) -> Self {
+        // A WebSocket is asked for by GET, or by CONNECT (RFC 8441).
+        let may_be_call = matches!(method, "POST" | "GET" | "CONNECT");
         Self {
-            asked,
+            asked: asked(path).filter(|asked| method == "POST" || may_be_call && asked.model.is_none()),
+            never: only_counts(path),
             ..Self::default()
         }
     }
@@ -65,6 +71,7 @@ impl RequestDraft {
     /// Whether what was said until now is a call.
     fn is_call(&self) -> bool {
         match &self.asked {
+            _ if self.never => false,
             Some(asked) => asked.model.is_some() || !self.document.model.is_empty(),
             None => !self.document.model.is_empty() && self.document.shape.is_some(),
         }

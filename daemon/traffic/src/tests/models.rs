@@ -389,3 +389,44 @@ fn a_call_whose_question_cannot_be_read_still_has_its_cost() {
         (Api::Anthropic, "claude-sonnet-5", Some(7))
     );
 }
+
+#[test]
+fn of_bedrock_s_other_models_the_cost_is_in_the_head() {
+    let path = "/model/meta.llama3-8b-instruct-v1%3A0/invoke";
+    let heard = hear(&vec![
+        post(BEDROCK, path, r#"{"prompt":"x"}"#),
+        received(
+            "HTTP/1.1 200 OK\r\nX-Amzn-Bedrock-Input-Token-Count: 5\r\nX-Amzn-Bedrock-Output-Token-Count: 6\r\nContent-Length: 2\r\n\r\n{}",
+        ),
+    ]);
+    assert_eq!(call(&heard).model_asked, "meta.llama3-8b-instruct-v1:0");
+    assert_eq!(usage(call(&heard)), [Some(5), Some(6), None, None, None]);
+}
+
+#[test]
+fn azure_names_no_model_in_the_body() {
+    let path = "/openai/deployments/our-gpt/chat/completions?api-version=2024-10-21";
+    let heard = hear(&vec![
+        post("us.openai.azure.com", path, r#"{"messages":[],"stream":true}"#),
+        chunked(
+            "text/event-stream",
+            &["data: {\"model\":\"gpt-4o\",\"choices\":[]}\n\n"],
+        ),
+    ]);
+    let call = call(&heard);
+    assert_eq!(
+        (call.provider, call.model_asked.as_str(), call.stream),
+        (Provider::Azure, "our-gpt", true)
+    );
+    assert_eq!((call.model_answered.as_str(), call.usage.input), ("gpt-4o", None));
+}
+
+#[test]
+fn counting_tokens_is_no_call() {
+    let asked = r#"{"model":"claude-sonnet-5","messages":[]}"#;
+    let heard = hear(&vec![
+        post("api.anthropic.com", "/v1/messages/count_tokens", asked),
+        answer(r#"{"input_tokens":14}"#),
+    ]);
+    assert_eq!(heard.only().call, None);
+}

@@ -10,8 +10,8 @@ use std::{env, fs};
 use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
 use libbpf_cargo::SkeletonBuilder;
 
-const OBJECTS: [&str; 8] = [
-    "process", "file", "net", "names", "contain", "labels", "content", "cgroup",
+const OBJECTS: [&str; 9] = [
+    "process", "file", "net", "names", "contain", "labels", "content", "cgroup", "tls",
 ];
 /// Loaded for a moment, and in force never.
 const PROBE: &str = "obedience";
@@ -100,6 +100,7 @@ fn bind_abi(out: &Path) -> Result<(), Failure> {
     bindgen::Builder::default()
         .header("abi/policy.h")
         .header("abi/event.h")
+        .header("abi/plaintext.h")
         .allowlist_item("(aa|AA)_.*")
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)

@@ -5,7 +5,7 @@
  *   decisions   denials, would-be denials, holds and answered asks, identity, lifecycle. If a record cannot be reserved the action is denied
  *               all the same and the loss is counted; an identity record that cannot be reserved denies the action.
  *   activity    allowed actions and process life; may lose, and counts what it loses.
- *   plaintext   reserved for TLS capture.
+ *   plaintext   what passes through TLS (plaintext.h); may lose, and says where.
  *
  * Every record begins with struct aa_event_head; `size` is the whole record. Append-only within an ABI version.
  */

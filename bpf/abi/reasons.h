@@ -94,7 +94,11 @@
 	X(PATH, 4, "path-unreadable", "actions denied because a path could not be read") \
 	X(ADDRESS, 5, "address-unreadable", "actions denied because an address could not be read") \
 	X(ARGV, 6, "argv-unreadable", "executions denied because the arguments could not be read") \
-	X(INODE_CACHE, 7, "inode-cache-failed", "verdicts that could not be cached (slower, not weaker)")
+	X(INODE_CACHE, 7, "inode-cache-failed", "verdicts that could not be cached (slower, not weaker)") \
+	X(PLAINTEXT_RING, 8, "plaintext-ring-full", "bytes of TLS plaintext, because the gateway did not drain the ring") \
+	X(PLAINTEXT_BUFFER, 9, "plaintext-buffer-busy", "bytes of TLS plaintext, because no working memory was free") \
+	X(PLAINTEXT_READ, 10, "plaintext-unreadable", "bytes of TLS plaintext that could not be read") \
+	X(PLAINTEXT_CALL, 11, "plaintext-call-unknown", "calls of TLS functions whose arguments could not be read or kept")
 
 #define AA_ENUM_ACTION(name, number, text, help) AA_ACTION_##name = number,
 #define AA_ENUM_REASON(name, number, text, help) AA_REASON_##name = number,

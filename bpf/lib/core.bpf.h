@@ -23,6 +23,7 @@ typedef __s64 s64;
 
 #include "../abi/policy.h"
 #include "../abi/event.h"
+#include "../abi/plaintext.h"
 
 #define AA_LICENSE char LICENSE[] SEC("license") = "Dual BSD/GPL"
 
@@ -251,6 +252,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	u64 start_boottime;
+	u64 self_exec_id;
 	const struct cred *cred;
 	struct mm_struct *mm;
 	struct nsproxy *nsproxy;

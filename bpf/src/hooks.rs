@@ -54,7 +54,7 @@ impl Way {
     pub(crate) fn uses(self, object: &str) -> bool {
         match self {
             Self::Lsm | Self::FmodRet => object != "cgroup",
-            Self::Cgroup => ["process", "names", "cgroup"].contains(&object),
+            Self::Cgroup => ["process", "names", "cgroup", "tls"].contains(&object),
         }
     }
 
@@ -62,7 +62,7 @@ impl Way {
     /// resolver where they are judged: in `cgroup`, which does both.
     pub(crate) fn loads(self, object: &str, section: &str) -> bool {
         match (self, object) {
-            (Self::Lsm | Self::FmodRet, _) | (_, "cgroup") => true,
+            (Self::Lsm | Self::FmodRet, _) | (_, "cgroup" | "tls") => true,
             (Self::Cgroup, "names") => section.starts_with("cgroup/recvmsg"),
             (Self::Cgroup, _) => section.starts_with("tp_btf/") || section.starts_with("iter/"),
         }

@@ -9,6 +9,7 @@
 //! - [`names`]: addresses bound to names, and where the resolver is.
 //! - [`askers`]: who asks the resolver; all that the resolver uses.
 //! - [`tasks`]: who is governed: storage by pidfd, the iterators.
+//! - [`mapped`]: which files processes map as code; [`uprobes`]: probes in such files.
 //! - [`probe`]: actions a self-test needs that no safe interface offers.
 //! - [`ring`]: the readers' side of the rings, and [`record`]: what their bytes say. The gateway uses nothing else of
 //!   this crate but [`abi`].
@@ -21,13 +22,16 @@ mod clock;
 pub mod holds;
 pub mod hooks;
 pub mod load;
+pub mod mapped;
 pub mod names;
 pub mod obedience;
 pub mod pool;
 pub mod probe;
 pub mod record;
 pub mod ring;
+mod shared;
 pub mod tables;
 pub mod tasks;
+pub mod uprobes;
 
 pub use load::{Kernel, LoadError};

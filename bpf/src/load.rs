@@ -1,27 +1,27 @@
 //! Open, load, attach and pin the kernel programs, or adopt what an earlier sensor left pinned.
 //!
-//! Everything lives below `/sys/fs/bpf/aa-sensord/<build>/`: `maps/`, `links/` and `tasks/` (iterators, which are read
-//! as files). `<build>` names the ABI version and the objects' bytes. A sensor that finds its own build complete
+//! Everything lives below `/sys/fs/bpf/aa-sensord/<build>/`: `maps/`, `links/`, `tasks/` (iterators, which are read
+//! as files) and `programs/` (those that the sensor attaches itself, to files it learns of). `<build>` names the ABI version and the objects' bytes. A sensor that finds its own build complete
 //! adopts it: the programs never stopped. A sensor that finds another build of the same ABI reuses its maps, attaches
 //! its own programs beside the old ones, and only then lets the old ones go: no instant is unjudged. Another ABI's maps
 //! say nothing to this build, so while its programs govern somebody it stays in force, and this one does not start. The
 //! folder gets its final name by a rename when everything is pinned, so that a crash in between leaves nothing half.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use libbpf_rs::libbpf_sys;
-use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, ProgramType};
+use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, ProgramMut, ProgramType};
 
 use crate::abi;
 use crate::hooks::{Hooks, Way, cgroup_root};
 
 /// The objects, in the order they are loaded; the first creates the maps.
-pub(crate) const OBJECTS: [(&str, &[u8]); 8] = [
+pub(crate) const OBJECTS: [(&str, &[u8]); 9] = [
     ("process", include_bytes!(concat!(env!("OUT_DIR"), "/process.bpf.o"))),
     ("file", include_bytes!(concat!(env!("OUT_DIR"), "/file.bpf.o"))),
     ("net", include_bytes!(concat!(env!("OUT_DIR"), "/net.bpf.o"))),
@@ -30,10 +30,14 @@ pub(crate) const OBJECTS: [(&str, &[u8]); 8] = [
     ("labels", include_bytes!(concat!(env!("OUT_DIR"), "/labels.bpf.o"))),
     ("content", include_bytes!(concat!(env!("OUT_DIR"), "/content.bpf.o"))),
     ("cgroup", include_bytes!(concat!(env!("OUT_DIR"), "/cgroup.bpf.o"))),
+    ("tls", include_bytes!(concat!(env!("OUT_DIR"), "/tls.bpf.o"))),
 ];
 
 /// Where the pins are.
 pub const PIN_ROOT: &str = "/sys/fs/bpf/aa-sensord";
+
+/// What a build's folder holds. Removed in this order, links first: a map that an attached program uses stays alive with it.
+const FOLDERS: [&str; 4] = ["links", "tasks", "programs", "maps"];
 
 /// What a folder's name ends in while it is being filled.
 const PARTIAL: &str = "-partial";
@@ -103,6 +107,8 @@ pub struct Sizes {
     pub decisions_bytes: u32,
     /// Bytes of the activity ring, a power of two of pages.
     pub activity_bytes: u32,
+    /// Bytes of the plaintext ring, a power of two of pages.
+    pub plaintext_bytes: u32,
 }
 
 impl Default for Sizes {
@@ -111,6 +117,7 @@ impl Default for Sizes {
             pool_words: 1 << 20,
             decisions_bytes: 4 << 20,
             activity_bytes: 4 << 20,
+            plaintext_bytes: 8 << 20,
         }
     }
 }
@@ -194,6 +201,13 @@ impl Kernel {
         self.maps.get(name).ok_or(LoadError::NoMap(name))
     }
 
+    /// A program that is loaded and not attached.
+    pub(crate) fn program(&self, name: &str) -> Result<OwnedFd, LoadError> {
+        let path = self.folder.join("programs").join(name);
+        let opened = libbpf_rs::Program::fd_from_pinned_path(&path);
+        opened.map_err(|source| LoadError::Pin { path, source })
+    }
+
     /// The programs in force.
     pub fn attached(&self) -> &[Attached] {
         &self.attached
@@ -262,7 +276,7 @@ impl Kernel {
 
 /// Loads, attaches and pins everything below `partial`.
 fn load_into(partial: &Path, sizes: Sizes, way: Way, reuse: Option<&Path>) -> Result<Vec<Attached>, LoadError> {
-    for name in ["maps", "links", "tasks"] {
+    for name in FOLDERS {
         make_folder(&partial.join(name))?;
     }
     let hooks = Hooks::of_this_kernel(way).map_err(LoadError::Btf)?;
@@ -388,11 +402,12 @@ fn prepare_maps(
             "automaton_pool" => map
                 .set_value_size(pool_words * 4 + abi::AA_POOL_SLACK_BYTES)
                 .map_err(failed)?,
-            "scratches" => {
+            "scratches" | "tls_buffers" => {
                 let cpus = libbpf_rs::num_possible_cpus().map_err(failed)?;
-                let count = u32::try_from(cpus).unwrap_or(1) * SCRATCHES_PER_CPU;
+                let count = u32::try_from(cpus).unwrap_or(1) * BUFFERS_PER_CPU;
                 map.set_max_entries(count).map_err(failed)?;
             }
+            "plaintext" => map.set_max_entries(sizes.plaintext_bytes).map_err(failed)?,
             "decisions" => map.set_max_entries(sizes.decisions_bytes).map_err(failed)?,
             "activity" => map.set_max_entries(sizes.activity_bytes).map_err(failed)?,
             _ => {}
@@ -411,8 +426,9 @@ fn prepare_maps(
 const STORAGES: [&str; 4] = ["inode_verdicts", "inode_labels", "socket_owners", "contents"];
 const TABLES: [&str; 3] = ["verdicts_by_address", "labels_by_address", "owners_by_cookie"];
 
-/// The same as AA_SCRATCHES_PER_CPU in `lib/scratch.bpf.h`, which only fewer buffers than these would hurt.
-const SCRATCHES_PER_CPU: u32 = 4;
+/// The same as `AA_SCRATCHES_PER_CPU` in `lib/scratch.bpf.h` and `AA_TLS_BUFFERS_PER_CPU` in `lib/tls.bpf.h`, which only
+/// fewer buffers than these would hurt.
+const BUFFERS_PER_CPU: u32 = 4;
 
 const AT_CGROUPS: [ProgramType; 4] = [
     ProgramType::CgroupSkb,
@@ -429,6 +445,11 @@ fn attach_all(object: &Object, way: Way, partial: &Path, attached: &mut Vec<Atta
         }
         let name = program.name().to_string_lossy().into_owned();
         let section = program.section().to_string_lossy().into_owned();
+        if program.prog_type() == ProgramType::Kprobe {
+            // For files nobody has named yet.
+            pin_program(&program, &partial.join("programs").join(&name))?;
+            continue;
+        }
         let hook = way.place(&section);
         let failed = |source| LoadError::Attach {
             program: name.clone(),
@@ -458,6 +479,21 @@ fn attach_all(object: &Object, way: Way, partial: &Path, attached: &mut Vec<Atta
             partial.join("links").join(format!("{name}@{}", hook.replace('/', ":")))
         };
         link.pin(&path).map_err(|source| LoadError::Pin { path, source })?;
+    }
+    Ok(())
+}
+
+fn pin_program(program: &ProgramMut<'_>, path: &Path) -> Result<(), LoadError> {
+    let failed = |source| LoadError::Pin {
+        path: path.to_owned(),
+        source,
+    };
+    let name = CString::new(path.as_os_str().as_encoded_bytes())
+        .map_err(|_| failed(libbpf_rs::Error::from(io::Error::other("a path with a NUL"))))?;
+    // SAFETY: a live descriptor and a path that outlives the call. Pinned without libbpf-rs, which would unpin it when dropped.
+    let ret = unsafe { libbpf_sys::bpf_obj_pin(program.as_fd().as_raw_fd(), name.as_ptr()) };
+    if ret < 0 {
+        return Err(failed(libbpf_rs::Error::from_raw_os_error(-ret)));
     }
     Ok(())
 }
@@ -505,9 +541,8 @@ fn pinned_maps(folder: &Path) -> Result<BTreeMap<String, MapHandle>, LoadError> 
     Ok(maps)
 }
 
-/// Links first: a map that is still used by an attached program stays alive with it.
 fn remove_pins(folder: &Path) -> Result<(), LoadError> {
-    for name in ["links", "tasks", "maps"] {
+    for name in FOLDERS {
         let folder = folder.join(name);
         if folder.is_dir() {
             for path in entries(&folder)? {

@@ -1,5 +1,7 @@
 //! A kernel record from its bytes. Who takes records from here sees no bytes; whatever does not fit is [`Undecodable`].
 
+pub mod plaintext;
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use zerocopy::FromBytes;

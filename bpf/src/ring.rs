@@ -6,10 +6,7 @@
 //! the reader may write, then a page with the producer's position, then the data, mapped twice in a row so that no
 //! record is ever cut.
 
-use std::ffi::c_void;
-use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,7 +15,9 @@ use std::{io, slice};
 use libbpf_rs::libbpf_sys;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::ProtFlags;
+
+use crate::shared::{Mapping, page_bytes};
 
 /// `BPF_RINGBUF_BUSY_BIT` and `BPF_RINGBUF_DISCARD_BIT` of a record's length.
 const BUSY: u32 = 1 << 31;
@@ -48,8 +47,7 @@ impl Ring {
     /// What the kernel said: the descriptor is no ring buffer, or may not be mapped.
     pub fn new(descriptor: OwnedFd) -> io::Result<Self> {
         let (id, bytes) = describe(&descriptor)?;
-        let page = usize::try_from(nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?.unwrap_or(4096))
-            .map_err(io::Error::other)?;
+        let page = page_bytes()?;
         let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let consumer = Arc::new(Mapping::new(&descriptor, page, writable, 0)?);
         let producer = Arc::new(Mapping::new(&descriptor, page + 2 * bytes, ProtFlags::PROT_READ, page)?);
@@ -182,40 +180,4 @@ fn describe(descriptor: &OwnedFd) -> io::Result<(u32, usize)> {
         return Err(io::Error::other("the descriptor is no ring buffer"));
     }
     Ok((info.id, info.max_entries as usize))
-}
-
-/// Memory shared with the kernel.
-#[derive(Debug)]
-struct Mapping {
-    address: NonNull<c_void>,
-    length: usize,
-}
-
-// SAFETY: plain shared memory, with no ties to a thread.
-unsafe impl Send for Mapping {}
-// SAFETY: shared references lead to the position, an atomic; the data is the owning ring's to read.
-unsafe impl Sync for Mapping {}
-
-impl Mapping {
-    /// How far the one this page is of has come.
-    fn position(&self) -> &AtomicU64 {
-        // SAFETY: the first word of a page, aligned, shared with the kernel and accessed by atomics alone.
-        unsafe { AtomicU64::from_ptr(self.address.as_ptr().cast()) }
-    }
-
-    fn new(descriptor: &OwnedFd, length: usize, protection: ProtFlags, offset: usize) -> io::Result<Self> {
-        let size = NonZeroUsize::new(length).ok_or_else(|| io::Error::other("an empty ring"))?;
-        let offset = nix::libc::off_t::try_from(offset).map_err(io::Error::other)?;
-        // SAFETY: a new mapping at an address of the kernel's choice; nothing else refers to it.
-        let address = unsafe { mmap(None, size, protection, MapFlags::MAP_SHARED, descriptor, offset)? };
-        Ok(Self { address, length })
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: mapped in `new` with this length, and every reference into it borrows the ring that owns it.
-        let unmapped = unsafe { munmap(self.address, self.length) };
-        debug_assert!(unmapped.is_ok(), "a mapping of our own can be unmapped");
-    }
 }

@@ -20,6 +20,7 @@ mod hours;
 mod loading;
 mod lookups;
 mod pipeline;
+mod plaintext;
 mod privileges;
 mod requests;
 mod rings;
@@ -96,7 +97,7 @@ fn live(mut flags: Flags) -> Result<()> {
     let listener = privileges::bind_control_socket(&settings)?;
     let (hello, [decisions, activity, plaintext], socket, inbox) = Greeted::into_parts(greeted);
     let map = |descriptor| Ring::new(descriptor).context("cannot map the kernel's rings");
-    let rings = [map(decisions)?, map(activity)?, map(plaintext)?];
+    let (rings, plaintext) = ([map(decisions)?, map(activity)?], map(plaintext)?);
     let (rings_id, backlog) = (rings[0].id(), rings[0].backlog());
     privileges::drop_all(account)?;
 
@@ -122,6 +123,7 @@ fn live(mut flags: Flags) -> Result<()> {
             order => drop(orders.send(order)),
         }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
+        plaintext::start(plaintext).context("cannot start the plaintext thread")?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
         let in_kernel = hello.policies_in_kernel.clone();

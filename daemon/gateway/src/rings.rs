@@ -31,10 +31,10 @@ pub(crate) trait RecordSource: Send + 'static {
     fn wait(&mut self, timeout: Duration) -> std::io::Result<()>;
 }
 
-/// The kernel's rings: decisions, activity, plaintext.
-pub(crate) type KernelRings = [ring::Ring; 3];
+/// The kernel's rings whose records go into the log each: decisions, activity.
+pub(crate) type KernelRings = [ring::Ring; 2];
 
-const NAMES: [RingName; 3] = [RingName::Decisions, RingName::Activity, RingName::Plaintext];
+const NAMES: [RingName; 2] = [RingName::Decisions, RingName::Activity];
 
 impl RecordSource for KernelRings {
     fn read(&mut self, limit: usize, each: &mut dyn FnMut(RingName, &[u8])) {

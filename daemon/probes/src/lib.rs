@@ -9,6 +9,7 @@
 //! * `landmarks`: constants that tell what else is in a file.
 //! * `go`: Go's `crypto/tls` by the table of functions that every Go program carries, stripped or not.
 //! * `fingerprint`: BoringSSL and AWS-LC without symbols, by the constants of the errors they raise.
+//! * `message`: what the worker is asked and answers.
 //! * `code`: which instruction of a function the probe goes to, where its arguments are there, where it returns.
 //!
 //! A worker still wants a limit of processor time: a file of 400 MB made for it can take a minute. It needs 4 MB of
@@ -39,6 +40,7 @@ mod error;
 mod fingerprint;
 mod go;
 mod landmarks;
+mod message;
 mod read;
 mod symbols;
 #[cfg(any(test, feature = "testing"))]
@@ -51,10 +53,12 @@ use std::collections::HashMap;
 
 use code::{Code, Convention};
 pub use error::ProbeError;
+pub use message::{ANSWER_LIMIT, Answer, Asked, Unreadable};
 pub use read::ReadAt;
+use serde::{Deserialize, Serialize};
 
 /// Whose function it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Library {
     /// libssl, or built in (node).
     OpenSsl,
@@ -73,7 +77,7 @@ pub enum Library {
 }
 
 /// What a function does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Function {
     /// Plaintext out, as the API has it.
     Write,
@@ -111,7 +115,7 @@ pub enum Function {
 }
 
 /// How a function was found, the surest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FoundBy {
     /// The loader binds by it.
     DynamicSymbol,
@@ -126,7 +130,7 @@ pub enum FoundBy {
 }
 
 /// What an argument is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Role {
     /// `SSL *`, `gnutls_session_t`, `*tls.Conn`, ...: tells connections apart.
     Object,
@@ -147,7 +151,7 @@ pub enum Role {
 }
 
 /// A register, as `struct pt_regs` has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "x86-64's names")]
 pub enum Register {
     Rax,
@@ -168,7 +172,7 @@ pub enum Register {
 }
 
 /// Where an argument is when the probe fires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Place {
     /// In a register.
     Register(Register),
@@ -177,7 +181,7 @@ pub enum Place {
 }
 
 /// An argument at a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Argument {
     /// What it is.
     pub role: Role,
@@ -186,7 +190,7 @@ pub struct Argument {
 }
 
 /// Where a function returns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Returns {
     /// At exactly these instructions, `ret`: offsets in the file. The result is in `rax`; arguments are gone.
     At(Vec<u64>),
@@ -195,7 +199,7 @@ pub enum Returns {
 }
 
 /// A function and where to probe it. Offsets are in the file, as uprobes take them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Site {
     /// Whose it is.
     pub library: Library,

@@ -23,6 +23,7 @@ use crate::mounts::MountList;
 use crate::naming::Resolver;
 use crate::notify::Notifier;
 use crate::predecessor::Predecessor;
+use crate::probing::Probing;
 use crate::registry::{Registry, boot_id};
 use crate::sensor::{Sensor, prepare_run_directory};
 use crate::settings::Settings;
@@ -149,6 +150,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         ));
     }
     let boot_id = boot_id().map_err(|error| failed(&error))?;
+    let probing = Probing::start(&kernel).map_err(|error| failed(&error))?;
     let registry = Registry::load(settings.state_file(), &boot_id, kernel.inherited).map_err(|error| failed(&error))?;
     let mut sensor = Sensor {
         host,
@@ -159,6 +161,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         holds,
         names,
         resolver: Resolver::listen(&settings.run_dir).map_err(|error| failed(&error))?,
+        probing,
         registry,
         boot_id,
         self_test: rows,
@@ -226,6 +229,7 @@ enum Source {
     NewResolver,
     Resolver,
     Gateway,
+    Files,
 }
 
 enum Woken {
@@ -236,6 +240,7 @@ enum Woken {
 
 impl Server<'_> {
     fn serve(&mut self, sensor: &mut Sensor) -> Result<(), Failure> {
+        sensor.look_at_running().map_err(|error| failed(&error))?;
         let mut swept = Instant::now();
         loop {
             self.keep_gateway(sensor)?;
@@ -324,7 +329,11 @@ impl Server<'_> {
                 sources.push(Source::Gateway);
                 waiting.push(PollFd::new(link.as_fd(), PollFlags::POLLIN));
             }
-            match poll(&mut waiting, self.patience()) {
+            for file in sensor.probing.descriptors() {
+                sources.push(Source::Files);
+                waiting.push(file);
+            }
+            match poll(&mut waiting, self.patience(sensor.probing.deadline())) {
                 Ok(_) | Err(nix::errno::Errno::EINTR) => {}
                 Err(error) => return Err(failed(&error)),
             }
@@ -348,8 +357,11 @@ impl Server<'_> {
                 Source::NewResolver => sensor.accept_resolver(),
                 Source::Resolver => sensor.hear_resolver(),
                 Source::Gateway => self.answer(sensor),
+                // Once, below.
+                Source::Files => {}
             }
         }
+        sensor.watch_files(self.settings);
         self.hand_on_news(sensor);
         Ok(woken)
     }
@@ -369,12 +381,12 @@ impl Server<'_> {
     }
 
     /// How long there is nothing to do if nobody asks.
-    fn patience(&self) -> PollTimeout {
+    fn patience(&self, sooner: Option<Instant>) -> PollTimeout {
         const LONGEST: Duration = Duration::from_secs(1);
-        let until = match self.link {
-            Some(_) => LONGEST,
-            None => self.restart_at.saturating_duration_since(Instant::now()).min(LONGEST),
-        };
+        let now = Instant::now();
+        let restart = self.link.is_none().then_some(self.restart_at);
+        let next = restart.into_iter().chain(sooner).min();
+        let until = next.map_or(LONGEST, |next| next.saturating_duration_since(now).min(LONGEST));
         // Rounded up: no turn is for nothing.
         PollTimeout::try_from(until.as_millis() + 1).unwrap_or(PollTimeout::from(1000_u16))
     }

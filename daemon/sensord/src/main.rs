@@ -4,7 +4,8 @@
 //! prove every hook; give up the privileges that took; then start the gateway and answer it until told to stop.
 //! Enforcement does not end with this process: links and maps are pinned, and `aa-sensord unload` is the only way down.
 //!
-//! One thread owns everything ([`sensor::Sensor`]); it waits for the gateway's socket, signals, and changes of mounts. A
+//! One thread owns everything ([`sensor::Sensor`]); it waits for the gateway's socket, signals,
+//! changes of mounts, and what is mapped as code. A
 //! second one lives for the moments it takes to move a new agent's processes into their cgroup.
 
 mod cgroups;
@@ -19,6 +20,7 @@ mod plan;
 mod predecessor;
 mod privileges;
 mod probe;
+mod probing;
 mod process;
 mod registry;
 mod seccomp;
@@ -66,6 +68,9 @@ enum Verb {
         /// Number of the agent
         agent: u32,
     },
+    /// The process that attaches probes
+    #[command(hide = true)]
+    Attach,
     /// The self-test's process
     #[command(hide = true)]
     Probe {
@@ -101,6 +106,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         None => life::live(&settings(arguments.config)?),
         Some(Verb::Unload) => unloading::unload(&settings(arguments.config)?),
+        Some(Verb::Attach) => probing::attacher::serve().map_err(|error| Failure::of(&error)),
         Some(Verb::Inject { fault, agent }) => inject(&fault, agent),
         Some(Verb::Probe { area, tcp, udp, way }) => {
             self_test::serve(&area, [tcp, udp], &way).map_err(|error| Failure::of(&error))

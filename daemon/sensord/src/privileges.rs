@@ -71,7 +71,7 @@ pub(crate) fn drop_what_the_start_needed() -> Result<(), PrivilegeError> {
     Ok(())
 }
 
-fn change<T>(
+pub(crate) fn change<T>(
     set: CapSet,
     action: impl FnOnce(CapSet) -> Result<T, caps::errors::CapsError>,
 ) -> Result<T, PrivilegeError> {

@@ -39,6 +39,21 @@ pub(crate) fn maps(pid: u32, limit: usize) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Where it has files mapped, each as `from..to`: names that the kernel makes, and nobody else.
+pub(crate) fn mapped_ranges(pid: u32) -> io::Result<Vec<(u64, u64)>> {
+    let number = |text: &str| u64::from_str_radix(text, 16).ok();
+    let entries = fs::read_dir(folder(pid).join("map_files"))?;
+    let ranges = entries.flatten().filter_map(|entry| {
+        let (from, to) = entry
+            .file_name()
+            .to_str()?
+            .split_once('-')
+            .map(|(from, to)| (number(from), number(to)))?;
+        Some((from?, to?))
+    });
+    Ok(ranges.collect())
+}
+
 /// A file it has mapped at `from..to`.
 pub(crate) fn open_mapped(pid: u32, from: u64, to: u64) -> io::Result<File> {
     let file = File::open(folder(pid).join("map_files").join(format!("{from:x}-{to:x}")))?;

@@ -25,6 +25,7 @@ use aa_wire::{AgentId, CgroupId, Generation, Pid, SessionId, Slot, WireError};
 use crate::host::HostSupport;
 use crate::link::{Link, LinkError};
 use crate::naming::{Hosts, Resolver};
+use crate::probing::Probing;
 use crate::registry::{AgentEntry, Registry, SlotEntry};
 use crate::selecting::check_selectors;
 use crate::{cgroups, plan, process, translate};
@@ -40,6 +41,7 @@ pub(crate) struct Sensor {
     pub(crate) holds: Holds,
     pub(crate) names: Names,
     pub(crate) resolver: Resolver,
+    pub(crate) probing: Probing,
     pub(crate) registry: Registry,
     pub(crate) boot_id: String,
     pub(crate) self_test: Vec<SelfTestRow>,

@@ -18,10 +18,13 @@ struct ConfigFile {
 #[serde(deny_unknown_fields)]
 struct SensorTable {
     gateway: Option<PathBuf>,
+    prober: Option<PathBuf>,
+    prober_user: Option<String>,
     run_dir: Option<PathBuf>,
     pool_mib: Option<u32>,
     decisions_ring_mib: Option<u32>,
     activity_ring_mib: Option<u32>,
+    plaintext_ring_mib: Option<u32>,
     record_activity: Option<bool>,
 }
 
@@ -30,6 +33,10 @@ struct SensorTable {
 pub(crate) struct Settings {
     /// The gateway's program.
     pub(crate) gateway: PathBuf,
+    /// The program that reads programs for the sensor; beside the gateway's if none is named.
+    pub(crate) prober: PathBuf,
+    /// Whom it becomes.
+    pub(crate) prober_user: String,
     /// The configuration file, handed on to the gateway if it was named.
     pub(crate) config: Option<PathBuf>,
     /// What must be forgotten at the next boot.
@@ -77,16 +84,20 @@ impl Settings {
             source: Box::new(error),
         })?;
         let table = file.sensor;
+        let gateway = table
+            .gateway
+            .unwrap_or_else(|| "/usr/libexec/aa-sensord/aa-gateway".into());
         Ok(Self {
-            gateway: table
-                .gateway
-                .unwrap_or_else(|| "/usr/libexec/aa-sensord/aa-gateway".into()),
+            prober: table.prober.unwrap_or_else(|| gateway.with_file_name("aa-prober")),
+            prober_user: table.prober_user.unwrap_or_else(|| "aa-prober".into()),
+            gateway,
             config,
             run_dir: table.run_dir.unwrap_or_else(|| "/run/aa-sensord".into()),
             sizes: Sizes {
                 pool_words: bytes("pool_mib", table.pool_mib.unwrap_or(32), 1, 1024)? / 4,
                 decisions_bytes: bytes("decisions_ring_mib", table.decisions_ring_mib.unwrap_or(4), 1, 512)?,
                 activity_bytes: bytes("activity_ring_mib", table.activity_ring_mib.unwrap_or(8), 1, 512)?,
+                plaintext_bytes: bytes("plaintext_ring_mib", table.plaintext_ring_mib.unwrap_or(8), 1, 512)?,
             },
             record_activity: table.record_activity.unwrap_or(true),
         })

@@ -29,7 +29,7 @@ fn unfit() -> Option<String> {
     if !matches!(aa_bpf::probe::takes_lsm_programs(), Ok(false)) {
         return Some("this kernel takes LSM programs; it is tested in guests".into());
     }
-    ["aa-gateway", "aasm"]
+    ["aa-gateway", "aa-prober", "aasm"]
         .iter()
         .find(|name| !program(name).exists())
         .map(|name| format!("{name} is not built: cargo build --release"))
@@ -51,7 +51,7 @@ impl Daemon {
         let at = folder.path();
         fs::create_dir(at.join("policies")).unwrap();
         let config = format!(
-            "[sensor]\ngateway = '{gateway}'\nrun_dir = '{at}/run'\npool_mib = 1\n\
+            "[sensor]\ngateway = '{gateway}'\nprober_user = 'nobody'\nrun_dir = '{at}/run'\npool_mib = 1\n\
              [gateway]\nuser = 'nobody'\nrun_dir = '{at}/run'\nstate_dir = '{at}/state'\n\
              policy_dir = '{at}/policies'\naudit_dir = '{at}/audit'\n",
             gateway = program("aa-gateway").display(),

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What passes through TLS libraries: where probes find it, and the records that carry it to the gateway.
+ *
+ * A record holds up to AA_PLAINTEXT_BYTES of one direction of one connection, and at which byte of it they begin. What
+ * could not be read or sent is missing between two records, and counted by cause.
+ */
+#ifndef AA_ABI_PLAINTEXT_H
+#define AA_ABI_PLAINTEXT_H
+
+#include "event.h"
+
+enum aa_plaintext_limits {
+	AA_EVENT_PLAINTEXT = 3,	    /* the kind; see enum aa_event_kind */
+	AA_PLAINTEXT_BYTES = 16384, /* of one record; a TLS record holds no more (RFC 8446, 5.1) */
+	AA_TLS_SITES = 4096,
+};
+
+/* Where an argument is when a probe fires: the index of a register in struct pt_regs, or in memory above the stack pointer. */
+enum aa_tls_place {
+	AA_PLACE_REGISTERS = 15, /* r15 .. rdi; less is one of them */
+	AA_PLACE_STACK = 0x10000, /* and the offset from the stack pointer, bytes */
+	AA_PLACE_NONE = 0xffffffff,
+};
+
+enum aa_tls_site_flags {
+	AA_TLS_RECEIVES = 1,
+	AA_TLS_INT_LENGTH = 2,	/* the length is an `int` */
+	AA_TLS_INT_RESULT = 4,	/* the result is an `int` */
+	AA_TLS_COUNT_AT_DONE = 8, /* 1 is success, and `done` leads to how many bytes; else the result says it */
+	AA_TLS_WHOLE = 16,	/* all of it is taken, or the connection ends: copied before, and the return is not looked at */
+	AA_TLS_GOROUTINE = 32,	/* the call may return on another thread */
+	AA_TLS_ENDS = 64,	/* the connection's object ends */
+	AA_TLS_FLAGS_FIRST = 128, /* where `done` holds no address but flags, it is the next argument (OpenSSL from 3.2 on) */
+};
+
+/* A function that is probed. Written by the sensor before the probe is attached; the probe's cookie is its index. */
+struct aa_tls_site {
+	u32 flags;
+	u32 object; /* enum aa_tls_place, here and below */
+	u32 buffer;
+	u32 length;
+	u32 done;
+	u32 file; /* which probed file it is of, as the sensor counts them */
+};
+
+struct aa_plaintext {
+	struct aa_event_head head;
+	u64 object;  /* the connection's address in the process */
+	u64 born_ns; /* when its first byte was seen, boot time: addresses are given again */
+	u64 offset;  /* bytes of this direction before these */
+	u32 bytes;   /* that follow */
+	u32 file;    /* as in the site */
+	u32 received;
+	u32 ends; /* no more comes of this object; `offset` is how much there was, sent or received */
+};
+
+_Static_assert(sizeof(struct aa_plaintext) == 112, "aa_plaintext");
+
+#endif

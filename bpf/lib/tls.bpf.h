@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * From a call of a TLS function to records of its plaintext.
+ *
+ * Programs here sleep, so that memory that is not resident is read all the same. What may wait for such memory holds
+ * nothing that others need: with a page made to fault for ever, a process would otherwise keep the working memory, or
+ * everything behind its reservation in the ring.
+ */
+#ifndef AA_TLS_BPF_H
+#define AA_TLS_BPF_H
+
+#include "record.bpf.h"
+#include "subject.bpf.h"
+
+enum aa_tls_limits {
+	AA_TLS_CALLS = 16384,
+	AA_TLS_CONNECTIONS = 16384,
+	AA_TLS_BUFFERS_PER_CPU = 4,
+	AA_TLS_PIECES = 1 << 14, /* 256 MiB of one call */
+	AA_PAGE_BYTES = 4096,
+};
+
+/* Index: cookie. Written by the sensor. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_TLS_SITES);
+	__type(key, u32);
+	__type(value, struct aa_tls_site);
+} tls_sites SEC(".maps");
+
+/* Who called: a thread, or a goroutine by its address. */
+struct aa_tls_caller {
+	u64 who;
+	u32 pid;
+	u32 receives;
+};
+
+struct aa_tls_call {
+	u64 object;
+	u64 buffer;
+	u64 length;
+	u64 done;
+	u64 sp;
+	u32 site;
+	u32 reserved;
+};
+
+/* Calls that have not returned. Made at a function's entry, deleted at its return; what never returns is the least used. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, AA_TLS_CALLS);
+	__type(key, struct aa_tls_caller);
+	__type(value, struct aa_tls_call);
+} tls_calls SEC(".maps");
+
+struct aa_tls_object {
+	u64 object;
+	u64 pid;
+};
+
+struct aa_tls_connection {
+	u64 born_ns;
+	u64 start_ns; /* of the process: ids are given again */
+	u64 exec;     /* which program of it */
+	u64 bytes[2]; /* sent, received */
+};
+
+/* Connections by their object. Made at the first byte, deleted where the object ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, AA_TLS_CONNECTIONS);
+	__type(key, struct aa_tls_object);
+	__type(value, struct aa_tls_connection);
+} tls_connections SEC(".maps");
+
+struct aa_tls_buffer {
+	u32 busy;
+	u32 reserved;
+	struct aa_plaintext record;
+	u8 data[AA_PLAINTEXT_BYTES]; /* of the record */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AA_TLS_BUFFERS_PER_CPU); /* the loader sets it to this times the possible cpus */
+	__type(key, u32);
+	__type(value, struct aa_tls_buffer);
+} tls_buffers SEC(".maps");
+
+/* struct pt_regs of x86-64, which is user space's ABI (asm/ptrace.h). */
+struct aa_registers {
+	u64 general[AA_PLACE_REGISTERS]; /* r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di */
+	u64 orig_ax, ip, cs, flags, sp, ss;
+};
+
+enum aa_register {
+	AA_R14 = 1,
+	AA_R8 = 9,
+	AA_RAX = 10,
+};
+
+static __always_inline void count_lost_bytes(u32 cause, u64 bytes)
+{
+	u64 *count = bpf_map_lookup_elem(&losses, &cause);
+
+	if (count)
+		__sync_fetch_and_add(count, bytes);
+}
+
+static __always_inline struct aa_tls_buffer *claim_tls_buffer(void)
+{
+	u32 base = bpf_get_smp_processor_id() * AA_TLS_BUFFERS_PER_CPU;
+
+	for (u32 i = 0; i < AA_TLS_BUFFERS_PER_CPU; i++) {
+		u32 index = base + i;
+		struct aa_tls_buffer *b = bpf_map_lookup_elem(&tls_buffers, &index);
+
+		if (b && __sync_lock_test_and_set(&b->busy, 1) == 0)
+			return b;
+	}
+	return 0;
+}
+
+static __always_inline void release_tls_buffer(struct aa_tls_buffer *b)
+{
+	__sync_lock_test_and_set(&b->busy, 0);
+}
+
+/* Bytes on their way to the ring. */
+struct aa_sending {
+	u64 from;
+	u64 left;
+	u64 offset;
+	u64 object;
+	u64 born_ns;
+	u64 session;
+	u32 agent;
+	u32 file;
+	u32 received;
+	u32 ends;
+};
+
+/* One record. Returns 0, or -1 if the memory was not there. */
+static __always_inline int send_piece(struct aa_sending *s, u32 bytes)
+{
+	struct aa_tls_buffer *b = claim_tls_buffer();
+	int ret = 0;
+
+	if (!b) {
+		count_lost_bytes(AA_LOSS_PLAINTEXT_BUFFER, bytes);
+		return 0;
+	}
+	/* A masked constant size and one less than 2 * 16384: what the verifier can follow. */
+	if (bytes > AA_PLAINTEXT_BYTES)
+		bytes = AA_PLAINTEXT_BYTES;
+	if (bytes && bpf_probe_read_user(b->data, bytes, (void *)s->from)) {
+		ret = -1;
+	} else {
+		struct aa_plaintext *r = &b->record;
+
+		fill_head(&r->head, AA_EVENT_PLAINTEXT, s->agent, s->session);
+		r->head.sequence = next_sequence(AA_RING_PLAINTEXT);
+		r->head.size = sizeof(*r) + bytes;
+		r->object = s->object;
+		r->born_ns = s->born_ns;
+		r->offset = s->offset;
+		r->bytes = bytes;
+		r->file = s->file;
+		r->received = s->received;
+		r->ends = s->ends;
+		if (bpf_ringbuf_output(&plaintext, r, sizeof(*r) + bytes, 0))
+			count_lost_bytes(AA_LOSS_PLAINTEXT_RING, bytes);
+	}
+	release_tls_buffer(b);
+	return ret;
+}
+
+/* Makes the memory resident; holds nothing while it waits. */
+static __always_inline void touch(u64 from, u32 bytes)
+{
+	u8 byte;
+
+	for (u32 i = 0; i <= AA_PLAINTEXT_BYTES / AA_PAGE_BYTES; i++) {
+		u64 at = (from & ~(u64)(AA_PAGE_BYTES - 1)) + i * AA_PAGE_BYTES;
+
+		if (at >= from + bytes)
+			break;
+		bpf_copy_from_user(&byte, 1, (void *)(at < from ? from : at));
+	}
+}
+
+static long send_next_piece(u32 index, struct aa_sending *s)
+{
+	u32 bytes = s->left > AA_PLAINTEXT_BYTES ? AA_PLAINTEXT_BYTES : s->left;
+
+	if (!bytes)
+		return 1;
+	if (send_piece(s, bytes)) {
+		touch(s->from, bytes);
+		if (send_piece(s, bytes))
+			count_lost_bytes(AA_LOSS_PLAINTEXT_READ, bytes);
+	}
+	s->from += bytes;
+	s->offset += bytes;
+	s->left -= bytes;
+	return 0;
+}
+
+/* The connection of an object, made if there is none; null if it cannot be. */
+static __always_inline struct aa_tls_connection *connection_of(struct aa_tls_object *key)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	u64 start_ns = BPF_CORE_READ(task, group_leader, start_boottime), exec = task->self_exec_id;
+	struct aa_tls_connection *known = bpf_map_lookup_elem(&tls_connections, key);
+
+	if (known && known->start_ns == start_ns && known->exec == exec)
+		return known;
+
+	struct aa_tls_connection fresh = { .born_ns = bpf_ktime_get_boot_ns(), .start_ns = start_ns, .exec = exec };
+
+	bpf_map_update_elem(&tls_connections, key, &fresh, BPF_ANY);
+	return bpf_map_lookup_elem(&tls_connections, key);
+}
+
+static __always_inline void send_bytes(const struct aa_identity *identity, const struct aa_tls_site *site, u64 object,
+				       u64 buffer, u64 bytes)
+{
+	struct aa_tls_object key = { .object = object, .pid = bpf_get_current_pid_tgid() >> 32 };
+	struct aa_tls_connection *connection = connection_of(&key);
+	u32 received = !!(site->flags & AA_TLS_RECEIVES);
+
+	if (!connection) {
+		count_loss(AA_LOSS_PLAINTEXT_CALL);
+		return;
+	}
+
+	struct aa_sending s = {
+		.from = buffer,
+		.left = bytes,
+		.offset = __sync_fetch_and_add(&connection->bytes[received], bytes),
+		.object = object,
+		.born_ns = connection->born_ns,
+		.session = identity->session,
+		.agent = identity->agent,
+		.file = site->file,
+		.received = received,
+	};
+
+	bpf_loop(AA_TLS_PIECES, send_next_piece, &s, 0);
+	if (s.left)
+		count_lost_bytes(AA_LOSS_PLAINTEXT_READ, s.left);
+}
+
+/* Says of both directions how much there was. */
+static __always_inline void end_connection(const struct aa_identity *identity, const struct aa_tls_site *site, u64 object)
+{
+	struct aa_tls_object key = { .object = object, .pid = bpf_get_current_pid_tgid() >> 32 };
+	struct aa_tls_connection *connection = bpf_map_lookup_elem(&tls_connections, &key);
+
+	if (!connection)
+		return;
+
+	struct aa_sending s = {
+		.object = object,
+		.offset = connection->bytes[0],
+		.born_ns = connection->born_ns,
+		.session = identity->session,
+		.agent = identity->agent,
+		.file = site->file,
+		.ends = 1,
+	};
+	u64 received = connection->bytes[1];
+
+	bpf_map_delete_elem(&tls_connections, &key);
+	send_piece(&s, 0);
+	s.offset = received;
+	s.received = 1;
+	send_piece(&s, 0);
+}
+
+#endif

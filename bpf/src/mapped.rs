@@ -1,0 +1,222 @@
+//! Which files processes map as code, told by the kernel as it happens: programs, what they load at their start, and what
+//! they load later. By perf's side band (`PERF_RECORD_MMAP2`, `perf_event_open(2)`), which every kernel has and which
+//! costs nothing where no code is mapped.
+//!
+//! Of a record only the fixed part is looked at: the file's name, which anybody may choose, is passed over.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::Ordering;
+
+use libbpf_rs::libbpf_sys;
+use nix::sys::mman::ProtFlags;
+
+use crate::shared::{Mapping, page_bytes};
+use crate::uprobes::open_event;
+
+/// Pages of one processor's ring, a power of two: some thousand mappings.
+const PAGES: usize = 64;
+/// `data_head` and `data_tail` in `struct perf_event_mmap_page`.
+const HEAD: usize = 1024;
+const TAIL: usize = 1032;
+/// `PERF_RECORD_LOST` and `PERF_RECORD_MMAP2`.
+const LOST: u32 = 2;
+const MMAP2: u32 = 10;
+/// `struct perf_event_header` and the record's fixed part: pid, tid, address, length, offset, device, inode,
+/// generation, protection, flags.
+const FIXED_BYTES: usize = 8 + 64;
+
+/// A file that was mapped as code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MappedCode {
+    /// By which process (thread group).
+    pub pid: u32,
+    /// Where in its memory.
+    pub from: u64,
+    /// The first address behind it.
+    pub to: u64,
+    /// The file's inode number; 0 where no file is mapped.
+    pub inode: u64,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Code was mapped.
+    Mapped(MappedCode),
+    /// So many records were lost: there was no room.
+    Lost(u64),
+}
+
+/// The rings, one for each processor.
+#[derive(Debug)]
+pub struct MappedFiles {
+    rings: Vec<PerfRing>,
+}
+
+impl MappedFiles {
+    /// Has the kernel tell, from now on, on all processors.
+    ///
+    /// # Errors
+    /// What `perf_event_open(2)` said: it takes `CAP_PERFMON`.
+    pub fn open() -> io::Result<Self> {
+        let processors = libbpf_rs::num_possible_cpus().map_err(io::Error::other)?;
+        let mut rings = Vec::new();
+        for processor in 0..processors {
+            match PerfRing::open(processor) {
+                Ok(ring) => rings.push(ring),
+                // It is possible and not there.
+                Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self { rings })
+    }
+
+    /// To wait for news: each is readable when there are any.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.rings.iter().map(|ring| ring.descriptor.as_fd())
+    }
+
+    /// Gives what came since the last time.
+    pub fn read(&mut self, mut each: impl FnMut(News)) {
+        for ring in &mut self.rings {
+            ring.read(&mut each);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct PerfRing {
+    descriptor: OwnedFd,
+    mapping: Mapping,
+    /// Where the data begins, and how much it is.
+    page: usize,
+    bytes: usize,
+}
+
+impl PerfRing {
+    fn open(processor: usize) -> io::Result<Self> {
+        let mut attribute = libbpf_sys::perf_event_attr {
+            type_: libbpf_sys::PERF_TYPE_SOFTWARE,
+            config: libbpf_sys::PERF_COUNT_SW_DUMMY.into(),
+            ..Default::default()
+        };
+        // `mmap` alone is what the kernel counts to know that anybody listens.
+        attribute.set_mmap(1);
+        attribute.set_mmap2(1);
+        attribute.__bindgen_anon_2.wakeup_events = 1;
+        let processor = i32::try_from(processor).map_err(io::Error::other)?;
+        let descriptor = open_event(&mut attribute, processor)?;
+        let page = page_bytes()?;
+        let bytes = PAGES * page;
+        let writable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let mapping = Mapping::new(&descriptor, page + bytes, writable, 0)?;
+        Ok(Self {
+            descriptor,
+            mapping,
+            page,
+            bytes,
+        })
+    }
+
+    fn read(&mut self, each: &mut impl FnMut(News)) {
+        let head = self.mapping.position_at(HEAD).load(Ordering::Acquire);
+        let mut tail = self.mapping.position_at(TAIL).load(Ordering::Relaxed);
+        while tail < head {
+            let record = self.copy(tail);
+            let [kind, size] = sizes(&record);
+            each_record(kind, &record, each);
+            // What has no size is no record: the ring is given up as far as it goes.
+            tail = if size == 0 { head } else { tail + u64::from(size) };
+        }
+        self.mapping.position_at(TAIL).store(head, Ordering::Release);
+    }
+
+    /// The beginning of the record at a position, which may be cut by the ring's end.
+    fn copy(&self, position: u64) -> [u8; FIXED_BYTES] {
+        std::array::from_fn(|index| {
+            #[expect(clippy::cast_possible_truncation, reason = "less than the ring's bytes")]
+            let at = (position.wrapping_add(index as u64) % self.bytes as u64) as usize;
+            // SAFETY: `page + at` lies in the mapping; the kernel writes no record that was not given back.
+            unsafe {
+                self.mapping
+                    .address
+                    .as_ptr()
+                    .cast::<u8>()
+                    .add(self.page + at)
+                    .read_volatile()
+            }
+        })
+    }
+}
+
+fn word(record: &[u8; FIXED_BYTES], at: usize) -> u64 {
+    let bytes = record.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, u64::from_ne_bytes)
+}
+
+/// The header's kind and size: `struct perf_event_header` is `u32 type, u16 misc, u16 size`.
+fn sizes(record: &[u8; FIXED_BYTES]) -> [u32; 2] {
+    let header = word(record, 0);
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half, and two bytes")]
+    let parts = [header as u32, (header >> 48) as u32];
+    parts
+}
+
+fn each_record(kind: u32, record: &[u8; FIXED_BYTES], each: &mut impl FnMut(News)) {
+    match kind {
+        MMAP2 => {
+            let from = word(record, 16);
+            each(News::Mapped(MappedCode {
+                #[expect(clippy::cast_possible_truncation, reason = "pid, then tid, 32 bits each")]
+                pid: word(record, 8) as u32,
+                from,
+                to: from.saturating_add(word(record, 24)),
+                inode: word(record, 48),
+            }));
+        }
+        LOST => each(News::Lost(word(record, 16))),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(kind: u32, size: u16, words: &[(usize, u64)]) -> [u8; FIXED_BYTES] {
+        let mut record = [0; FIXED_BYTES];
+        record[..4].copy_from_slice(&kind.to_ne_bytes());
+        record[6..8].copy_from_slice(&size.to_ne_bytes());
+        for (at, word) in words {
+            record[*at..at + 8].copy_from_slice(&word.to_ne_bytes());
+        }
+        record
+    }
+
+    fn news(record: &[u8; FIXED_BYTES]) -> Vec<News> {
+        let mut told = Vec::new();
+        each_record(sizes(record)[0], record, &mut |one| told.push(one));
+        told
+    }
+
+    #[test]
+    fn a_mapping_is_told_with_who_and_where() {
+        let mapped = record(MMAP2, 96, &[(8, 7 | 8 << 32), (16, 0x1000), (24, 0x2000), (48, 42)]);
+        assert_eq!(sizes(&mapped), [MMAP2, 96]);
+        let told = News::Mapped(MappedCode {
+            pid: 7,
+            from: 0x1000,
+            to: 0x3000,
+            inode: 42,
+        });
+        assert_eq!(news(&mapped), [told]);
+    }
+
+    #[test]
+    fn losses_are_told_and_other_records_passed_over() {
+        assert_eq!(news(&record(LOST, 24, &[(16, 3)])), [News::Lost(3)]);
+        assert_eq!(news(&record(3, 24, &[])), []);
+    }
+}

@@ -1,0 +1,352 @@
+//! Probes in what governed processes run: which files they map as code, what TLS functions are in these, and that the
+//! probes are there before the first byte.
+//!
+//! The kernel tells of every mapping ([`aa_bpf::mapped`]). A file that a governed process maps for the first time is given
+//! to a worker without privileges; until it has answered the agent stands still (its cgroup is frozen, or the process
+//! stopped where it is not in there yet). Then probes are attached, for everybody who maps the file; a process nobody
+//! governs pays for the trap. When nobody is governed any more the probes go.
+
+pub(crate) mod attacher;
+mod choose;
+mod prober;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
+
+use aa_bpf::Kernel;
+use aa_bpf::abi;
+use aa_bpf::load::LoadError;
+use aa_bpf::mapped::{MappedFiles, News};
+use aa_bpf::tasks::ProcessHandle;
+use aa_bpf::uprobes::Sites;
+use aa_probes::Answer;
+use aa_wire::sensor::Switch;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::signal::Signal;
+
+use crate::process;
+use crate::sensor::{RequestError, Sensor};
+use crate::settings::Settings;
+use attacher::Attacher;
+use prober::{Prober, Told};
+
+/// The longest an agent stands still for its programs to be read.
+const STANDSTILL: Duration = Duration::from_secs(3);
+/// Files that are remembered; more than a machine's agents run.
+const FILES: usize = 16_384;
+/// Mappings that are looked at in one turn; the kernel's rings hold no more.
+const TURN: usize = 8192;
+
+/// Which file, and in which state: what is written to it anew is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct FileKey {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+    bytes: u64,
+}
+
+impl FileKey {
+    fn of(file: &File) -> std::io::Result<Self> {
+        let data = file.metadata()?;
+        Ok(Self {
+            device: data.dev(),
+            inode: data.ino(),
+            changed: (data.ctime(), data.ctime_nsec()),
+            bytes: data.size(),
+        })
+    }
+}
+
+#[derive(Debug)]
+enum FileState {
+    /// The worker has it.
+    Asked { number: u64, file: File },
+    /// There is nothing to probe.
+    Plain,
+    /// It could not be read; what it does inside TLS is not seen.
+    Blind(String),
+    /// Probed.
+    Probed(ProbedFile),
+}
+
+/// A file with probes.
+#[derive(Debug)]
+struct ProbedFile {
+    /// How records call it.
+    number: u32,
+    sites: Vec<u32>,
+    _probes: Vec<OwnedFd>,
+}
+
+/// Who stands still until files are read.
+#[derive(Debug)]
+struct Standing {
+    files: BTreeSet<u64>,
+    since: Instant,
+    /// Whether its cgroup is frozen by us.
+    frozen: bool,
+    /// Processes outside of it, which are stopped.
+    stopped: Vec<ProcessHandle>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Probing {
+    mapped: MappedFiles,
+    sites: Sites,
+    attacher: Attacher,
+    prober: Prober,
+    files: HashMap<FileKey, FileState>,
+    /// By agent.
+    standing: HashMap<u32, Standing>,
+    free_sites: Vec<u32>,
+    asked: u64,
+    numbered: u32,
+    lost: u64,
+}
+
+impl Probing {
+    /// Has the kernel tell what is mapped from now on; to be called while privileges are there.
+    pub(crate) fn start(kernel: &Kernel) -> Result<Self, LoadError> {
+        let mapped = MappedFiles::open().map_err(|source| LoadError::Folder {
+            path: "perf_event_open".into(),
+            source,
+        })?;
+        let attacher = Attacher::start().map_err(|source| LoadError::Folder {
+            path: "/proc/self/exe".into(),
+            source,
+        })?;
+        Ok(Self {
+            mapped,
+            sites: Sites::new(kernel)?,
+            attacher,
+            prober: Prober::default(),
+            files: HashMap::new(),
+            standing: HashMap::new(),
+            free_sites: (0..abi::AA_TLS_SITES).rev().collect(),
+            asked: 0,
+            numbered: 0,
+            lost: 0,
+        })
+    }
+
+    /// What to wait for; [`Sensor::watch_files`] when any is readable.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let prober = self.prober.descriptor();
+        self.mapped
+            .descriptors()
+            .chain(prober)
+            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
+    }
+
+    /// When [`Sensor::watch_files`] is to be called though nothing came.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let standing = self.standing.values().map(|standing| standing.since + STANDSTILL);
+        standing.chain(self.prober.deadline()).min()
+    }
+
+    fn attach(&mut self, file: &File, answer: &Answer) -> FileState {
+        let choices = choose::choose(&answer.sites);
+        if choices.is_empty() {
+            return FileState::Plain;
+        }
+        self.numbered += 1;
+        let mut probed = ProbedFile {
+            number: self.numbered,
+            sites: Vec::new(),
+            _probes: Vec::new(),
+        };
+        for mut choice in choices {
+            let Some(site) = self.free_sites.pop() else {
+                tracing::error!("no more places can be probed; some functions are not");
+                break;
+            };
+            choice.site.file = probed.number;
+            let attached = self.sites.set(site, &choice.site).and_then(|()| {
+                let probes = choice.probes.iter();
+                let attached = probes.map(|(when, offset)| self.attacher.attach(file, *offset, *when, site));
+                attached.collect::<Result<Vec<_>, _>>()
+            });
+            probed.sites.push(site);
+            match attached {
+                Ok(probes) => probed._probes.extend(probes),
+                Err(error) => {
+                    tracing::warn!(library = ?choice.library, function = ?choice.function, %error, "a function cannot be probed");
+                }
+            }
+        }
+        FileState::Probed(probed)
+    }
+
+    /// Drops every probe and all that is known of files.
+    fn forget(&mut self) {
+        for (_, state) in self.files.drain() {
+            if let FileState::Probed(probed) = state {
+                self.free_sites.extend(probed.sites);
+            }
+        }
+    }
+}
+
+impl Sensor {
+    /// Takes what the kernel and the worker told, and attaches what is to be attached.
+    pub(crate) fn watch_files(&mut self, settings: &Settings) {
+        let mut mapped = Vec::new();
+        let mut lost = 0;
+        self.probing.mapped.read(|news| match news {
+            News::Mapped(code) if mapped.len() < TURN => mapped.push(code),
+            News::Mapped(_) => lost += 1,
+            News::Lost(count) => lost += count,
+        });
+        let anybody = self.registry.agents().next().is_some();
+        if !anybody && !self.probing.files.is_empty() {
+            self.probing.forget();
+        }
+        if anybody {
+            self.probing.lost += lost;
+            for code in mapped.into_iter().filter(|code| code.inode != 0) {
+                self.look_at(code.pid, code.from, code.to);
+            }
+        }
+        for told in self.probing.prober.hear(settings) {
+            self.take_answer(told);
+        }
+        self.let_go_late();
+    }
+
+    /// Looks at what governed processes have mapped already, as after a start of ours.
+    pub(crate) fn look_at_running(&mut self) -> Result<(), RequestError> {
+        let rows = self.tasks.list()?;
+        for row in rows.iter().filter(|row| row.pid == row.tid) {
+            // It may have ended.
+            for (from, to) in process::mapped_ranges(row.pid).unwrap_or_default() {
+                self.look_at(row.pid, from, to);
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, pid: u32, from: u64, to: u64) {
+        // It may be gone, or be nobody's we govern.
+        let Ok(handle) = ProcessHandle::open(pid) else { return };
+        let Ok(Some(identity)) = self.tasks.identity(&handle) else {
+            return;
+        };
+        let Ok(file) = process::open_mapped(pid, from, to) else {
+            return;
+        };
+        let Ok(key) = FileKey::of(&file) else { return };
+        let number = match self.probing.files.get(&key) {
+            Some(FileState::Asked { number, .. }) => *number,
+            Some(_) => return,
+            None => {
+                if self.probing.files.len() >= FILES {
+                    self.probing.forget();
+                }
+                let Ok(theirs) = file.try_clone() else { return };
+                self.probing.asked += 1;
+                let number = self.probing.asked;
+                self.probing.files.insert(key, FileState::Asked { number, file });
+                self.probing.prober.ask(number, theirs);
+                number
+            }
+        };
+        if identity.agent != abi::AA_SELF_TEST_AGENT {
+            self.make_stand(identity.agent, handle, number);
+        }
+    }
+
+    /// The agent waits for a file. One that is suspended or killed does not run anyway.
+    fn make_stand(&mut self, agent: u32, process: ProcessHandle, file: u64) {
+        let standing = self.probing.standing.entry(agent).or_insert_with(|| Standing {
+            files: BTreeSet::new(),
+            since: Instant::now(),
+            frozen: false,
+            stopped: Vec::new(),
+        });
+        standing.files.insert(file);
+        let runs = matches!(self.switch_of(agent), Ok(Switch::Running));
+        let Some(standing) = self.probing.standing.get_mut(&agent).filter(|_| runs) else {
+            return;
+        };
+        if crate::cgroups::members(agent).contains(&process.pid) {
+            if !standing.frozen {
+                crate::cgroups::freeze(agent, true);
+                standing.frozen = true;
+            }
+        } else if !standing.stopped.iter().any(|stopped| stopped.pid == process.pid)
+            && process.signal(Signal::SIGSTOP).is_ok()
+        {
+            standing.stopped.push(process);
+        }
+    }
+
+    fn take_answer(&mut self, told: Told) {
+        let number = told.number;
+        let is_asked = |state: &FileState| matches!(state, FileState::Asked { number: asked, .. } if *asked == number);
+        let key = self
+            .probing
+            .files
+            .iter()
+            .find(|(_, state)| is_asked(state))
+            .map(|(key, _)| *key);
+        if let Some(key) = key
+            && let Some(FileState::Asked { file, .. }) = self.probing.files.remove(&key)
+        {
+            let state = match told.answer {
+                Ok(answer) => self.probing.attach(&file, &answer),
+                Err(why) => FileState::Blind(why.to_owned()),
+            };
+            tracing::debug!(inode = key.inode, ?state, "a file was read");
+            self.probing.files.insert(key, state);
+        }
+        let done: Vec<u32> = self
+            .probing
+            .standing
+            .iter_mut()
+            .filter_map(|(agent, standing)| {
+                standing.files.remove(&number);
+                standing.files.is_empty().then_some(*agent)
+            })
+            .collect();
+        for agent in done {
+            self.let_go(agent);
+        }
+    }
+
+    fn let_go(&mut self, agent: u32) {
+        let Some(standing) = self.probing.standing.remove(&agent) else {
+            return;
+        };
+        for process in &standing.stopped {
+            drop(process.signal(Signal::SIGCONT));
+        }
+        if standing.frozen && matches!(self.switch_of(agent), Ok(Switch::Running)) {
+            crate::cgroups::freeze(agent, false);
+        }
+        tracing::debug!(
+            agent,
+            took_us = standing.since.elapsed().as_micros(),
+            "went on with its probes"
+        );
+    }
+
+    /// Nobody waits longer than is said: their first bytes may then be missed.
+    fn let_go_late(&mut self) {
+        let late: Vec<u32> = self
+            .probing
+            .standing
+            .iter()
+            .filter(|(_, standing)| standing.since.elapsed() >= STANDSTILL)
+            .map(|(agent, _)| *agent)
+            .collect();
+        for agent in late {
+            tracing::warn!(agent, "its programs take long to be read; it goes on unread");
+            self.let_go(agent);
+        }
+    }
+}

@@ -44,7 +44,7 @@ pub(crate) async fn stream(gateway: &Rc<Gateway>, query: EventsQuery, client: &m
 async fn follow(
     following: &mut Receiver<Arc<Event>>,
     query: &EventsQuery,
-    mut last: u64,
+    last: u64,
     client: &mut Client,
 ) -> Result<(), Ended> {
     loop {
@@ -54,7 +54,7 @@ async fn follow(
         };
         match next {
             Ok(event) if event.id > last && query.filter.matches(&event) => {
-                last = event.id;
+                // Not in the order of their numbers: each comes when whoever recorded it hears that it is in the log.
                 // The event is shared; a reply owns it.
                 client.answer(Ok(Reply::Event(Box::new(Event::clone(&event))))).await?;
             }

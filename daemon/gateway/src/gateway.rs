@@ -2,10 +2,11 @@
 //! never across one.
 //!
 //! Tasks: the sensor link's reader, the pipeline, the recorder (what the audit log acknowledged), the clock (losses,
-//! unused policies, asks, hours), the control socket's acceptor, one per client. Threads: this one, `rings`, `audit`, `symbols`, and
+//! unused policies, asks, hours), the control socket's acceptor, one per client. Threads: this one, `rings`, `plaintext`, `audit`, `symbols`, and
 //! at most four that do blocking work (parsing a policy, reading the audit log).
 //!
-//! Channels: rings -> pipeline (one batch, settled when it is in the log; see [`crate::rings`]), pipeline and others ->
+//! Channels: rings -> pipeline (one batch, settled when it is in the log; see [`crate::rings`]), plaintext -> its
+//! recorder (exchanges that are over), pipeline and others ->
 //! audit (the log's own queue), audit -> recorder, recorder -> followers (4096 events; a slow one skips and is told).
 
 use std::cell::{Cell, RefCell};
@@ -25,6 +26,7 @@ use crate::book::{Book, Origin};
 use crate::explaining::Explaining;
 use crate::hours::Opener;
 use crate::lookups::Lookups;
+use crate::plaintext::PlaintextThread;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
 use crate::sessions::Sessions;
@@ -46,6 +48,7 @@ pub(crate) struct Gateway {
     pub(crate) sensor: Sensor,
     pub(crate) audit: Arc<AuditLog>,
     pub(crate) rings: Arc<RingCounts>,
+    pub(crate) listening: PlaintextThread,
     /// Of the decisions.
     pub(crate) backlog: Backlog,
     pub(crate) book: RefCell<Book>,
@@ -79,6 +82,7 @@ pub(crate) struct Parts {
     pub(crate) sensor: Sensor,
     pub(crate) audit: AuditLog,
     pub(crate) rings: Arc<RingCounts>,
+    pub(crate) listening: PlaintextThread,
     pub(crate) backlog: Backlog,
     pub(crate) stacks: Stacks,
     pub(crate) saved: BTreeMap<u32, SavedAgent>,
@@ -97,6 +101,7 @@ impl Gateway {
             sensor: parts.sensor,
             audit: Arc::new(parts.audit),
             rings: parts.rings,
+            listening: parts.listening,
             backlog: parts.backlog,
             book: RefCell::default(),
             loading: Mutex::new(()),
@@ -175,7 +180,10 @@ impl Gateway {
             count,
         };
         vec![
-            count("undecodable", self.rings.undecodable.load(Relaxed)),
+            count(
+                "undecodable",
+                self.rings.undecodable.load(Relaxed) + self.listening.undecodable(),
+            ),
             count("unrecorded", self.unrecorded.get()),
         ]
     }

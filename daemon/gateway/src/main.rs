@@ -123,7 +123,7 @@ fn live(mut flags: Flags) -> Result<()> {
             order => drop(orders.send(order)),
         }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
-        plaintext::start(plaintext).context("cannot start the plaintext thread")?;
+        let (listening, spoken) = plaintext::start(plaintext)?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
         let in_kernel = hello.policies_in_kernel.clone();
@@ -135,6 +135,7 @@ fn live(mut flags: Flags) -> Result<()> {
             sensor,
             audit,
             rings,
+            listening,
             backlog,
             stacks,
             saved: agents,
@@ -144,6 +145,7 @@ fn live(mut flags: Flags) -> Result<()> {
         let (gateway, recorded) = Gateway::new(parts);
         let gateway = Rc::new(gateway);
         spawn_local(pipeline::publish(Rc::clone(&gateway), recorded));
+        spawn_local(plaintext::record(Rc::clone(&gateway), spoken));
         gateway.take_up(&saved, &in_kernel).await;
         gateway.save_state();
         gateway.reload().await;

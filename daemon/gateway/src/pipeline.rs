@@ -88,6 +88,7 @@ impl Gateway {
         let now = Instant::now();
         let mut heard = false;
         self.follow_rules(&records);
+        self.listening.note_ends(&records);
         for record in records {
             if !holes.note(ring(record.ring), record.cpu, record.sequence, now) {
                 continue;
@@ -185,7 +186,7 @@ impl Gateway {
     }
 
     /// Tells everyone who follows of what the audit log acknowledged, or counts that it did not.
-    fn publish(self: &Rc<Self>, recorded: Recorded) {
+    pub(crate) fn publish(self: &Rc<Self>, recorded: Recorded) {
         let events = match recorded {
             Ok(events) => events,
             Err(error) => {

@@ -30,6 +30,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a program, and everything it starts, under a policy
     Run(RunArgs),
+    /// See what agents say inside TLS, live: requests, models, tools, tokens, secrets
+    Watch(WatchArgs),
     /// What is protected, proven and in force
     Status(Output),
     /// What this host can do and what to change; needs no daemon
@@ -99,6 +101,36 @@ pub(crate) struct RunArgs {
     pub(crate) user: Option<String>,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Only of this agent, by name or number
+    #[arg(long, conflicts_with = "command")]
+    pub(crate) agent: Option<String>,
+    /// Only of this process, which is governed
+    #[arg(long, conflicts_with = "command")]
+    pub(crate) pid: Option<u32>,
+    /// By which policy the program runs: a name, or a file
+    #[arg(
+        short,
+        long,
+        value_name = "NAME|FILE",
+        default_value = "observe-all",
+        requires = "command"
+    )]
+    pub(crate) policy: String,
+    /// What `$work` is in the policy [default: the current directory]
+    #[arg(short, long, value_name = "DIR", requires = "command")]
+    pub(crate) work: Option<PathBuf>,
+    /// User to run as, when root [default: who called sudo]
+    #[arg(short, long, requires = "command")]
+    pub(crate) user: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+    /// A program to run and watch, and its arguments; what is seen is told on standard error
+    #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<std::ffi::OsString>,
 }
 

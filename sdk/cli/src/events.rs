@@ -63,6 +63,10 @@ pub(crate) fn line(event: &Event) -> String {
         line.push(' ');
         line.push_str(&object.to_string());
     }
+    if let Some(exchange) = &event.exchange {
+        line.push(' ');
+        line.push_str(&exchange.to_string());
+    }
     if let Some(detail) = &event.detail {
         line.push_str(": ");
         line.push_str(&aa_wire::text::escape(detail.as_bytes()));

@@ -14,6 +14,7 @@ mod redact;
 mod run;
 mod status;
 mod table;
+mod watch;
 mod why;
 
 use std::path::Path;
@@ -40,8 +41,9 @@ fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        // These two decide their exit code themselves.
-        Command::Run(arguments) => return run::run(&cli.socket, &arguments).unwrap_or_else(Failure::tell),
+        // These decide their exit code themselves.
+        Command::Run(arguments) => return run::run(&cli.socket, &arguments, None).unwrap_or_else(Failure::tell),
+        Command::Watch(arguments) => return watch::watch(&cli.socket, arguments).unwrap_or_else(Failure::tell),
         Command::Exec(arguments) => return execute::execute(&cli.socket, arguments),
         other => other_command(&cli.socket, other),
     };
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
 fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
     let client = || Client::connect(socket);
     match command {
-        Command::Run(_) | Command::Exec(_) => Ok(()),
+        Command::Run(_) | Command::Watch(_) | Command::Exec(_) => Ok(()),
         Command::Status(output) => status::status(&mut client()?, output.json),
         Command::Doctor(output) => doctor::doctor(socket, output.json),
         Command::Events(arguments) => events::events(client()?, &arguments),

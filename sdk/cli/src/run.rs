@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aa_sdk::Client;
+use aa_wire::event::Effect;
 use aa_wire::{Event, SessionId, Timestamp, WireError};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::SignalFd;
@@ -22,12 +23,14 @@ use nix::unistd::Pid;
 use crate::approvals::{self, Told};
 use crate::cli::RunArgs;
 use crate::exit::Failure;
+use crate::watch::Watcher;
 
 const FORWARDED: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 /// `si_code` of a signal somebody sent; the terminal's own have another and reach the program without us.
 const SENT_BY_A_PROCESS: [i32; 2] = [0, -6];
 
-pub(crate) fn run(socket: &Path, arguments: &RunArgs) -> Result<ExitCode, Failure> {
+/// Runs it; `watcher` shows what its session says meanwhile.
+pub(crate) fn run(socket: &Path, arguments: &RunArgs, watcher: Option<Watcher>) -> Result<ExitCode, Failure> {
     let work = work_directory(arguments)?;
     let (report, reported) = nix::unistd::pipe().map_err(|error| internal("cannot make a pipe", error.into()))?;
     close_on_exec(&report)?;
@@ -64,12 +67,18 @@ pub(crate) fn run(socket: &Path, arguments: &RunArgs) -> Result<ExitCode, Failur
     if let Some(session) = session {
         tell_asks(socket, session);
     }
+    let watching = session
+        .zip(watcher)
+        .map(|(session, watcher)| watcher.start(socket, session));
     let _ = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
     // From here on nobody signals a number that may soon be somebody else's.
     living.lock().unwrap_or_else(PoisonError::into_inner).take();
     let status = child
         .wait()
         .map_err(|error| internal("cannot wait for the program", error))?;
+    if let Some(watching) = watching {
+        watching.finish();
+    }
     if let Some(session) = session {
         tell_denials(socket, session);
     }
@@ -154,10 +163,15 @@ fn tell_denials(socket: &Path, session: SessionId) {
 }
 
 fn footer(count: u64, first: &Event) -> Option<String> {
+    let denied = if first.effect == Effect::WouldDeny {
+        "would be denied in `enforce`"
+    } else {
+        "denied"
+    };
     let actions = match count {
         0 => return None,
-        1 => "1 action denied".to_owned(),
-        count => format!("{count} actions denied; the first"),
+        1 => format!("1 action {denied}"),
+        count => format!("{count} actions {denied}; the first"),
     };
     let object = first
         .object

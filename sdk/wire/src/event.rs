@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::exchange::Exchange;
 use crate::ids::{AgentId, CgroupId, Generation, Pid, SessionId};
 use crate::text::EscapedBytes;
 use crate::time::Timestamp;
@@ -64,6 +65,9 @@ pub struct Event {
     /// Of the daemon's own events and losses: what there is to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// What was said inside TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Box<Exchange>>,
     /// For a loss: how much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
@@ -100,6 +104,7 @@ impl Event {
             about: None,
             digest: None,
             detail: None,
+            exchange: None,
             lost: None,
             ring: None,
             cpu: None,
@@ -132,6 +137,8 @@ pub enum Kind {
     Lifecycle,
     /// Somebody answered an ask, or nobody did in time; `about` is the event of the ask.
     Approval,
+    /// A governed process said something inside TLS, and was answered.
+    Exchange,
 }
 
 /// What came of it.
@@ -351,7 +358,7 @@ macro_rules! display_as_in_json {
 }
 
 display_as_in_json! {
-    Kind { Decision = "decision", Life = "life", Stack = "stack", Loss = "loss", Lifecycle = "lifecycle", Approval = "approval" }
+    Kind { Decision = "decision", Life = "life", Stack = "stack", Loss = "loss", Lifecycle = "lifecycle", Approval = "approval", Exchange = "exchange" }
     Effect { Allowed = "allowed", Denied = "denied", WouldDeny = "would-deny", Killed = "killed", Suspended = "suspended", Held = "held" }
     Verdict { Ungoverned = "ungoverned", Allow = "allow", Ask = "ask", Deny = "deny", Suspend = "suspend", Kill = "kill" }
     Ring { Decisions = "decisions", Activity = "activity", Plaintext = "plaintext" }
@@ -403,7 +410,14 @@ mod tests {
         ] {
             assert_eq!(serde_json::to_string(&effect).unwrap(), format!("\"{effect}\""));
         }
-        for kind in [Kind::Decision, Kind::Life, Kind::Loss, Kind::Lifecycle, Kind::Approval] {
+        for kind in [
+            Kind::Decision,
+            Kind::Life,
+            Kind::Loss,
+            Kind::Lifecycle,
+            Kind::Approval,
+            Kind::Exchange,
+        ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{kind}\""));
         }
         for verdict in [

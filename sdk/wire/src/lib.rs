@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod event;
+pub mod exchange;
 pub mod frame;
 pub mod ids;
 pub mod problem;

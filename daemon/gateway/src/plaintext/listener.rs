@@ -1,0 +1,235 @@
+//! Connections and what is said in them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aa_bpf::record::plaintext::{ConnectionId, Piece, Speaker};
+use aa_redact::{Engine, Finding, Redactor};
+use aa_traffic::{Conversation, Direction, Exchange, Limits, Protocol, Told};
+use aa_wire::exchange::SecretCount;
+
+use super::{Ended, Spoken, summary};
+
+/// Connections at a time; then the one that was silent longest goes.
+const CONNECTIONS: usize = 4096;
+/// A connection that is silent for so long is over: its process may have ended without a word.
+const SILENCE: Duration = Duration::from_secs(600);
+/// How often silent ones are looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// All connections.
+pub(super) struct Listener {
+    engine: Arc<Engine>,
+    connections: HashMap<ConnectionId, Connection>,
+    swept: Instant,
+}
+
+struct Connection {
+    conversation: Conversation,
+    heard: Heard,
+    sent: Side,
+    received: Side,
+    last: Instant,
+}
+
+/// One direction.
+#[derive(Default)]
+struct Side {
+    /// Bytes that came or are known to be missing.
+    bytes: u64,
+    ended: bool,
+}
+
+/// What is remembered of a connection's exchanges until they are over.
+struct Heard {
+    engine: Arc<Engine>,
+    speaker: Speaker,
+    id: ConnectionId,
+    now_ns: u64,
+    /// By exchange.
+    open: BTreeMap<u64, Open>,
+}
+
+struct Open {
+    since_ns: u64,
+    scanner: Redactor,
+    secrets: BTreeMap<&'static str, u64>,
+}
+
+impl Listener {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
+        Self {
+            engine,
+            connections: HashMap::new(),
+            swept: Instant::now(),
+        }
+    }
+
+    /// Takes one piece.
+    pub(super) fn hear(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) {
+        if !self.connections.contains_key(&piece.connection) {
+            if piece.ends {
+                return;
+            }
+            self.make_room(tell);
+        }
+        let connection = self.connections.entry(piece.connection).or_insert_with(|| Connection {
+            conversation: Conversation::new(Limits::default()),
+            heard: Heard {
+                engine: Arc::clone(&self.engine),
+                speaker: piece.speaker,
+                id: piece.connection,
+                now_ns: piece.ktime_ns,
+                open: BTreeMap::new(),
+            },
+            sent: Side::default(),
+            received: Side::default(),
+            last: Instant::now(),
+        });
+        if connection.hear(piece, tell) {
+            self.connections.remove(&piece.connection);
+        }
+    }
+
+    /// Ends the connections that ended with a process or its program.
+    pub(super) fn end_process(&mut self, end: &Ended, tell: &mut impl FnMut(Spoken)) {
+        let is_its = |id: &ConnectionId| (id.pid, id.start_ns) == (end.pid, end.start_ns) && id.born_ns <= end.ktime_ns;
+        for (_, mut connection) in self.connections.extract_if(|id, _| is_its(id)) {
+            connection.close(tell);
+        }
+    }
+
+    /// Ends connections that nothing was heard of for long.
+    pub(super) fn forget_idle(&mut self, tell: &mut impl FnMut(Spoken)) {
+        if self.swept.elapsed() < SWEEP {
+            return;
+        }
+        self.swept = Instant::now();
+        let is_silent = |connection: &mut Connection| connection.last.elapsed() >= SILENCE;
+        for (_, mut connection) in self.connections.extract_if(|_, connection| is_silent(connection)) {
+            connection.close(tell);
+        }
+    }
+
+    fn make_room(&mut self, tell: &mut impl FnMut(Spoken)) {
+        if self.connections.len() < CONNECTIONS {
+            return;
+        }
+        let oldest = self.connections.iter().min_by_key(|(_, connection)| connection.last);
+        let oldest = oldest.map(|(id, _)| *id);
+        if let Some(mut connection) = oldest.and_then(|id| self.connections.remove(&id)) {
+            connection.close(tell);
+        }
+    }
+}
+
+impl Connection {
+    /// Whether it is over.
+    fn hear(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) -> bool {
+        let (conversation, heard) = (&mut self.conversation, &mut self.heard);
+        let (direction, side) = if piece.received {
+            (Direction::Received, &mut self.received)
+        } else {
+            (Direction::Sent, &mut self.sent)
+        };
+        heard.now_ns = piece.ktime_ns;
+        self.last = Instant::now();
+        let mut each = |told: Told<'_>| heard.note(&told, tell);
+        if piece.offset > side.bytes {
+            conversation.gap(direction, piece.offset - side.bytes, &mut each);
+        }
+        conversation.bytes(direction, piece.bytes, &mut each);
+        side.bytes = piece.offset + piece.bytes.len() as u64;
+        side.ended |= piece.ends;
+        let over = self.sent.ended && self.received.ended;
+        if over {
+            self.close(tell);
+        }
+        over
+    }
+
+    fn close(&mut self, tell: &mut impl FnMut(Spoken)) {
+        let heard = &mut self.heard;
+        self.conversation.closed(&mut |told: Told<'_>| heard.note(&told, tell));
+    }
+}
+
+impl Heard {
+    fn note(&mut self, told: &Told<'_>, tell: &mut impl FnMut(Spoken)) {
+        match told {
+            Told::Request(exchange) => {
+                let open = Open {
+                    since_ns: self.now_ns,
+                    scanner: Redactor::detector(&self.engine),
+                    secrets: BTreeMap::new(),
+                };
+                self.open.insert(exchange.id, open);
+                self.scan_fields(exchange, Direction::Sent);
+            }
+            Told::Answer(exchange) => self.scan_fields(exchange, Direction::Received),
+            Told::Body(piece) if piece.direction == Direction::Sent => {
+                if let Some(open) = self.open.get_mut(&piece.exchange) {
+                    open.scanner.push(piece.bytes);
+                }
+            }
+            // Of many over a WebSocket each is told when it is over.
+            Told::Call(exchange) if exchange.protocol == Protocol::WebSocket => self.tell(exchange, tell),
+            Told::Done(exchange) => {
+                if let Some(open) = self.open.get_mut(&exchange.id) {
+                    open.scanner.finish();
+                }
+                self.tell(exchange, tell);
+                self.open.remove(&exchange.id);
+            }
+            _ => {}
+        }
+    }
+
+    /// The head that the process sent: of the request where it asks, of the answer where it serves.
+    fn scan_fields(&mut self, exchange: &Exchange, of: Direction) {
+        let sent = (exchange.asked == Direction::Sent) == (of == Direction::Sent);
+        let Some(open) = self.open.get_mut(&exchange.id).filter(|_| sent) else {
+            return;
+        };
+        let mut scanner = Redactor::detector(&self.engine);
+        for field in exchange.fields() {
+            scanner.push(field.name.as_bytes());
+            scanner.push(b": ");
+            scanner.push(&field.value);
+            scanner.push(b"\r\n");
+        }
+        scanner.finish();
+        open.count(scanner.take_findings());
+    }
+
+    fn tell(&mut self, exchange: &Exchange, tell: &mut impl FnMut(Spoken)) {
+        let open = self.open.get_mut(&exchange.id);
+        let (since_ns, secrets) = open.map_or((self.now_ns, Vec::new()), |open| (open.since_ns, open.counted()));
+        let took_ms = self.now_ns.saturating_sub(since_ns) / 1_000_000;
+        tell(Spoken {
+            speaker: self.speaker,
+            connection: self.id,
+            ktime_ns: since_ns,
+            exchange: summary::of(exchange, took_ms, secrets, &self.engine),
+        });
+    }
+}
+
+impl Open {
+    fn count(&mut self, findings: Vec<Finding>) {
+        for finding in findings.into_iter().filter(|finding| !finding.example) {
+            *self.secrets.entry(finding.kind).or_default() += 1;
+        }
+    }
+
+    fn counted(&mut self) -> Vec<SecretCount> {
+        let findings = self.scanner.take_findings();
+        self.count(findings);
+        let counts = self.secrets.iter().map(|(kind, count)| SecretCount {
+            kind: (*kind).to_owned(),
+            count: *count,
+        });
+        counts.collect()
+    }
+}

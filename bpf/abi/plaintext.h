@@ -31,6 +31,7 @@ enum aa_tls_site_flags {
 	AA_TLS_WHOLE = 16,	/* all of it is taken, or the connection ends: copied before, and the return is not looked at */
 	AA_TLS_GOROUTINE = 32,	/* the call may return on another thread */
 	AA_TLS_ENDS = 64,	/* the connection's object ends */
+	AA_TLS_HALF = 256,	/* a cipher's key: one direction of a connection, one record a call */
 	AA_TLS_FLAGS_FIRST = 128, /* where `done` holds no address but flags, it is the next argument (OpenSSL from 3.2 on) */
 };
 
@@ -41,6 +42,8 @@ struct aa_tls_site {
 	u32 buffer;
 	u32 length;
 	u32 done;
+	u32 associated;	/* of AA_TLS_HALF: what says of which type the record is */
+	u32 associated_bytes;
 	u32 file; /* which probed file it is of, as the sensor counts them */
 };
 
@@ -49,12 +52,37 @@ struct aa_plaintext {
 	u64 object;  /* the connection's address in the process */
 	u64 born_ns; /* when its first byte was seen, boot time: addresses are given again */
 	u64 offset;  /* bytes of this direction before these */
+	u64 socket;  /* cookie of the socket it goes over; 0 if that is not known yet */
 	u32 bytes;   /* that follow */
 	u32 file;    /* as in the site */
-	u32 received;
-	u32 ends; /* no more comes of this object; `offset` is how much there was, sent or received */
+	u32 flags;   /* enum aa_plaintext_flags */
+	u16 port;    /* of the far end; 0 if the socket is not known */
+	u16 reserved;
+	u8 address[16]; /* likewise, canonical */
 };
 
-_Static_assert(sizeof(struct aa_plaintext) == 112, "aa_plaintext");
+enum aa_plaintext_flags {
+	AA_PLAINTEXT_RECEIVED = 1,
+	AA_PLAINTEXT_ENDS = 2, /* no more comes of this object; `offset` is how much there was in this direction */
+	AA_PLAINTEXT_HALF = 4, /* the object is of one direction alone */
+	AA_PLAINTEXT_BINDS = 8, /* no bytes: from now on the socket is known */
+};
+
+/* A TCP socket of a governed process. Written by the kernel programs, read by the sensor; gone with the least used. */
+struct aa_tls_socket {
+	u64 sent; /* bytes that went to the socket, of any sort */
+	u64 received;
+	u64 said; /* bytes of plaintext that were seen to go over it */
+	u64 heard;
+	u64 start_ns; /* of the process */
+	u32 pid;
+	u32 agent;
+	u16 port; /* of the far end */
+	u16 reserved[3];
+	u8 address[16]; /* likewise, canonical */
+};
+
+_Static_assert(sizeof(struct aa_plaintext) == 136, "aa_plaintext");
+_Static_assert(sizeof(struct aa_tls_socket) == 72, "aa_tls_socket");
 
 #endif

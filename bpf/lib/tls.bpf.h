@@ -42,7 +42,7 @@ struct aa_tls_call {
 	u64 done;
 	u64 sp;
 	u32 site;
-	u32 reserved;
+	u32 inner; /* enum aa_tls_inner */
 };
 
 /* Calls that have not returned. Made at a function's entry, deleted at its return; what never returns is the least used. */
@@ -59,6 +59,7 @@ struct aa_tls_object {
 };
 
 struct aa_tls_connection {
+	u64 socket; /* cookie; 0 if not known */
 	u64 born_ns;
 	u64 start_ns; /* of the process: ids are given again */
 	u64 exec;     /* which program of it */
@@ -72,6 +73,32 @@ struct {
 	__type(key, struct aa_tls_object);
 	__type(value, struct aa_tls_connection);
 } tls_connections SEC(".maps");
+
+/* Sockets by their cookie. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, AA_TLS_CONNECTIONS);
+	__type(key, u64);
+	__type(value, struct aa_tls_socket);
+} tls_sockets SEC(".maps");
+
+/*
+ * What a thread did last: of which object it had bytes encrypted that no socket was seen to take, and from which socket it
+ * received. The kernel is given the ciphertext by the same thread, in the call or soon after (measured for all runtimes of
+ * the conformance suite); how many bytes there must be at least keeps other sockets out.
+ */
+struct aa_tls_thread {
+	u64 object;
+	u64 bytes;
+	u64 from; /* cookie */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, AA_TLS_CALLS);
+	__type(key, u64);
+	__type(value, struct aa_tls_thread);
+} tls_threads SEC(".maps");
 
 struct aa_tls_buffer {
 	u32 busy;
@@ -91,6 +118,21 @@ struct {
 struct aa_registers {
 	u64 general[AA_PLACE_REGISTERS]; /* r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di */
 	u64 orig_ax, ip, cs, flags, sp, ss;
+};
+
+enum aa_tls_inner {
+	AA_INNER_NONE = 0, /* the bytes as they are */
+	AA_INNER_TYPED = 1, /* TLS 1.3: the last one is the content type */
+	AA_INNER_OTHER = 2, /* no application data */
+};
+
+enum aa_tls_numbers {
+	AA_TLS_APPLICATION_DATA = 23,
+	AA_TLS13_ASSOCIATED = 5, /* the record's header (RFC 8446, 5.2) */
+	AA_TLS12_ASSOCIATED = 13, /* number, type, version, length (RFC 5246, 6.2.3.3) */
+	AA_TLS12_TYPE_AT = 8,
+	AA_TLS_RECORD = 16384,
+	AA_TLS_LEAST_ADDED = 21, /* header and tag of a record at least */
 };
 
 enum aa_register {
@@ -134,11 +176,22 @@ struct aa_sending {
 	u64 object;
 	u64 born_ns;
 	u64 session;
+	u64 socket;
 	u32 agent;
 	u32 file;
-	u32 received;
-	u32 ends;
+	u32 flags; /* enum aa_plaintext_flags */
 };
+
+static __always_inline void describe_socket(struct aa_plaintext *r)
+{
+	u64 cookie = r->socket;
+	struct aa_tls_socket *socket = bpf_map_lookup_elem(&tls_sockets, &cookie);
+
+	if (!socket)
+		return;
+	r->port = socket->port;
+	__builtin_memcpy(r->address, socket->address, sizeof(r->address));
+}
 
 /* One record. Returns 0, or -1 if the memory was not there. */
 static __always_inline int send_piece(struct aa_sending *s, u32 bytes)
@@ -166,8 +219,11 @@ static __always_inline int send_piece(struct aa_sending *s, u32 bytes)
 		r->offset = s->offset;
 		r->bytes = bytes;
 		r->file = s->file;
-		r->received = s->received;
-		r->ends = s->ends;
+		r->flags = s->flags;
+		r->socket = s->socket;
+		r->port = 0;
+		if (s->socket)
+			describe_socket(r);
 		if (bpf_ringbuf_output(&plaintext, r, sizeof(*r) + bytes, 0))
 			count_lost_bytes(AA_LOSS_PLAINTEXT_RING, bytes);
 	}
@@ -222,17 +278,76 @@ static __always_inline struct aa_tls_connection *connection_of(struct aa_tls_obj
 	return bpf_map_lookup_elem(&tls_connections, key);
 }
 
+/* What a thread is to remember of an object that has no socket yet. */
+static __always_inline void await_socket(u64 object, u64 bytes)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct aa_tls_object key = { .object = object, .pid = thread >> 32 };
+	struct aa_tls_connection *connection = bpf_map_lookup_elem(&tls_connections, &key);
+	struct aa_tls_thread *known, fresh = { .object = object, .bytes = bytes };
+
+	if (connection && connection->socket)
+		return;
+	known = bpf_map_lookup_elem(&tls_threads, &thread);
+	if (known) {
+		known->object = object;
+		known->bytes = bytes;
+	} else {
+		bpf_map_update_elem(&tls_threads, &thread, &fresh, BPF_ANY);
+	}
+}
+
+/* From now on it is known over which socket a connection goes. */
+static __always_inline void bind_socket(const struct aa_identity *identity, struct aa_tls_connection *connection, u64 object,
+					u64 cookie, u32 flags)
+{
+	struct aa_tls_socket *socket = bpf_map_lookup_elem(&tls_sockets, &cookie);
+	struct aa_sending s = {
+		.object = object,
+		.offset = connection->bytes[!!(flags & AA_PLAINTEXT_RECEIVED)],
+		.born_ns = connection->born_ns,
+		.session = identity->session,
+		.agent = identity->agent,
+		.socket = cookie,
+		.flags = flags | AA_PLAINTEXT_BINDS,
+	};
+
+	connection->socket = cookie;
+	if (socket) {
+		__sync_fetch_and_add(&socket->said, connection->bytes[0]);
+		__sync_fetch_and_add(&socket->heard, connection->bytes[1]);
+	}
+	send_piece(&s, 0);
+}
+
 static __always_inline void send_bytes(const struct aa_identity *identity, const struct aa_tls_site *site, u64 object,
 				       u64 buffer, u64 bytes)
 {
-	struct aa_tls_object key = { .object = object, .pid = bpf_get_current_pid_tgid() >> 32 };
+	u64 thread = bpf_get_current_pid_tgid();
+	struct aa_tls_object key = { .object = object, .pid = thread >> 32 };
 	struct aa_tls_connection *connection = connection_of(&key);
 	u32 received = !!(site->flags & AA_TLS_RECEIVES);
+	u32 flags = received ? AA_PLAINTEXT_RECEIVED : 0;
 
 	if (!connection) {
 		count_loss(AA_LOSS_PLAINTEXT_CALL);
 		return;
 	}
+	if (site->flags & AA_TLS_HALF)
+		flags |= AA_PLAINTEXT_HALF;
+	/* What a key decrypts came from where its thread received last. */
+	if (!connection->socket && flags == (AA_PLAINTEXT_RECEIVED | AA_PLAINTEXT_HALF)) {
+		struct aa_tls_thread *last = bpf_map_lookup_elem(&tls_threads, &thread);
+
+		if (last && last->from)
+			bind_socket(identity, connection, object, last->from, flags);
+	}
+
+	u64 cookie = connection->socket;
+	struct aa_tls_socket *socket = cookie ? bpf_map_lookup_elem(&tls_sockets, &cookie) : 0;
+
+	if (socket)
+		__sync_fetch_and_add(received ? &socket->heard : &socket->said, bytes);
 
 	struct aa_sending s = {
 		.from = buffer,
@@ -243,7 +358,8 @@ static __always_inline void send_bytes(const struct aa_identity *identity, const
 		.session = identity->session,
 		.agent = identity->agent,
 		.file = site->file,
-		.received = received,
+		.socket = cookie,
+		.flags = flags,
 	};
 
 	bpf_loop(AA_TLS_PIECES, send_next_piece, &s, 0);
@@ -267,14 +383,15 @@ static __always_inline void end_connection(const struct aa_identity *identity, c
 		.session = identity->session,
 		.agent = identity->agent,
 		.file = site->file,
-		.ends = 1,
+		.socket = connection->socket,
+		.flags = AA_PLAINTEXT_ENDS,
 	};
 	u64 received = connection->bytes[1];
 
 	bpf_map_delete_elem(&tls_connections, &key);
 	send_piece(&s, 0);
 	s.offset = received;
-	s.received = 1;
+	s.flags |= AA_PLAINTEXT_RECEIVED;
 	send_piece(&s, 0);
 }
 

@@ -32,6 +32,34 @@ static __always_inline struct aa_tls_caller caller_of(const struct aa_registers 
 	};
 }
 
+/* Of what type the record is that a cipher is given, by what it authenticates beside it. */
+static __always_inline u32 inner_of(u64 associated, u64 bytes)
+{
+	u8 type = 0;
+
+	if (bytes == AA_TLS13_ASSOCIATED) {
+		bpf_copy_from_user(&type, 1, (void *)associated);
+		return type == AA_TLS_APPLICATION_DATA ? AA_INNER_TYPED : AA_INNER_OTHER;
+	}
+	if (bytes != AA_TLS12_ASSOCIATED)
+		return AA_INNER_OTHER;
+	bpf_copy_from_user(&type, 1, (void *)(associated + AA_TLS12_TYPE_AT));
+	return type == AA_TLS_APPLICATION_DATA ? AA_INNER_NONE : AA_INNER_OTHER;
+}
+
+/* How much of a record's plaintext is application data: not its type, and nothing of a handshake or alert. */
+static __always_inline u64 application_bytes(const struct aa_tls_call *call, u64 bytes)
+{
+	u8 type = 0;
+
+	if (call->inner == AA_INNER_NONE)
+		return bytes;
+	if (call->inner == AA_INNER_OTHER || !bytes)
+		return 0;
+	bpf_copy_from_user(&type, 1, (void *)(call->buffer + bytes - 1));
+	return type == AA_TLS_APPLICATION_DATA ? bytes - 1 : 0;
+}
+
 /* Remembers a call until it returns. One from within another of the same object is passed over: the outer one tells. */
 static __always_inline void begin_call(const struct aa_registers *ctx, const struct aa_tls_site *site, struct aa_tls_call *call)
 {
@@ -44,6 +72,8 @@ static __always_inline void begin_call(const struct aa_registers *ctx, const str
 		return;
 	if (bpf_map_update_elem(&tls_calls, &caller, call, BPF_ANY))
 		count_loss(AA_LOSS_PLAINTEXT_CALL);
+	if (!caller.receives)
+		await_socket(call->object, call->length);
 }
 
 SEC("uprobe.s")
@@ -75,10 +105,21 @@ int tls_enter(struct aa_registers *ctx)
 
 	if (site->flags & AA_TLS_INT_LENGTH)
 		call.length = (s32)call.length < 0 ? 0 : (u32)call.length;
+	if (site->flags & AA_TLS_HALF) {
+		call.inner = inner_of(read_place(registers, ctx->sp, site->associated),
+				      read_place(registers, ctx->sp, site->associated_bytes));
+		if (call.inner == AA_INNER_OTHER)
+			return 0;
+	}
 	if (site->flags & AA_TLS_ENDS) {
 		end_connection(identity, site, call.object);
 	} else if (site->flags & AA_TLS_WHOLE) {
-		send_bytes(identity, site, call.object, call.buffer, call.length);
+		u64 bytes = application_bytes(&call, call.length);
+
+		if (bytes) {
+			send_bytes(identity, site, call.object, call.buffer, bytes);
+			await_socket(call.object, bytes);
+		}
 	} else {
 		if (site->flags & AA_TLS_FLAGS_FIRST && call.done < AA_PAGE_BYTES)
 			call.done = registers[AA_R8];
@@ -124,7 +165,123 @@ int tls_leave(struct aa_registers *ctx)
 	}
 	if (bytes > call.length)
 		bytes = call.length;
+	bytes = application_bytes(&call, bytes);
 	if (bytes)
 		send_bytes(identity, site, call.object, call.buffer, bytes);
+	return 0;
+}
+
+/* The socket of a governed process, which is a TCP one; null for others. */
+static __always_inline struct aa_tls_socket *socket_of(const struct aa_identity *identity, struct sock *sk, u64 *cookie)
+{
+	u16 family = sk->__sk_common.skc_family;
+
+	if (sk->sk_protocol != AA_IPPROTO_TCP || (family != AA_AF_INET && family != AA_AF_INET6))
+		return 0;
+	*cookie = bpf_get_socket_cookie(sk);
+
+	struct aa_tls_socket *known = bpf_map_lookup_elem(&tls_sockets, cookie);
+
+	if (known)
+		return known;
+
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct aa_tls_socket fresh = {
+		.start_ns = BPF_CORE_READ(task, group_leader, start_boottime),
+		.pid = task->tgid,
+		.agent = identity->agent,
+		.port = bpf_ntohs(sk->__sk_common.skc_dport),
+	};
+	u32 *words = (u32 *)fresh.address;
+
+	if (family == AA_AF_INET) {
+		words[2] = bpf_htonl(0xffff);
+		words[3] = sk->__sk_common.skc_daddr;
+	} else {
+		BPF_CORE_READ_INTO(&fresh.address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
+	}
+	bpf_map_update_elem(&tls_sockets, cookie, &fresh, BPF_ANY);
+	return bpf_map_lookup_elem(&tls_sockets, cookie);
+}
+
+static __always_inline void note_sent(struct sock *sk, s64 bytes)
+{
+	struct aa_identity *identity = identity_of(bpf_get_current_task_btf());
+	u64 cookie, thread = bpf_get_current_pid_tgid();
+
+	if (!identity || bytes <= 0)
+		return;
+
+	struct aa_tls_socket *socket = socket_of(identity, sk, &cookie);
+
+	if (!socket)
+		return;
+	__sync_fetch_and_add(&socket->sent, bytes);
+
+	struct aa_tls_thread *last = bpf_map_lookup_elem(&tls_threads, &thread);
+
+	if (!last || !last->object)
+		return;
+
+	struct aa_tls_object key = { .object = last->object, .pid = thread >> 32 };
+	struct aa_tls_connection *connection;
+	u64 least = last->bytes > AA_TLS_RECORD ? AA_TLS_RECORD : last->bytes;
+
+	if ((u64)bytes < least + AA_TLS_LEAST_ADDED)
+		return;
+	connection = connection_of(&key);
+	if (connection && !connection->socket)
+		bind_socket(identity, connection, key.object, cookie, 0);
+	last->object = 0;
+}
+
+static __always_inline void note_received(struct sock *sk, s64 bytes)
+{
+	struct aa_identity *identity = identity_of(bpf_get_current_task_btf());
+	u64 cookie, thread = bpf_get_current_pid_tgid();
+
+	if (!identity || bytes <= 0)
+		return;
+
+	struct aa_tls_socket *socket = socket_of(identity, sk, &cookie);
+
+	if (!socket)
+		return;
+	__sync_fetch_and_add(&socket->received, bytes);
+
+	struct aa_tls_thread *last = bpf_map_lookup_elem(&tls_threads, &thread), fresh = { .from = cookie };
+
+	if (last)
+		last->from = cookie;
+	else
+		bpf_map_update_elem(&tls_threads, &thread, &fresh, BPF_ANY);
+}
+
+SEC("?tp_btf/sock_send_length")
+int BPF_PROG(tls_sent, struct sock *sk, int ret)
+{
+	note_sent(sk, ret);
+	return 0;
+}
+
+SEC("?tp_btf/sock_recv_length")
+int BPF_PROG(tls_received, struct sock *sk, int ret)
+{
+	note_received(sk, ret);
+	return 0;
+}
+
+/* The same before 6.3, which has no such tracepoints. */
+SEC("?fexit/tcp_sendmsg")
+int BPF_PROG(tls_sent_by_function, struct sock *sk, struct msghdr *msg, unsigned long size, int ret)
+{
+	note_sent(sk, ret);
+	return 0;
+}
+
+SEC("?fexit/tcp_recvmsg")
+int BPF_PROG(tls_received_by_function, struct sock *sk, struct msghdr *msg, unsigned long length, int flags, int *address_length, int ret)
+{
+	note_received(sk, ret);
 	return 0;
 }

@@ -35,7 +35,21 @@ const CALLED_BY: [(&str, &str); 3] = [
 const RETURNS_NOTHING: &str = "inode_free_security";
 
 /// Functions that programs are at the end of, where there are.
-const OPTIONAL_FUNCTIONS: [&str; 3] = ["pipe_read", "anon_pipe_read", READS_CONTENT];
+const OPTIONAL_FUNCTIONS: [&str; 7] = [
+    "pipe_read",
+    "anon_pipe_read",
+    "tcp_sendmsg",
+    "tcp_recvmsg",
+    "btf_trace_sock_send_length",
+    "btf_trace_sock_recv_length",
+    READS_CONTENT,
+];
+
+/// Functions that programs are at the end of where the tracepoint is missing that tells the same (before 6.3).
+const INSTEAD_OF_TRACEPOINTS: [(&str, &str); 2] = [
+    ("tcp_sendmsg", "btf_trace_sock_send_length"),
+    ("tcp_recvmsg", "btf_trace_sock_recv_length"),
+];
 
 /// What the kernel reads a whole program with: there where it has IMA. Only programs of the LSM that sleep may have it done.
 const READS_CONTENT: &str = "ima_file_hash";
@@ -62,7 +76,8 @@ impl Way {
     /// resolver where they are judged: in `cgroup`, which does both.
     pub(crate) fn loads(self, object: &str, section: &str) -> bool {
         match (self, object) {
-            (Self::Lsm | Self::FmodRet, _) | (_, "cgroup" | "tls") => true,
+            (Self::Lsm | Self::FmodRet, _) | (_, "cgroup") => true,
+            (Self::Cgroup, "tls") => !section.starts_with("fexit/"),
             (Self::Cgroup, "names") => section.starts_with("cgroup/recvmsg"),
             (Self::Cgroup, _) => section.starts_with("tp_btf/") || section.starts_with("iter/"),
         }
@@ -141,6 +156,13 @@ impl Hooks {
             None if kind == "lsm.s" && self.way != Way::Lsm => return false,
             None if kind == "lsm.s" => READS_CONTENT.to_owned(),
             None if kind == "lsm" => format!("bpf_lsm_{name}"),
+            None if kind == "tp_btf" => format!("btf_trace_{name}"),
+            None if INSTEAD_OF_TRACEPOINTS
+                .iter()
+                .any(|(function, tracepoint)| *function == name && self.functions.contains(*tracepoint)) =>
+            {
+                return false;
+            }
             None if name.starts_with("security_") && self.way == Way::Lsm => return false,
             None => name.to_owned(),
         };

@@ -105,7 +105,9 @@ impl PerfRing {
         // `mmap` alone is what the kernel counts to know that anybody listens.
         attribute.set_mmap(1);
         attribute.set_mmap2(1);
-        attribute.__bindgen_anon_2.wakeup_events = 1;
+        // Bytes: `wakeup_events` counts samples alone, and a ring wakes nobody before it is half full.
+        attribute.set_watermark(1);
+        attribute.__bindgen_anon_2.wakeup_watermark = 1;
         let processor = i32::try_from(processor).map_err(io::Error::other)?;
         let descriptor = open_event(&mut attribute, processor)?;
         let page = page_bytes()?;

@@ -1,5 +1,7 @@
 //! A piece of what passed through TLS, from its record's bytes.
 
+use std::net::{Ipv6Addr, SocketAddr};
+
 use zerocopy::FromBytes;
 
 use super::Undecodable;
@@ -20,6 +22,12 @@ pub struct Piece<'a> {
     pub offset: u64,
     /// The connection's object has ended: nothing follows in this direction.
     pub ends: bool,
+    /// The object is a key's, of this direction alone; what belongs together goes over the same socket.
+    pub half: bool,
+    /// No bytes: the socket is known from now on.
+    pub binds: bool,
+    /// Over which socket; `None` if that is not known yet.
+    pub socket: Option<Socket>,
     /// In which probed file the function is, as the sensor counts them.
     pub file: u32,
     /// The plaintext.
@@ -43,6 +51,15 @@ pub struct Speaker {
     pub uid: u32,
 }
 
+/// A socket, and where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Socket {
+    /// The kernel's number of it, which no other gets until the next boot.
+    pub cookie: u64,
+    /// The far end.
+    pub to: SocketAddr,
+}
+
 /// A connection as the process has it: an object, which lives from its first byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId {
@@ -54,6 +71,23 @@ pub struct ConnectionId {
     pub object: u64,
     /// When its first byte was seen, boot time.
     pub born_ns: u64,
+}
+
+impl Piece<'_> {
+    /// The same as a piece of what goes over a socket, both directions.
+    #[must_use]
+    pub fn over(&self, socket: Socket) -> Self {
+        let connection = ConnectionId {
+            object: socket.cookie,
+            born_ns: 0,
+            ..self.connection
+        };
+        Self {
+            connection,
+            socket: Some(socket),
+            ..*self
+        }
+    }
 }
 
 impl std::fmt::Debug for Piece<'_> {
@@ -96,9 +130,15 @@ pub fn decode(bytes: &[u8]) -> Result<Piece<'_>, Undecodable> {
             born_ns: record.born_ns,
         },
         ktime_ns: head.ktime_ns,
-        received: record.received != 0,
+        received: record.flags & abi::AA_PLAINTEXT_RECEIVED != 0,
         offset: record.offset,
-        ends: record.ends != 0,
+        ends: record.flags & abi::AA_PLAINTEXT_ENDS != 0,
+        half: record.flags & abi::AA_PLAINTEXT_HALF != 0,
+        binds: record.flags & abi::AA_PLAINTEXT_BINDS != 0,
+        socket: (record.socket != 0).then(|| Socket {
+            cookie: record.socket,
+            to: SocketAddr::new(Ipv6Addr::from(record.address).to_canonical(), record.port),
+        }),
         file: record.file,
         bytes: data,
     })
@@ -117,7 +157,7 @@ pub mod testing {
         let head = abi::aa_event_head {
             version: 2,
             kind: 3,
-            size: 112_u32.saturating_add(count),
+            size: 136_u32.saturating_add(count),
             ktime_ns: 5_000_000_000,
             agent: 2,
             session: 3,
@@ -132,7 +172,7 @@ pub mod testing {
             born_ns: 4_500_000_000,
             offset,
             bytes: count,
-            received: received.into(),
+            flags: received.into(),
             ..Default::default()
         };
         [record.as_bytes(), bytes].concat()
@@ -164,7 +204,7 @@ mod tests {
         for cut in 0..whole.len() {
             assert_eq!(decode(&whole[..cut]), Err(Undecodable), "cut at {cut}");
         }
-        for (offset, value) in [(0, 9), (2, 1), (4, 0xff), (96, 4)] {
+        for (offset, value) in [(0, 9), (2, 1), (4, 0xff), (104, 4)] {
             let mut bytes = whole.clone();
             bytes[offset] = value;
             assert_eq!(decode(&bytes), Err(Undecodable), "field at {offset}");

@@ -6,7 +6,9 @@
 
 mod listener;
 mod summary;
+mod unbound;
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,7 +22,7 @@ use aa_bpf::record::plaintext::{ConnectionId, Speaker, decode};
 use aa_bpf::record::{Record, RecordKind};
 use aa_bpf::ring::{self, Ring};
 use aa_redact::{Engine, EngineError, Options};
-use aa_wire::event::{AgentRef, Effect, Kind, ProcessRef};
+use aa_wire::event::{AgentRef, Effect, Kind, Object, ProcessRef};
 use aa_wire::exchange::Exchange;
 use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Pid, SessionId, Timestamp};
 use tokio::sync::mpsc;
@@ -40,6 +42,8 @@ const QUEUE: usize = 1024;
 pub(crate) struct Spoken {
     speaker: Speaker,
     connection: ConnectionId,
+    /// Where it went, if that is known.
+    to: Option<SocketAddr>,
     ktime_ns: u64,
     exchange: Exchange,
 }
@@ -168,6 +172,7 @@ impl Gateway {
         let Spoken {
             speaker,
             connection,
+            to,
             ktime_ns,
             exchange,
         } = spoken;
@@ -187,6 +192,12 @@ impl Gateway {
             executable: EscapedBytes::default(),
             uid: speaker.uid,
             cgroup: CgroupId(speaker.cgroup),
+        });
+        event.object = to.map(|to| Object::Address {
+            address: to.ip(),
+            port: to.port(),
+            protocol: "tcp".to_owned(),
+            names: self.lookups.borrow().names(agent, to.ip()),
         });
         event.exchange = Some(Box::new(exchange));
         event

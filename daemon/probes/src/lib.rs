@@ -146,6 +146,10 @@ pub enum Role {
     Descriptor,
     /// The TLS content type, a byte; 23 is application data.
     RecordType,
+    /// Where the data is that a cipher authenticates beside the plaintext: of a TLS record what tells its type.
+    Associated,
+    /// Its length, bytes: 5 in TLS 1.3 (RFC 8446, 5.2), 13 in TLS 1.2 (RFC 5246, 6.2.3.3).
+    AssociatedLength,
     /// None of these.
     Other,
 }

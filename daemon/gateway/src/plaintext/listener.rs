@@ -1,6 +1,7 @@
 //! Connections and what is said in them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use aa_redact::{Engine, Finding, Redactor};
 use aa_traffic::{Conversation, Direction, Exchange, Limits, Protocol, Told};
 use aa_wire::exchange::SecretCount;
 
+use super::unbound::Unbound;
 use super::{Ended, Spoken, summary};
 
 /// Connections at a time; then the one that was silent longest goes.
@@ -22,6 +24,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(super) struct Listener {
     engine: Arc<Engine>,
     connections: HashMap<ConnectionId, Connection>,
+    unbound: Unbound,
     swept: Instant,
 }
 
@@ -30,6 +33,8 @@ struct Connection {
     heard: Heard,
     sent: Side,
     received: Side,
+    /// When it was heard first, boot time.
+    first_ns: u64,
     last: Instant,
 }
 
@@ -46,6 +51,8 @@ struct Heard {
     engine: Arc<Engine>,
     speaker: Speaker,
     id: ConnectionId,
+    /// Where its socket leads, once that is known.
+    to: Option<SocketAddr>,
     now_ns: u64,
     /// By exchange.
     open: BTreeMap<u64, Open>,
@@ -62,16 +69,42 @@ impl Listener {
         Self {
             engine,
             connections: HashMap::new(),
+            unbound: Unbound::default(),
             swept: Instant::now(),
         }
     }
 
     /// Takes one piece.
     pub(super) fn hear(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) {
+        if piece.binds {
+            self.bind(piece, tell);
+        } else if piece.half {
+            match piece.socket {
+                Some(socket) => self.hear_of(&piece.over(socket), tell),
+                None => self.unbound.keep(piece),
+            }
+        } else {
+            self.hear_of(piece, tell);
+        }
+    }
+
+    /// Over which socket an object's bytes go. What a key alone had before was waiting for that.
+    fn bind(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) {
+        let Some(socket) = piece.socket else { return };
+        for kept in self.unbound.take(&piece.connection) {
+            self.hear_of(&kept.piece().over(socket), tell);
+        }
+        if let Some(connection) = self.connections.get_mut(&piece.connection) {
+            connection.heard.to = Some(socket.to);
+        }
+    }
+
+    fn hear_of(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) {
         if !self.connections.contains_key(&piece.connection) {
             if piece.ends {
                 return;
             }
+            tracing::debug!(?piece, "a connection begins");
             self.make_room(tell);
         }
         let connection = self.connections.entry(piece.connection).or_insert_with(|| Connection {
@@ -80,11 +113,13 @@ impl Listener {
                 engine: Arc::clone(&self.engine),
                 speaker: piece.speaker,
                 id: piece.connection,
+                to: piece.socket.map(|socket| socket.to),
                 now_ns: piece.ktime_ns,
                 open: BTreeMap::new(),
             },
             sent: Side::default(),
             received: Side::default(),
+            first_ns: piece.ktime_ns,
             last: Instant::now(),
         });
         if connection.hear(piece, tell) {
@@ -94,10 +129,13 @@ impl Listener {
 
     /// Ends the connections that ended with a process or its program.
     pub(super) fn end_process(&mut self, end: &Ended, tell: &mut impl FnMut(Spoken)) {
-        let is_its = |id: &ConnectionId| (id.pid, id.start_ns) == (end.pid, end.start_ns) && id.born_ns <= end.ktime_ns;
-        for (_, mut connection) in self.connections.extract_if(|id, _| is_its(id)) {
+        let is_its = |id: &ConnectionId| (id.pid, id.start_ns) == (end.pid, end.start_ns);
+        let ended = |id: &ConnectionId, connection: &mut Connection| is_its(id) && connection.first_ns <= end.ktime_ns;
+        for (_, mut connection) in self.connections.extract_if(ended) {
             connection.close(tell);
         }
+        self.unbound
+            .forget(|piece| is_its(&piece.connection) && piece.ktime_ns <= end.ktime_ns);
     }
 
     /// Ends connections that nothing was heard of for long.
@@ -134,6 +172,7 @@ impl Connection {
             (Direction::Sent, &mut self.sent)
         };
         heard.now_ns = piece.ktime_ns;
+        heard.to = piece.socket.map(|socket| socket.to).or(heard.to);
         self.last = Instant::now();
         let mut each = |told: Told<'_>| heard.note(&told, tell);
         if piece.offset > side.bytes {
@@ -150,6 +189,7 @@ impl Connection {
     }
 
     fn close(&mut self, tell: &mut impl FnMut(Spoken)) {
+        tracing::debug!(connection = ?self.heard.id, "a connection ends");
         let heard = &mut self.heard;
         self.conversation.closed(&mut |told: Told<'_>| heard.note(&told, tell));
     }
@@ -210,6 +250,7 @@ impl Heard {
         tell(Spoken {
             speaker: self.speaker,
             connection: self.id,
+            to: self.to,
             ktime_ns: since_ns,
             exchange: summary::of(exchange, took_ms, secrets, &self.engine),
         });

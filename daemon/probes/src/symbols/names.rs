@@ -3,7 +3,9 @@
 use memchr::{memchr, memmem, memrchr};
 
 use super::LONGEST;
-use crate::Role::{Buffer, Descriptor, Done, IntLength, Length, Object, Other, RecordType};
+use crate::Role::{
+    Associated, AssociatedLength, Buffer, Descriptor, Done, IntLength, Length, Object, Other, RecordType,
+};
 use crate::{Function, Library, Role};
 
 /// How a name is known.
@@ -62,15 +64,62 @@ pub(crate) struct Known {
 /// `(object, buffer, length)`. `ssl_write_internal` begins like so; where the count goes is elsewhere since 3.2.
 pub(crate) const WRITE: &[Role] = &[Object, Buffer, Length];
 /// `EVP_AEAD_CTX_seal(ctx, out, out_len, max_out_len, nonce, nonce_len, in, in_len, ad, ad_len)`.
-pub(crate) const SEAL: &[Role] = &[Object, Other, Other, Other, Other, Other, Buffer, Length];
+pub(crate) const SEAL: &[Role] = &[
+    Object,
+    Other,
+    Other,
+    Other,
+    Other,
+    Other,
+    Buffer,
+    Length,
+    Associated,
+    AssociatedLength,
+];
 /// `SSL_write(ssl, buf, num)`.
 pub(crate) const INT: &[Role] = &[Object, Buffer, IntLength];
 /// `EVP_AEAD_CTX_seal_scatter(ctx, out, out_tag, out_tag_len, max_out_tag_len, nonce, nonce_len, in, in_len, ...)`.
-pub(crate) const SCATTER: &[Role] = &[Object, Other, Other, Other, Other, Other, Other, Buffer, Length];
+pub(crate) const SCATTER: &[Role] = &[
+    Object,
+    Other,
+    Other,
+    Other,
+    Other,
+    Other,
+    Other,
+    Buffer,
+    Length,
+    Other,
+    Other,
+    Associated,
+    AssociatedLength,
+];
 /// `EVP_AEAD_CTX_open(ctx, out, out_len, max_out_len, ...)`.
-pub(crate) const OPEN: &[Role] = &[Object, Buffer, Done, Length];
+pub(crate) const OPEN: &[Role] = &[
+    Object,
+    Buffer,
+    Done,
+    Length,
+    Other,
+    Other,
+    Other,
+    Other,
+    Associated,
+    AssociatedLength,
+];
 /// `EVP_AEAD_CTX_open_gather(ctx, out, nonce, nonce_len, in, in_len, ...)`: as much comes out as goes in.
-pub(crate) const GATHER: &[Role] = &[Object, Buffer, Other, Other, Other, Length];
+pub(crate) const GATHER: &[Role] = &[
+    Object,
+    Buffer,
+    Other,
+    Other,
+    Other,
+    Length,
+    Other,
+    Other,
+    Associated,
+    AssociatedLength,
+];
 /// `SSL_write_ex(ssl, buf, num, written)`, and `ssl_read_internal`.
 pub(crate) const EX: &[Role] = &[Object, Buffer, Length, Done];
 const EX2: &[Role] = &[Object, Buffer, Length, Other, Done];

@@ -42,6 +42,8 @@ fn one(site: &Site) -> Option<Choice> {
             abi::AA_TLS_COUNT_AT_DONE | abi::AA_TLS_RECEIVES
         }
         (Library::OpenSsl | Library::BoringSsl | Library::GnuTls, Function::Free) => abi::AA_TLS_ENDS,
+        (Library::AwsLc, Function::Seal) => abi::AA_TLS_HALF | abi::AA_TLS_WHOLE,
+        (Library::AwsLc, Function::Open) => abi::AA_TLS_HALF | abi::AA_TLS_RECEIVES | abi::AA_TLS_COUNT_AT_DONE,
         _ => return None,
     };
     if site.library == Library::GoTls {
@@ -50,7 +52,7 @@ fn one(site: &Site) -> Option<Choice> {
             flags |= abi::AA_TLS_WHOLE;
         }
     }
-    if matches!(site.library, Library::OpenSsl | Library::BoringSsl) {
+    if matches!(site.library, Library::OpenSsl | Library::BoringSsl | Library::AwsLc) {
         flags |= abi::AA_TLS_INT_RESULT;
     }
     if site.place(Role::IntLength).is_some() {
@@ -59,6 +61,9 @@ fn one(site: &Site) -> Option<Choice> {
     let ends = flags & abi::AA_TLS_ENDS != 0;
     let length = site.place(Role::Length).or_else(|| site.place(Role::IntLength));
     if site.place(Role::Object).is_none() || (!ends && (length.is_none() || site.place(Role::Buffer).is_none())) {
+        return None;
+    }
+    if flags & abi::AA_TLS_HALF != 0 && site.place(Role::AssociatedLength).is_none() {
         return None;
     }
     let done = if flags & abi::AA_TLS_FLAGS_FIRST != 0 {
@@ -86,6 +91,8 @@ fn one(site: &Site) -> Option<Choice> {
             buffer: number(site.place(Role::Buffer)),
             length: number(length),
             done: number(done),
+            associated: number(site.place(Role::Associated)),
+            associated_bytes: number(site.place(Role::AssociatedLength)),
             file: 0,
         },
         probes,

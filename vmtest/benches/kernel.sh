@@ -4,6 +4,7 @@
 # milliseconds.
 . /run/aa-vmtest/lib.sh
 here=/opt/aa-bench measure=/opt/aa-bench/measure data=/srv/aa-bench run=/run/aa-bench pins=/sys/fs/bpf/aa-bench
+peer=/opt/aa-bench/peer
 mkdir -p $data $run
 # In a control group of its own, as everything on a host with systemd: the first one that accounts for memory makes every
 # later allocation of the whole machine dearer, and the daemon would be blamed for it.
@@ -33,6 +34,58 @@ landlocked() { # CONFIGURATION hooks|workload
     fresh $data/"$1"
     $measure landlocked $data/"$1" $(subject "$1" "$2") <<<x | say "$1"
 }
+
+# What Tetragon adds, if bench.rs was given its programs: the ten rules in its language (peer.yaml) for $peer/measure and what that
+# starts. Like the daemon it stands still while hooks are measured, with room for all that it would be told.
+judged_by_peer() { # CONFIGURATION hooks|workload
+    fresh $data/"$1"
+    $peer/measure $(subject "$1" "$2") <<<x | say "$1"
+}
+
+start_peer() { # CONFIGURATION POLICY
+    part "a start of Tetragon"
+    local begun process
+    begun=$(date +%s%N)
+    $peer/tetragon --bpf-lib $peer/bpf --server-address '' --health-server-address '' --rb-size-total 32M \
+        --tracing-policy "$2" >$run/peer.log 2>&1 &
+    process=$!
+    until grep -q 'Listening for events' $run/peer.log; do
+        kill -0 $process || { tail -n 3 $run/peer.log >&2; return 1; }
+        sleep 0.1
+    done
+    echo "figure start $1 $(($(date +%s%N) - begun)) 0"
+    sleep 2
+    awk -v name="$1" '/^Rss:/ {rss = $2} /^Pss:/ {pss = $2} END {print "figure memory", name, rss, pss}' /proc/$process/smaps_rollup
+    kill -STOP $process
+    if $peer/measure asks 1 /etc/hostname 2>/dev/null; then
+        echo "Tetragon lets everything happen" >&2
+        exit 1
+    fi
+}
+
+stop_peer() {
+    kill -CONT "$(pidof tetragon)"
+    kill "$(pidof tetragon)"
+    wait
+    [ -z "$(bpftool prog show | grep generic_lsm)" ] || { echo "Tetragon's programs stay" >&2; exit 1; }
+}
+
+with_peer() { # hooks, or hooks and workload
+    local what
+    [ -e $peer/tetragon ] || return
+    cp $measure $peer/measure
+    start_peer peer $peer/policy.yaml || return
+    for what; do
+        ungoverned peer-ungoverned${work[$what]} "$what"
+        judged_by_peer peer${work[$what]} "$what"
+    done
+    stop_peer
+    sed 's/^    #-/    -/; s/NoPost/Post/' $peer/policy.yaml >$run/recorded.yaml
+    start_peer peer-recorded $run/recorded.yaml || return
+    for what; do judged_by_peer peer-recorded${work[$what]} "$what"; done
+    stop_peer
+}
+declare -A work=([hooks]='' [workload]=-work)
 
 # The daemon's own work is not the hook's: it stands still while hooks are measured.
 frozen() { # CONFIGURATION POLICY hooks|workload
@@ -143,6 +196,7 @@ silent() {
 
 if [ "$1" = hooks ]; then
     ungoverned bare hooks
+    with_peer hooks
     bpftool prog loadall $here/empty.bpf.o $pins autoattach >$run/log 2>&1 || { cat $run/log >&2; exit 1; }
     ungoverned empty hooks
     rm -r $pins
@@ -157,6 +211,7 @@ ungoverned bare hooks
 ungoverned bare-work workload
 landlocked landlock hooks
 landlocked landlock-work workload
+with_peer hooks workload
 
 bpftool prog loadall $here/empty.bpf.o $pins autoattach >$run/log 2>&1 || { cat $run/log >&2; exit 1; }
 for family in 4 6; do

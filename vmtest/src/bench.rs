@@ -20,6 +20,7 @@ use crate::supervise::Sinks;
 use crate::table::Kernel;
 use crate::{report, tool};
 
+mod peer;
 mod policy;
 mod promises;
 
@@ -97,6 +98,7 @@ pub(crate) fn kernel(
             mode: "0755".to_owned(),
         });
     }
+    installs.extend(peer::installs(&session.repository.join("vmtest/benches"))?);
     let mut reports = Vec::new();
     for kernel in kernels {
         let measured = measure(session, what, kernel, &installs, options)?;
@@ -237,8 +239,11 @@ fn guest(
 }
 
 /// Configurations of the table: title, and which figure it is an extra over.
-const COLUMNS: [(&str, &str, &str); 8] = [
+const COLUMNS: [(&str, &str, &str); 11] = [
     ("Landlock", "landlock", "bare"),
+    ("Tetragon", "peer", "bare"),
+    ("T. rec", "peer-recorded", "bare"),
+    ("T. ung.", "peer-ungoverned", "bare"),
     ("empty", "empty", "bare"),
     ("ungov.", "ungoverned", "empty"),
     ("10", "silent-10", "bare"),
@@ -250,7 +255,8 @@ const COLUMNS: [(&str, &str, &str); 8] = [
 
 fn print(report: &Report) {
     let mut text = format!(
-        "\n{} ({}), instructions, medians: bare, then what is added: by Landlock with ten rules, by empty programs, by the daemon for an ungoverned task (over empty),\n\
+        "\n{} ({}), instructions, medians: bare, then what is added: by Landlock with ten rules, by Tetragon with ten (over bare; `rec`: allowed\n\
+         actions recorded; `ung.`: for a task that it does not govern), by empty programs, by the daemon for an ungoverned task (over empty),\n\
          for a governed one at 10 and 1,000 rules (over bare; `rec`: allowed actions recorded), at 1,000 rules over empty\n\n{:<22}{:>10}",
         report.kernel, report.release, "operation", "bare"
     );

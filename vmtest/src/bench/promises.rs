@@ -108,6 +108,14 @@ fn workloads(counted: &Figures) -> Vec<Line> {
     for operation in ["small-files", "spawns"] {
         for (what, configuration, base, limit) in [
             ("Landlock, over bare", "landlock-work", "bare-work", None),
+            ("Tetragon, over bare", "peer-work", "bare-work", None),
+            ("Tetragon, recorded, over bare", "peer-recorded-work", "bare-work", None),
+            (
+                "Tetragon, ungoverned, over bare",
+                "peer-ungoverned-work",
+                "bare-work",
+                None,
+            ),
             ("empty programs, over bare", "empty-work", "bare-work", None),
             ("ungoverned, over empty", "ungoverned-work", "empty-work", None),
             ("ungoverned, over bare", "ungoverned-work", "bare-work", Some(1.002)),
@@ -224,6 +232,15 @@ fn footprint(counted: &Figures, timed: &Figures) -> Vec<Line> {
         "start until in force and proven, emulated",
         None,
         start(timed),
+        "ms",
+    ));
+    let peer = counted.median("memory", "peer").map(|kib| kib / 1024.0);
+    lines.push(line("F1", "Tetragon, resident", None, peer, "MiB"));
+    lines.push(line(
+        "F1",
+        "Tetragon, start until in force, at 1 instruction/ns",
+        None,
+        millions(counted, "start", "peer"),
         "ms",
     ));
     lines

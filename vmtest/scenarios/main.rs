@@ -41,6 +41,7 @@ mod refusals;
 mod soak;
 mod steps;
 mod tables;
+mod plaintext;
 mod telling;
 mod unit;
 mod upgrades;
@@ -84,6 +85,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             facts::TESTS,
             inheritance::TESTS,
             containment::TESTS,
+            plaintext::TESTS,
             telling::TESTS,
             refusals::POLICY_TESTS,
             holding::TESTS,

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, libbpf_sys};
 use nix::libc;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi;
 use crate::load::{Kernel, LoadError};
@@ -69,6 +69,30 @@ impl Sites {
     pub fn set(&self, number: u32, site: &abi::aa_tls_site) -> io::Result<()> {
         let updated = self.0.update(&number.to_ne_bytes(), site.as_bytes(), MapFlags::ANY);
         updated.map_err(io::Error::other)
+    }
+}
+
+/// Sockets of governed processes, and how much of what goes over them is seen.
+#[derive(Debug)]
+pub struct Sockets(MapHandle);
+
+impl Sockets {
+    /// Opens the table of a kernel side.
+    pub fn new(kernel: &Kernel) -> Result<Self, LoadError> {
+        let map = MapHandle::try_from(kernel.map("tls_sockets")?);
+        map.map(Self).map_err(|source| LoadError::Pin {
+            path: "tls_sockets".into(),
+            source,
+        })
+    }
+
+    /// All that are known; the kernel forgets those that were silent longest.
+    pub fn list(&self) -> Vec<abi::aa_tls_socket> {
+        let row = |key: Vec<u8>| {
+            let value = self.0.lookup(&key, MapFlags::ANY).ok()??;
+            abi::aa_tls_socket::read_from_bytes(&value).ok()
+        };
+        self.0.keys().filter_map(row).collect()
     }
 }
 

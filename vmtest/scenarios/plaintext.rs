@@ -18,10 +18,22 @@ const SENT: u64 = 300_007;
 const ASKED: u64 = 150_001;
 
 const SCRIPTS: [(&str, &str); 4] = [
-    ("server.py", include_str!("../../daemon/sensord/tests/runtimes/server.py")),
-    ("blocking.py", include_str!("../../daemon/sensord/tests/runtimes/blocking.py")),
-    ("asynchronous.py", include_str!("../../daemon/sensord/tests/runtimes/asynchronous.py")),
-    ("fetch.mjs", include_str!("../../daemon/sensord/tests/runtimes/fetch.mjs")),
+    (
+        "server.py",
+        include_str!("../../daemon/sensord/tests/runtimes/server.py"),
+    ),
+    (
+        "blocking.py",
+        include_str!("../../daemon/sensord/tests/runtimes/blocking.py"),
+    ),
+    (
+        "asynchronous.py",
+        include_str!("../../daemon/sensord/tests/runtimes/asynchronous.py"),
+    ),
+    (
+        "fetch.mjs",
+        include_str!("../../daemon/sensord/tests/runtimes/fetch.mjs"),
+    ),
 ];
 
 struct Server {
@@ -42,7 +54,18 @@ impl Server {
         succeed(
             "openssl",
             &[
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", &key, "-out",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+                "-keyout",
+                &key,
+                "-out",
                 &certificate,
             ],
         );
@@ -53,7 +76,9 @@ impl Server {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(process.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         Self {
             process,
             folder,
@@ -83,18 +108,41 @@ fn what_is_said_inside_tls_is_seen_with_where_it_goes(guest: &Guest, checks: &mu
     let policy = policy.display().to_string();
     let body = server.script("body");
     fs::write(&body, "s".repeat(usize::try_from(SENT).unwrap())).unwrap();
-    let (url, sent, asked) = (format!("https://localhost:{}/v1/path", server.port), SENT.to_string(), ASKED.to_string());
+    let (url, sent, asked) = (
+        format!("https://localhost:{}/v1/path", server.port),
+        SENT.to_string(),
+        ASKED.to_string(),
+    );
     let (header, body) = (format!("x-answer: {ASKED}"), format!("@{body}"));
     let trusts_all = "NODE_TLS_REJECT_UNAUTHORIZED=0";
-    let (blocking, asynchronous, fetch) =
-        (server.script("blocking.py"), server.script("asynchronous.py"), server.script("fetch.mjs"));
+    let (blocking, asynchronous, fetch) = (
+        server.script("blocking.py"),
+        server.script("asynchronous.py"),
+        server.script("fetch.mjs"),
+    );
     for program in [
-        &["curl", "-sk", "-o", "/dev/null", "-H", &header, "-H", "expect:", "--data-binary", &body, &url][..],
+        &[
+            "curl",
+            "-sk",
+            "-o",
+            "/dev/null",
+            "-H",
+            &header,
+            "-H",
+            "expect:",
+            "--data-binary",
+            &body,
+            &url,
+        ][..],
         &["python3", &blocking, &url, &sent, &asked],
         &["python3", &asynchronous, &url, &sent, &asked],
         &["env", trusts_all, "node", &fetch, &url, &sent, &asked],
     ] {
-        let watch = [&["watch", "--json", "--policy", &policy, "--work", &work, "--"], program].concat();
+        let watch = [
+            &["watch", "--json", "--policy", &policy, "--work", &work, "--"],
+            program,
+        ]
+        .concat();
         let output = command("aasm", &watch);
         let told = said(&output);
         checks.that(output.status.success(), || format!("{program:?}: {told}"));

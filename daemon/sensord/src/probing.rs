@@ -12,7 +12,8 @@ mod prober;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
@@ -21,9 +22,11 @@ use aa_bpf::abi;
 use aa_bpf::load::LoadError;
 use aa_bpf::mapped::{MappedFiles, News};
 use aa_bpf::tasks::ProcessHandle;
-use aa_bpf::uprobes::Sites;
+use aa_bpf::uprobes::{Sites, Sockets};
 use aa_probes::Answer;
 use aa_wire::sensor::Switch;
+use aa_wire::status::{BlindFile, ProbedFile, SOCKET_LIMIT, SocketCoverage, TlsCoverage};
+use aa_wire::{AgentId, EscapedBytes, Pid};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 
@@ -68,16 +71,15 @@ enum FileState {
     /// There is nothing to probe.
     Plain,
     /// It could not be read; what it does inside TLS is not seen.
-    Blind(String),
+    Blind(BlindFile),
     /// Probed.
-    Probed(ProbedFile),
+    Probed(Probed),
 }
 
 /// A file with probes.
 #[derive(Debug)]
-struct ProbedFile {
-    /// How records call it.
-    number: u32,
+struct Probed {
+    told: ProbedFile,
     sites: Vec<u32>,
     _probes: Vec<OwnedFd>,
 }
@@ -98,6 +100,7 @@ struct Standing {
 pub(crate) struct Probing {
     mapped: MappedFiles,
     sites: Sites,
+    sockets: Sockets,
     attacher: Attacher,
     prober: Prober,
     files: HashMap<FileKey, FileState>,
@@ -123,6 +126,7 @@ impl Probing {
         Ok(Self {
             mapped,
             sites: Sites::new(kernel)?,
+            sockets: Sockets::new(kernel)?,
             attacher,
             prober: Prober::default(),
             files: HashMap::new(),
@@ -155,8 +159,13 @@ impl Probing {
             return FileState::Plain;
         }
         self.numbered += 1;
-        let mut probed = ProbedFile {
-            number: self.numbered,
+        let mut probed = Probed {
+            told: ProbedFile {
+                path: name_of(file),
+                libraries: Vec::new(),
+                functions: 0,
+                failed: 0,
+            },
             sites: Vec::new(),
             _probes: Vec::new(),
         };
@@ -165,7 +174,7 @@ impl Probing {
                 tracing::error!("no more places can be probed; some functions are not");
                 break;
             };
-            choice.site.file = probed.number;
+            choice.site.file = self.numbered;
             let attached = self.sites.set(site, &choice.site).and_then(|()| {
                 let probes = choice.probes.iter();
                 let attached = probes.map(|(when, offset)| self.attacher.attach(file, *offset, *when, site));
@@ -173,13 +182,41 @@ impl Probing {
             });
             probed.sites.push(site);
             match attached {
-                Ok(probes) => probed._probes.extend(probes),
+                Ok(probes) => {
+                    probed._probes.extend(probes);
+                    probed.told.functions += 1;
+                    let library = format!("{:?}", choice.library);
+                    if !probed.told.libraries.contains(&library) {
+                        probed.told.libraries.push(library);
+                    }
+                }
                 Err(error) => {
+                    probed.told.failed += 1;
                     tracing::warn!(library = ?choice.library, function = ?choice.function, %error, "a function cannot be probed");
                 }
             }
         }
         FileState::Probed(probed)
+    }
+
+    /// How much of what is said inside TLS is seen.
+    pub(crate) fn coverage(&self) -> TlsCoverage {
+        let mut coverage = TlsCoverage {
+            untold: self.lost,
+            ..TlsCoverage::default()
+        };
+        for state in self.files.values() {
+            match state {
+                FileState::Probed(probed) => coverage.probed.push(probed.told.clone()),
+                FileState::Blind(blind) => coverage.blind.push(blind.clone()),
+                FileState::Asked { .. } | FileState::Plain => {}
+            }
+        }
+        coverage.probed.sort_by(|one, other| one.path.cmp(&other.path));
+        coverage.sockets = self.sockets.list().into_iter().map(socket).collect();
+        coverage.sockets.sort_by_key(|socket| std::cmp::Reverse(socket.sent));
+        coverage.sockets.truncate(SOCKET_LIMIT);
+        coverage
     }
 
     /// Drops every probe and all that is known of files.
@@ -189,6 +226,24 @@ impl Probing {
                 self.free_sites.extend(probed.sites);
             }
         }
+    }
+}
+
+/// What a file is called now.
+fn name_of(file: &File) -> EscapedBytes {
+    let name = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
+    EscapedBytes::from_bytes(name.as_os_str().as_encoded_bytes())
+}
+
+fn socket(row: abi::aa_tls_socket) -> SocketCoverage {
+    SocketCoverage {
+        agent: AgentId(row.agent),
+        pid: Pid(row.pid),
+        to: SocketAddr::new(Ipv6Addr::from(row.address).to_canonical(), row.port),
+        sent: row.sent,
+        said: row.said,
+        received: row.received,
+        heard: row.heard,
     }
 }
 
@@ -299,7 +354,10 @@ impl Sensor {
         {
             let state = match told.answer {
                 Ok(answer) => self.probing.attach(&file, &answer),
-                Err(why) => FileState::Blind(why.to_owned()),
+                Err(why) => FileState::Blind(BlindFile {
+                    path: name_of(&file),
+                    why: why.to_owned(),
+                }),
             };
             tracing::debug!(inode = key.inode, ?state, "a file was read");
             self.probing.files.insert(key, state);

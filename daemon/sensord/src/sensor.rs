@@ -483,6 +483,7 @@ impl Sensor {
             .collect();
         Ok(SensorStatus {
             resolver: self.resolver.is_ready(),
+            tls: self.probing.coverage(),
             host: self.host.facts(),
             protections: plan::coverage(self.way, &hooks, &passed),
             self_test: self.self_test.clone(),

@@ -33,7 +33,13 @@ pub(crate) enum Command {
     /// See what agents say inside TLS, live: requests, models, tools, tokens, secrets
     Watch(WatchArgs),
     /// What is protected, proven and in force
-    Status(Output),
+    Status {
+        /// What of TLS is read: which programs and libraries are probed, and how much of each connection was seen
+        #[arg(long)]
+        tls: bool,
+        #[command(flatten)]
+        output: Output,
+    },
     /// What this host can do and what to change; needs no daemon
     Doctor(Output),
     /// What happened

@@ -57,7 +57,7 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
     let client = || Client::connect(socket);
     match command {
         Command::Run(_) | Command::Watch(_) | Command::Exec(_) => Ok(()),
-        Command::Status(output) => status::status(&mut client()?, output.json),
+        Command::Status { tls, output } => status::status(&mut client()?, tls, output.json),
         Command::Doctor(output) => doctor::doctor(socket, output.json),
         Command::Events(arguments) => events::events(client()?, &arguments),
         Command::Why { id, output } => why::why(&mut client()?, id, output.json),

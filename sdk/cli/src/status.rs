@@ -1,14 +1,25 @@
 //! `aasm status`: what is protected, and what is not as it should be.
 
 use aa_sdk::Client;
-use aa_wire::status::{FactState, GatewayStatus, ProtectionState, SensorStatus, Status};
+use aa_wire::status::{
+    FactState, GatewayStatus, ProbedFile, ProtectionState, SensorStatus, SocketCoverage, Status, TlsCoverage,
+};
 
 use crate::exit::{FAILED, Failure};
 use crate::table::{pairs, table};
 use crate::{print, print_json};
 
-pub(crate) fn status(client: &mut Client, json: bool) -> Result<(), Failure> {
+pub(crate) fn status(client: &mut Client, of_tls: bool, json: bool) -> Result<(), Failure> {
     let status = client.status()?;
+    if of_tls {
+        let coverage = status.sensor.map(|sensor| sensor.tls).unwrap_or_default();
+        return if json {
+            print_json(&coverage)
+        } else {
+            print(&tls(&coverage));
+            Ok(())
+        };
+    }
     if json {
         print_json(&status)?;
     } else {
@@ -58,6 +69,52 @@ fn protections(sensor: &SensorStatus) -> String {
         &["PROTECTION", "PROVEN", "STATE"],
         &sensor.protections.iter().map(row).collect::<Vec<_>>(),
     )
+}
+
+/// What is probed, and how much of each connection was seen. Ciphertext is more than plaintext: by what a handshake takes, and 22
+/// bytes or so for each record.
+fn tls(coverage: &TlsCoverage) -> String {
+    let file = |file: &ProbedFile| {
+        let functions = match file.failed {
+            0 => file.functions.to_string(),
+            failed => format!("{} ({failed} failed)", file.functions),
+        };
+        vec![functions, file.libraries.join(", "), file.path.to_string()]
+    };
+    let mut text = if coverage.probed.is_empty() {
+        "nothing is probed: nobody is governed, or what is governed has no TLS that is known\n".to_owned()
+    } else {
+        let rows: Vec<_> = coverage.probed.iter().map(file).collect();
+        table(&["FUNCTIONS", "LIBRARY", "FILE"], &rows)
+    };
+    for blind in &coverage.blind {
+        text += &format!("blind: {} ({})\n", blind.path, blind.why);
+    }
+    if coverage.untold > 0 {
+        text += &format!(
+            "the kernel had no room to tell of {} mapped files: they may be unprobed\n",
+            coverage.untold
+        );
+    }
+    let socket = |socket: &SocketCoverage| {
+        let seen = |plain: u64, all: u64| match (plain, all) {
+            (0, 0) => "-".to_owned(),
+            (0, all) => format!("0 of {all}: not TLS, or blind"),
+            (plain, all) => format!("{plain} of {all}"),
+        };
+        vec![
+            format!("{}[{}]", socket.agent, socket.pid),
+            socket.to.to_string(),
+            seen(socket.said, socket.sent),
+            seen(socket.heard, socket.received),
+        ]
+    };
+    if !coverage.sockets.is_empty() {
+        let rows: Vec<_> = coverage.sockets.iter().map(socket).collect();
+        text.push('\n');
+        text += &table(&["AGENT[PID]", "TO", "BYTES SENT, SEEN", "BYTES RECEIVED, SEEN"], &rows);
+    }
+    text
 }
 
 fn policies(gateway: &GatewayStatus) -> String {

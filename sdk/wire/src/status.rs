@@ -1,9 +1,12 @@
 //! The state of the kernel's side and of the gateway's, as `aasm status` shows it.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Generation, Slot};
+use crate::ids::{AgentId, Generation, Pid, Slot};
 use crate::sensor::LossCount;
+use crate::text::EscapedBytes;
 use crate::time::Timestamp;
 
 /// What the sensor knows about the host and its programs.
@@ -26,6 +29,66 @@ pub struct SensorStatus {
     /// The resolver is there: names that policies list are looked up.
     #[serde(default)]
     pub resolver: bool,
+    /// What of TLS is read.
+    #[serde(default)]
+    pub tls: TlsCoverage,
+}
+
+/// How much of what governed processes say inside TLS is seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsCoverage {
+    /// Files with probes.
+    pub probed: Vec<ProbedFile>,
+    /// Files that could not be read: what is in them is not known.
+    pub blind: Vec<BlindFile>,
+    /// TCP sockets of governed processes, those that sent most first, [`SOCKET_LIMIT`] at most.
+    pub sockets: Vec<SocketCoverage>,
+    /// Mappings of files that the kernel had no room to tell of.
+    pub untold: u64,
+}
+
+/// Sockets in one [`TlsCoverage`].
+pub const SOCKET_LIMIT: usize = 256;
+
+/// A program or library with probes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbedFile {
+    /// Its name when it was opened.
+    pub path: EscapedBytes,
+    /// Whose TLS it is: `OpenSsl`, `GoTls`, ...
+    pub libraries: Vec<String>,
+    /// Functions with probes.
+    pub functions: u32,
+    /// Functions that the kernel would not have probed.
+    pub failed: u32,
+}
+
+/// A file that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlindFile {
+    /// Its name when it was opened.
+    pub path: EscapedBytes,
+    /// Why.
+    pub why: String,
+}
+
+/// How much of what went over a socket was seen before it was encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SocketCoverage {
+    /// Whose.
+    pub agent: AgentId,
+    /// Which process opened it.
+    pub pid: Pid,
+    /// The far end.
+    pub to: SocketAddr,
+    /// Bytes that went to the socket.
+    pub sent: u64,
+    /// Of these, bytes of plaintext that were seen.
+    pub said: u64,
+    /// Bytes that came from the socket.
+    pub received: u64,
+    /// Of these, bytes of plaintext that were seen.
+    pub heard: u64,
 }
 
 /// Facts of the host.

@@ -201,7 +201,8 @@ impl Live {
             if side == Side::Request { request } else { answer }.gap(missing);
         }
         let (half, exchange, _) = self.split(side);
-        content(exchange, side).missing_bytes += missing;
+        let missing_bytes = &mut content(exchange, side).missing_bytes;
+        *missing_bytes = missing_bytes.saturating_add(missing);
         exchange.doubt(Doubt::Gap);
         half.lost();
     }

@@ -118,13 +118,13 @@ impl Conversation {
                 http1.closed(&mut context);
                 *changes += 1;
                 self.layer = match next {
-                    _ if *changes > CHANGES_MAX => {
-                        (context.tell)(Told::Opaque(Opaque::Tunnel));
-                        Layer::Opaque
-                    }
                     Next::WebSocket(mut live, extensions) => {
                         live.upgrade(&extensions);
                         Layer::WebSocket(live)
+                    }
+                    _ if *changes > CHANGES_MAX => {
+                        (context.tell)(Told::Opaque(Opaque::Tunnel));
+                        Layer::Opaque
                     }
                     _ => Layer::Unknown(Beginnings::default()),
                 };

@@ -115,10 +115,12 @@ impl Http1 {
         while !rest.is_empty() {
             let (behind, decision) = self.answering(rest, context);
             rest = behind;
-            let held = match decision {
-                Decision::None => continue,
-                _ => std::mem::take(&mut self.request.held),
-            };
+            // A refusal may come before the request has ended, and then nothing waits for it.
+            let waits = matches!(self.request.state, State::Undecided);
+            if matches!(decision, Decision::None) || (matches!(decision, Decision::Refused) && !waits) {
+                continue;
+            }
+            let held = std::mem::take(&mut self.request.held);
             self.request.state = State::Head;
             match decision {
                 Decision::WebSocket(extensions) => {
@@ -186,7 +188,8 @@ impl Http1 {
     fn half(&mut self, side: Side) -> (&mut Half, Option<&mut Live>) {
         match side {
             Side::Request => {
-                let live = self.waiting.back_mut().filter(|live| !live.has_ended(side));
+                // Behind it there may be one of which only an answer came.
+                let live = self.waiting.iter_mut().rev().find(|live| !live.has_ended(side));
                 (&mut self.request, live)
             }
             Side::Answer => {

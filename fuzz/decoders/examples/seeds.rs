@@ -71,7 +71,11 @@ fn conversations() -> Result<()> {
     write("traffic_conversation", "smtp", b"\0\x01\0\x0b220 mail ok\r\n")?;
     // RFC 7541, C.4 and C.3.
     write("traffic_hpack", "huffman", b"\x11\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff\x0c\x82\x86\x84\xbe\x58\x86\xa8\xeb\x10\x64\x9c\xbf")?;
-    write("traffic_hpack", "literal", b"\x14\x82\x86\x84\x41\x0fwww.example.com\x05\x82\x3e\x40\0\0")?;
+    write(
+        "traffic_hpack",
+        "literal",
+        b"\x14\x82\x86\x84\x41\x0fwww.example.com\x05\x82\x3e\x40\0\0",
+    )?;
     write("traffic_hpack", "no_such_entry", b"\x01\xbe")
 }
 

@@ -27,7 +27,11 @@ impl Heard {
             Told::Mcp(_, message) => self.told.push(format!("{message:?}")),
             Told::Opaque(why) => self.told.push(format!("{why:?}")),
             Told::Done(exchange) => {
-                assert!(!self.open.contains(&exchange.id), "exchange {} ended twice", exchange.id);
+                assert!(
+                    !self.open.contains(&exchange.id),
+                    "exchange {} ended twice",
+                    exchange.id
+                );
                 self.open.insert(exchange.id);
                 self.certain |= exchange.doubts.is_empty();
                 self.undecoded |= [Doubt::Undecodable, Doubt::Expansion, Doubt::Oversized]

@@ -108,7 +108,14 @@ impl Http2 {
                 continue;
             }
             let Some(mut frame) = half.frame else {
-                bytes = half.head(bytes, side, streams);
+                let was_lost = half.lost;
+                let rest = half.head(bytes, side, streams);
+                if was_lost {
+                    let passed = bytes.len() - rest.len();
+                    context.unread(direction, bytes.get(..passed).unwrap_or_default());
+                }
+                bytes = rest;
+                let (half, _) = self.half(side);
                 if half.frame.is_some_and(|frame| frame.is_over()) {
                     self.end_frame(side, context);
                 }

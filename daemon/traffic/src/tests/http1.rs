@@ -183,3 +183,14 @@ fn answers_that_nobody_asked_for_do_not_hide_what_is_still_asked() {
         assert_eq!((last.path.as_str(), last.status), ("/b", Some(404)));
     }
 }
+
+#[test]
+fn what_cannot_be_read_is_still_told() {
+    let junk =
+        "GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\nsk-one is no request\r\nsk-two neither\nGET /b HTTP/1.1\r\n\r\n";
+    let heard = hear(&vec![sent(junk)]);
+    let unread: Vec<_> = heard.bodies.iter().filter(|body| body.0 == 0).collect();
+    let text = String::from_utf8_lossy(&unread[0].2);
+    assert_eq!(text, "sk-one is no request\r\nsk-two neither\nGET /b HTTP/1.1\r\n");
+    assert_eq!(heard.done.last().unwrap().0.path, "/b");
+}

@@ -3,7 +3,8 @@
 //!
 //! [`Conversation`] is one connection, [`StdioMcp`] a server behind pipes. Bytes go in as they were written and read, cut anywhere, and what
 //! they say is told at once; of bodies nothing is kept. All of them are an attacker's: what is kept is bounded ([`Limits`]), time is
-//! linear, what is not certain has its [`Doubt`], and what cannot be read is told as it came. No I/O, no unsafe code, and no `Debug` that shows bodies or values of fields.
+//! linear, what is not certain has its [`Doubt`], and what cannot be read is told as it came. No I/O, no unsafe code, and no `Debug` that
+//! shows bodies or values of fields.
 //!
 //! ```
 //! use aa_traffic::{Conversation, Direction, Limits, Told};

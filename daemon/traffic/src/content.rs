@@ -1,13 +1,12 @@
 //! Content codings (RFC 9110, 8.4) undone, piece by piece and within bounds.
 
-mod deflate;
+mod inflate;
 mod zstd;
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use brotli_decompressor::DecompressorWriter;
-use flate2::write::MultiGzDecoder;
 
 use crate::doubt::Doubt;
 use crate::limits::Limits;
@@ -41,8 +40,7 @@ pub(crate) struct Bounds<'a> {
 }
 
 enum Layer {
-    Gzip(Box<MultiGzDecoder<Sink>>),
-    Deflate(deflate::Decoder),
+    Inflate(inflate::Decoder),
     /// The first byte says how much it keeps, in bytes.
     Brotli(Option<Box<DecompressorWriter<Sink>>>, usize),
     Zstd(Box<zstd::Decoder>),
@@ -146,8 +144,8 @@ impl Decoder {
     ) -> Result<(), Doubt> {
         let limits = bounds.limits;
         self.taken += piece.len() as u64;
-        let allowed = (1 << 20) + self.taken.saturating_mul(limits.body_ratio);
-        let room = allowed.min(limits.body_bytes).saturating_sub(self.decoded);
+        let allowed = limits.unpacked(self.taken);
+        let room = allowed.saturating_sub(self.decoded);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(PIECE_UNPACKED);
         let mut bytes = piece.to_vec();
         for layer in &mut self.layers {
@@ -171,8 +169,8 @@ impl Decoder {
 impl Layer {
     fn of(name: &str) -> Option<Self> {
         match name {
-            "gzip" | "x-gzip" => Some(Self::Gzip(Box::new(MultiGzDecoder::new(Sink::default())))),
-            "deflate" => Some(Self::Deflate(deflate::Decoder::default())),
+            "gzip" | "x-gzip" => Some(Self::Inflate(inflate::Decoder::gzip())),
+            "deflate" => Some(Self::Inflate(inflate::Decoder::deflate())),
             "br" => Some(Self::Brotli(None, DEFLATE)),
             "zstd" => Some(Self::Zstd(Box::default())),
             _ => None,
@@ -198,14 +196,12 @@ impl Layer {
         };
         sink.room = room;
         let fed = match self {
-            Self::Gzip(decoder) => decoder.write_all(bytes).and_then(|()| decoder.flush()),
-            Self::Deflate(decoder) => decoder.write_all(bytes),
+            Self::Inflate(decoder) => decoder.write_all(bytes),
             Self::Brotli(decoder, _) => decoder.as_mut().map_or(Ok(()), |decoder| decoder.write_all(bytes)),
             Self::Zstd(decoder) => decoder.write_all(bytes),
         };
         let ended = fed.and_then(|()| match self {
-            Self::Gzip(decoder) if last => decoder.try_finish(),
-            Self::Deflate(decoder) if last => decoder.end(),
+            Self::Inflate(decoder) if last => decoder.end(),
             Self::Brotli(Some(decoder), _) if last => decoder.close(),
             Self::Zstd(decoder) if last => decoder.end(),
             _ => Ok(()),
@@ -219,8 +215,7 @@ impl Layer {
 
     fn sink(&mut self) -> Option<&mut Sink> {
         match self {
-            Self::Gzip(decoder) => Some(decoder.get_mut()),
-            Self::Deflate(decoder) => Some(&mut decoder.sink),
+            Self::Inflate(decoder) => Some(&mut decoder.sink),
             Self::Brotli(decoder, _) => decoder.as_mut().map(|decoder| decoder.get_mut()),
             Self::Zstd(decoder) => Some(&mut decoder.sink),
         }
@@ -228,7 +223,7 @@ impl Layer {
 
     fn memory(&self) -> usize {
         match self {
-            Self::Gzip(_) | Self::Deflate(_) => DEFLATE,
+            Self::Inflate(_) => DEFLATE,
             Self::Brotli(_, memory) => *memory,
             Self::Zstd(decoder) => decoder.memory(),
         }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::beginning::{Beginnings, Verdict};
-use crate::exchange::{Direction, Opaque, Told};
+use crate::exchange::{Direction, Opaque, Piece, Told};
 use crate::http1::{Http1, Next};
 use crate::http2::Http2;
 use crate::limits::Limits;
@@ -45,6 +45,17 @@ impl Context<'_, '_> {
     pub(crate) fn number(&mut self) -> u64 {
         *self.exchanges += 1;
         *self.exchanges
+    }
+
+    /// Tells bytes that are of no exchange, or of one that cannot be named: somebody may read what we cannot.
+    pub(crate) fn unread(&mut self, direction: Direction, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            (self.tell)(Told::Body(Piece {
+                exchange: 0,
+                direction,
+                bytes,
+            }));
+        }
     }
 }
 
@@ -118,13 +129,13 @@ impl Conversation {
                 http1.closed(&mut context);
                 *changes += 1;
                 self.layer = match next {
-                    _ if *changes > CHANGES_MAX => {
-                        (context.tell)(Told::Opaque(Opaque::Tunnel));
-                        Layer::Opaque
-                    }
                     Next::WebSocket(mut live, extensions) => {
                         live.upgrade(&extensions);
                         Layer::WebSocket(live)
+                    }
+                    _ if *changes > CHANGES_MAX => {
+                        (context.tell)(Told::Opaque(Opaque::Tunnel));
+                        Layer::Opaque
                     }
                     _ => Layer::Unknown(Beginnings::default()),
                 };

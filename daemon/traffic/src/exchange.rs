@@ -205,7 +205,7 @@ pub enum Opaque {
 /// Bytes of a body. Its `Debug` does not show them.
 #[derive(Clone, Copy)]
 pub struct Piece<'a> {
-    /// [`Exchange::id`].
+    /// [`Exchange::id`]; 0 for bytes of which nobody can say what they belong to, behind a gap or what is malformed, given as they came.
     pub exchange: u64,
     /// Which way they went.
     pub direction: Direction,

@@ -2,7 +2,7 @@
 //!
 //! Not a library, because those give up where a listener may not: what was said before we listened, or was lost, leaves entries of the
 //! table that we do not know. New entries come before these and count from the newest, so that what was added since is known by the same
-//! indices as ever. A table that is larger than we keep is the same: its oldest entries are unknown.
+//! indices as ever. How large the sender's table is, its blocks say themselves (6.3): settings need not be followed. A table that is larger than we keep is the same: its oldest entries are unknown.
 
 pub(crate) mod huffman;
 mod names;

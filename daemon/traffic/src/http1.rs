@@ -115,10 +115,12 @@ impl Http1 {
         while !rest.is_empty() {
             let (behind, decision) = self.answering(rest, context);
             rest = behind;
-            let held = match decision {
-                Decision::None => continue,
-                _ => std::mem::take(&mut self.request.held),
-            };
+            // A refusal may come before the request has ended, and then nothing waits for it.
+            let waits = matches!(self.request.state, State::Undecided);
+            if matches!(decision, Decision::None) || (matches!(decision, Decision::Refused) && !waits) {
+                continue;
+            }
+            let held = std::mem::take(&mut self.request.held);
             self.request.state = State::Head;
             match decision {
                 Decision::WebSocket(extensions) => {
@@ -186,7 +188,8 @@ impl Http1 {
     fn half(&mut self, side: Side) -> (&mut Half, Option<&mut Live>) {
         match side {
             Side::Request => {
-                let live = self.waiting.back_mut().filter(|live| !live.has_ended(side));
+                // Behind it there may be one of which only an answer came.
+                let live = self.waiting.iter_mut().rev().find(|live| !live.has_ended(side));
                 (&mut self.request, live)
             }
             Side::Answer => {
@@ -198,7 +201,12 @@ impl Http1 {
 
     /// Nobody knows where the next message begins.
     fn lose(&mut self, side: Side, context: &mut Context<'_, '_>) {
+        let direction = self.direction(side);
         let (half, live) = self.half(side);
+        // What the search keeps has been told.
+        if !matches!(half.state, State::Lost) {
+            context.unread(direction, &half.held);
+        }
         *half = Half {
             state: State::Lost,
             lost: true,
@@ -241,13 +249,7 @@ impl Http1 {
                     self.asking(&held, context);
                     bytes
                 }
-                State::Lost => match search(&mut self.request.held, bytes, begins(FirstLine::Request)) {
-                    None => return,
-                    Some(rest) => {
-                        self.request.state = State::Head;
-                        rest
-                    }
-                },
+                State::Lost => self.search(Side::Request, bytes, context),
                 State::Head => match gather(&mut self.request.held, bytes, most, Some(&is_first)) {
                     Lines::More => return,
                     Lines::Whole(head, rest) => {
@@ -272,13 +274,7 @@ impl Http1 {
         let is_first = |line: &[u8]| first_line(line) == FirstLine::Answer;
         let rest = match self.answer.state {
             State::Body(framing) => self.body(Side::Answer, framing, bytes, context),
-            State::Lost => match search(&mut self.answer.held, bytes, begins(FirstLine::Answer)) {
-                None => &[],
-                Some(rest) => {
-                    self.answer.state = State::Head;
-                    rest
-                }
-            },
+            State::Lost => self.search(Side::Answer, bytes, context),
             State::Head | State::Undecided => {
                 match gather(&mut self.answer.held, bytes, context.limits.head_bytes, Some(&is_first)) {
                     Lines::More => &[],
@@ -295,6 +291,30 @@ impl Http1 {
             }
         };
         (rest, Decision::None)
+    }
+
+    /// Looks for the next message; what follows its first line.
+    fn search<'a>(&mut self, side: Side, bytes: &'a [u8], context: &mut Context<'_, '_>) -> &'a [u8] {
+        let direction = self.direction(side);
+        let (half, _) = self.half(side);
+        let kind = match side {
+            Side::Request => FirstLine::Request,
+            Side::Answer => FirstLine::Answer,
+        };
+        let rest = search(&mut half.held, bytes, begins(kind));
+        if rest.is_some() {
+            half.state = State::Head;
+        }
+        let rest = rest.unwrap_or_default();
+        context.unread(direction, bytes.get(..bytes.len() - rest.len()).unwrap_or_default());
+        rest
+    }
+
+    fn direction(&self, side: Side) -> Direction {
+        match side {
+            Side::Request => self.asked,
+            Side::Answer => self.asked.opposite(),
+        }
     }
 
     /// The next bytes of a body; what follows them.

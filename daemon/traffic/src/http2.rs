@@ -13,6 +13,9 @@ use crate::exchange::{Direction, Protocol};
 use crate::hpack;
 use crate::live::{Head, Live, Side};
 
+/// WebSockets at a time in the streams of a connection (RFC 8441): each keeps what its messages may refer to. Further ones are not unpacked.
+const WEBSOCKETS_MAX: usize = 16;
+
 pub(crate) struct Http2 {
     /// Which way requests go.
     asked: Direction,
@@ -57,6 +60,7 @@ struct Block {
 
 impl Half {
     fn lose(&mut self) {
+        self.preface = 0;
         self.head.clear();
         self.frame = None;
         self.block = None;
@@ -104,7 +108,14 @@ impl Http2 {
                 continue;
             }
             let Some(mut frame) = half.frame else {
-                bytes = half.head(bytes, side, streams);
+                let was_lost = half.lost;
+                let rest = half.head(bytes, side, streams);
+                if was_lost {
+                    let passed = bytes.len() - rest.len();
+                    context.unread(direction, bytes.get(..passed).unwrap_or_default());
+                }
+                bytes = rest;
+                let (half, _) = self.half(side);
                 if half.frame.is_some_and(|frame| frame.is_over()) {
                     self.end_frame(side, context);
                 }
@@ -313,6 +324,10 @@ impl Streams {
         asked: Direction,
         context: &mut Context<'_, '_>,
     ) {
+        let of_websockets = self.open.values().map(|live| live.exchange.protocol);
+        let websockets = of_websockets
+            .filter(|protocol| *protocol == Protocol::WebSocket)
+            .count();
         let Some(live) = self.live(side, stream, asked, context) else {
             return;
         };
@@ -326,8 +341,10 @@ impl Streams {
                 let extensions: Vec<String> = head.values("sec-websocket-extensions").map(str::to_owned).collect();
                 let is_websocket = live.is_websocket && head.status.is_some_and(|status| status / 100 == 2);
                 live.answer(head, context.tell);
-                if is_websocket {
+                if is_websocket && websockets < WEBSOCKETS_MAX {
                     live.upgrade(&extensions.join(", "));
+                } else if is_websocket {
+                    live.exchange.doubt(Doubt::Oversized);
                 }
             }
             _ => live.trailers(head.fields, context.tell),

@@ -3,7 +3,8 @@
 //!
 //! [`Conversation`] is one connection, [`StdioMcp`] a server behind pipes. Bytes go in as they were written and read, cut anywhere, and what
 //! they say is told at once; of bodies nothing is kept. All of them are an attacker's: what is kept is bounded ([`Limits`]), time is
-//! linear, and what is not certain has its [`Doubt`]. No I/O, no unsafe code, and no `Debug` that shows bodies or values of fields.
+//! linear, what is not certain has its [`Doubt`], and what cannot be read is told as it came. No I/O, no unsafe code, and no `Debug` that
+//! shows bodies or values of fields.
 //!
 //! ```
 //! use aa_traffic::{Conversation, Direction, Limits, Told};
@@ -22,8 +23,13 @@
 //! assert_eq!((calls[0].model_asked.as_str(), calls[0].usage.output), ("claude-sonnet-5", Some(345)));
 //! ```
 //!
-//! * `conversation`: which protocol a connection speaks. `http1`: its messages.
-//! * `live`: one exchange while it happens. `content`: content codings undone. `sse`, `json`: what is read of a body, as it comes.
+//! Not read: HTTP/3, which is no TLS connection; what gRPC and forms have in their bodies, beyond giving the bytes; payloads of a WebSocket's
+//! control frames, padding of HTTP/2 and extensions of chunks, which are not told either; certificates, and whether a host is who it says.
+//!
+//! * `beginning`, `conversation`: which protocol a connection speaks. `http1`, `http2` with `hpack`, `websocket`:
+//!   its messages.
+//! * `live`: one exchange while it happens. `content`: content codings undone. `sse`, `eventstream`, `json`: what is
+//!   read of a body, as it comes.
 //! * `model`: which values of it are of a call. `mcp`: which are of a message.
 
 mod beginning;

@@ -28,3 +28,11 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// What so many encoded bytes may unpack to.
+    pub(crate) fn unpacked(&self, taken: u64) -> u64 {
+        let by_ratio = taken.saturating_mul(self.body_ratio).saturating_add(1 << 20);
+        by_ratio.min(self.body_bytes)
+    }
+}

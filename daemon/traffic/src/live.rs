@@ -185,6 +185,7 @@ impl Live {
                 let frames = if side == Side::Request { request } else { answer };
                 frames.push(bytes, limits, |part| match part {
                     Part::Data(decoded) => take(decoded, None, &mut half.reading, &mut listener),
+                    Part::Unread(raw) => listener.told(raw),
                     Part::Doubt(doubt) => listener.exchange.doubt(doubt),
                     Part::End if half.reading.end_message(&mut listener) => {}
                     Part::End => listener.exchange.doubt(Doubt::BadJson),
@@ -201,7 +202,8 @@ impl Live {
             if side == Side::Request { request } else { answer }.gap(missing);
         }
         let (half, exchange, _) = self.split(side);
-        content(exchange, side).missing_bytes += missing;
+        let missing_bytes = &mut content(exchange, side).missing_bytes;
+        *missing_bytes = missing_bytes.saturating_add(missing);
         exchange.doubt(Doubt::Gap);
         half.lost();
     }
@@ -304,15 +306,7 @@ fn take(decoded: &[u8], doubt: Option<Doubt>, reading: &mut Reading, listener: &
     if decoded.is_empty() {
         return;
     }
-    let side = listener.side;
-    content(listener.exchange, side).decoded_bytes += decoded.len() as u64;
-    let direction = listener.direction();
-    let exchange = listener.exchange.id;
-    (listener.tell)(Told::Body(Piece {
-        exchange,
-        direction,
-        bytes: decoded,
-    }));
+    listener.told(decoded);
     if !reading.push(decoded, listener) {
         listener.exchange.doubt(Doubt::BadJson);
     }
@@ -333,6 +327,17 @@ impl Listener<'_, '_> {
             Side::Request => self.exchange.asked,
             Side::Answer => self.exchange.asked.opposite(),
         }
+    }
+
+    /// Tells bytes of the body.
+    fn told(&mut self, bytes: &[u8]) {
+        content(self.exchange, self.side).decoded_bytes += bytes.len() as u64;
+        let piece = Piece {
+            exchange: self.exchange.id,
+            direction: self.direction(),
+            bytes,
+        };
+        (self.tell)(Told::Body(piece));
     }
 
     fn model(&mut self, path: &str, leaf: Leaf<'_>) {

@@ -1,5 +1,7 @@
 //! Connections as agents have them, for tests and the fuzzer's corpus.
 
+use std::io::Write as _;
+
 use flate2::{Compress, Compression, FlushCompress};
 
 use crate::exchange::Direction;
@@ -17,6 +19,8 @@ pub fn traces() -> Vec<(&'static str, Trace)> {
         ("http2", interleaved()),
         ("websocket", codex()),
         ("mcp", mcp()),
+        ("http1_gzip", compressed()),
+        ("bedrock", bedrock()),
     ]
 }
 
@@ -64,6 +68,71 @@ fn chat(stream: bool) -> Trace {
     };
     let one = vec![post("api.openai.com", "/v1/chat/completions", asked), got];
     [one.clone(), one.clone(), one].concat()
+}
+
+/// The same call with its answer in gzip.
+fn compressed() -> Trace {
+    let mut trace = chat(false);
+    let told = br#"{"model":"gpt-5","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":20}}"#;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
+    // Writing to a Vec does not fail.
+    let _ = gzip.write_all(told);
+    let body = gzip.finish().unwrap_or_default();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    trace.truncate(1);
+    trace.push(received([head.as_bytes(), &body].concat()));
+    trace
+}
+
+/// A message of Amazon's event stream, with one header.
+fn amazon(payload: &str) -> Vec<u8> {
+    let header = b"\x0b:event-type\x07\x00\x05chunk";
+    let number = |length: usize| u32::try_from(length).unwrap_or(0).to_be_bytes();
+    let all = number(16 + header.len() + payload.len());
+    [
+        &all,
+        &number(header.len()),
+        &b"crc1"[..],
+        header,
+        payload.as_bytes(),
+        b"crc2",
+    ]
+    .concat()
+}
+
+pub(crate) fn amazon_answer(payloads: &[String]) -> (Direction, Vec<u8>) {
+    let body: Vec<u8> = payloads.iter().flat_map(|payload| amazon(payload)).collect();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    received([head.as_bytes(), &body].concat())
+}
+
+pub(crate) const BEDROCK: &str = "bedrock-runtime.us-east-1.amazonaws.com";
+
+/// An event as `InvokeModelWithResponseStream` wraps it.
+pub(crate) fn wrapped(event: &str) -> String {
+    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let coded = event.as_bytes().chunks(3).flat_map(|three| {
+        let all = three.iter().fold(0_usize, |all, byte| all << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
+        let digit = move |at: usize| digits.get(all >> (18 - 6 * at) & 63).copied().map_or('?', char::from);
+        (0..4).map(move |at| if at > three.len() { '=' } else { digit(at) })
+    });
+    format!(r#"{{"bytes":"{}","p":"abcdef"}}"#, coded.collect::<String>())
+}
+
+fn bedrock() -> Trace {
+    let events = [
+        r#"{"type":"message_start","message":{"model":"claude-sonnet-4","content":[],"usage":{"input_tokens":9,"output_tokens":1}}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":21}}"#,
+    ];
+    let path = "/model/us.anthropic.claude-sonnet-4/invoke-with-response-stream";
+    let asked = r#"{"messages":[],"tools":[{"name":"bash"}]}"#;
+    vec![post(BEDROCK, path, asked), amazon_answer(&events.map(wrapped))]
 }
 
 pub(crate) const TOOL_CALL: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get_weather","arguments":{"name":"no","id":9}}}"#;

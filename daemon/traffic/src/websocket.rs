@@ -22,6 +22,8 @@ pub(crate) enum Part<'a> {
     Data(&'a [u8]),
     /// The message ends.
     End,
+    /// No frame that anybody could find.
+    Unread(&'a [u8]),
     Doubt(Doubt),
 }
 
@@ -84,6 +86,9 @@ impl Frames {
                 self.frame = None;
                 self.end(frame, limits, &mut take);
             }
+        }
+        if !bytes.is_empty() {
+            take(Part::Unread(bytes));
         }
     }
 

@@ -209,3 +209,38 @@ fn a_document_of_any_size_is_read_in_no_memory() {
     let heard = endless(&[begin], Direction::Sent, &b"\",{\"a\":[".repeat(1000), 1000);
     assert!(heard.memory < 64 << 10, "{}", heard.memory);
 }
+
+#[test]
+fn members_of_gzip_follow_one_another_and_have_heads_of_any_sort() {
+    let plain = gzip(b"one");
+    let headed = flate2::GzBuilder::new()
+        .extra(vec![1; 5])
+        .filename("name")
+        .comment("comment");
+    let mut headed = headed.write(Vec::new(), flate2::Compression::fast());
+    headed.write_all(b"two").unwrap();
+    let body = [plain.clone(), headed.finish().unwrap(), plain].concat();
+    let heard = hear(&coded("gzip", &body));
+    assert_eq!(heard.body(Direction::Received), "onetwoone");
+    assert!(heard.only().doubts.is_empty());
+}
+
+#[test]
+fn what_stands_behind_the_end_of_a_coding_is_given_as_it_came() {
+    for (coding, mut body) in [
+        ("gzip", gzip(b"x")),
+        ("deflate", deflate(b"x")),
+        ("zstd", zstd(b"x")),
+        ("br", brotli(b"x")),
+    ] {
+        body.extend(b"sk-secret");
+        let heard = run(
+            Limits::default(),
+            coded(coding, &body)
+                .iter()
+                .map(|(direction, bytes)| (*direction, bytes.as_slice())),
+        );
+        assert!(heard.body(Direction::Received).contains("sk-secret"), "{coding}");
+        assert!(heard.only().doubts.contains(Doubt::Undecodable), "{coding}");
+    }
+}

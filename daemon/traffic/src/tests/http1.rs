@@ -162,3 +162,35 @@ fn a_message_is_found_behind_a_body_that_nobody_could_follow() {
         .collect();
     assert_eq!(all, [("/a", false), ("/b", true)]);
 }
+
+#[test]
+fn answers_that_nobody_asked_for_do_not_hide_what_is_still_asked() {
+    for head in ["", "Connection: upgrade\r\nUpgrade: x\r\n"] {
+        let heard = hear(&vec![
+            sent(format!(
+                "POST /a HTTP/1.1\r\nContent-Length: 40\r\n{head}\r\nthe first half, {{"
+            )),
+            received("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".repeat(3)),
+            sent("GET /no HTTP/1.1\r\n\r\n012"),
+            sent("GET /b HTTP/1.1\r\n\r\n"),
+            received("HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"),
+        ]);
+        assert_eq!(
+            heard.body(Direction::Sent),
+            "the first half, {GET /no HTTP/1.1\r\n\r\n012"
+        );
+        let last = &heard.done.last().unwrap().0;
+        assert_eq!((last.path.as_str(), last.status), ("/b", Some(404)));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_still_told() {
+    let junk =
+        "GET / HTTP/1.1\r\nContent-Length: 0\r\n\r\nsk-one is no request\r\nsk-two neither\nGET /b HTTP/1.1\r\n\r\n";
+    let heard = hear(&vec![sent(junk)]);
+    let unread: Vec<_> = heard.bodies.iter().filter(|body| body.0 == 0).collect();
+    let text = String::from_utf8_lossy(&unread[0].2);
+    assert_eq!(text, "sk-one is no request\r\nsk-two neither\nGET /b HTTP/1.1\r\n");
+    assert_eq!(heard.done.last().unwrap().0.path, "/b");
+}

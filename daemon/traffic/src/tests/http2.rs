@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::{ASKED, Encoder, ask, frame, interleaved, preface, tell};
+use crate::testing::{ASKED, Encoder, ask, compress, create, deflated, frame, interleaved, message, preface, tell};
 use crate::{Api, Doubt, Protocol};
 
 #[test]
@@ -116,4 +116,66 @@ fn a_server_may_begin() {
     let mut trace = interleaved();
     trace.swap(0, 1);
     assert_eq!(hear(&trace).done.len(), 3);
+}
+
+/// RFC 8441.
+#[test]
+fn a_stream_may_be_a_websocket() {
+    let (mut client, mut server) = (Encoder::default(), Encoder::default());
+    let mut trace = vec![sent(preface()), received(frame(4, 0, 0, &[]))];
+    let (mut deflate, fields) = (
+        compress(),
+        [
+            (":method", "CONNECT"),
+            (":protocol", "websocket"),
+            (":path", "/v1/responses"),
+        ],
+    );
+    for stream in (1..60).step_by(2) {
+        trace.push(sent(frame(1, 4, stream, &client.block(&fields))));
+        let head = [
+            (":status", "200"),
+            (
+                "sec-websocket-extensions",
+                "permessage-deflate; client_no_context_takeover",
+            ),
+        ];
+        trace.push(received(frame(1, 4, stream, &server.block(&head))));
+    }
+    let asked = message(0xc1, Some([1, 2, 3, 4]), &deflated(&mut deflate, &create("gpt-5")));
+    trace.push(sent(frame(0, 1, 1, &asked)));
+    trace.push(received(frame(0, 1, 1, &[])));
+    let heard = hear(&trace);
+    let done = &heard.done[0].0;
+    assert_eq!(
+        (done.protocol, done.doubts.is_empty()),
+        (Protocol::WebSocket, true),
+        "{done:?}"
+    );
+    assert_eq!(done.call.as_ref().unwrap().model_asked, "gpt-5");
+    assert_eq!(
+        heard
+            .done
+            .iter()
+            .filter(|done| done.0.doubts.contains(Doubt::Oversized))
+            .count(),
+        14
+    );
+}
+
+#[test]
+fn bytes_lost_in_the_preface_do_not_count_as_frames() {
+    let mut conversation = Conversation::new(Limits::default());
+    let mut heard = Heard::default();
+    let mut trace = interleaved();
+    let bytes = std::mem::take(&mut trace[0].1);
+    conversation.bytes(Direction::Received, &trace.remove(1).1, &mut |told| heard.take(&told));
+    conversation.bytes(Direction::Sent, &bytes[..10], &mut |told| heard.take(&told));
+    conversation.gap(Direction::Sent, 5, &mut |told| heard.take(&told));
+    conversation.bytes(Direction::Sent, &bytes[15..], &mut |told| heard.take(&told));
+    for (direction, bytes) in &trace {
+        conversation.bytes(*direction, bytes, &mut |told| heard.take(&told));
+    }
+    conversation.closed(&mut |told| heard.take(&told));
+    assert_eq!(heard.done.len(), 3);
 }

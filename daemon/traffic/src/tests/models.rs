@@ -1,6 +1,7 @@
 use std::io::Write as _;
 
 use super::*;
+use crate::testing::{BEDROCK, amazon_answer, wrapped};
 use crate::{Api, ModelCall, Provider};
 
 fn call(heard: &Heard) -> &ModelCall {
@@ -250,51 +251,6 @@ fn another_path_is_known_by_the_shape() {
     assert_eq!(other.only().call, None);
 }
 
-/// A message of Amazon's event stream, with one header.
-fn amazon(payload: &str) -> Vec<u8> {
-    let header = b"\x0b:event-type\x07\x00\x05chunk";
-    let all = u32::try_from(16 + header.len() + payload.len()).unwrap();
-    let headers = u32::try_from(header.len()).unwrap();
-    [
-        &all.to_be_bytes()[..],
-        &headers.to_be_bytes(),
-        b"crc1",
-        header,
-        payload.as_bytes(),
-        b"crc2",
-    ]
-    .concat()
-}
-
-fn amazon_answer(payloads: &[String]) -> (Direction, Vec<u8>) {
-    let body: Vec<u8> = payloads.iter().flat_map(|payload| amazon(payload)).collect();
-    let mut bytes = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.amazon.eventstream\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    bytes.extend(body);
-    received(bytes)
-}
-
-fn base64(text: &str) -> String {
-    let digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let chunks = text.as_bytes().chunks(3).flat_map(|three| {
-        let all = three.iter().fold(0_usize, |all, byte| all << 8 | usize::from(*byte)) << (8 * (3 - three.len()));
-        let digit = move |at: usize| {
-            if at > three.len() {
-                '='
-            } else {
-                char::from(digits[all >> (18 - 6 * at) & 63])
-            }
-        };
-        (0..4).map(digit)
-    });
-    chunks.collect()
-}
-
-const BEDROCK: &str = "bedrock-runtime.us-east-1.amazonaws.com";
-
 #[test]
 fn bedrock_converse() {
     let asked = r#"{"messages":[{"role":"user","content":[{"text":"x"}]}],"toolConfig":{"tools":[{"toolSpec":{"name":"top_song"}}]}}"#;
@@ -329,7 +285,6 @@ fn bedrock_converse() {
 
 #[test]
 fn bedrock_invoke_in_events() {
-    let wrapped = |event: &str| format!(r#"{{"bytes":"{}","p":"abcdef"}}"#, base64(event));
     let events = [
         r#"{"type":"message_start","message":{"model":"claude-sonnet-4","content":[],"usage":{"input_tokens":9,"output_tokens":1}}}"#,
         r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"bash","input":{}}}"#,

@@ -55,8 +55,10 @@ fn frames_that_are_none_are_doubted() {
         message(0xc1, None, b"x"),
     ] {
         let mut trace = handshake("");
-        trace.push(received(bytes));
-        assert!(hear(&trace).only().doubts.contains(Doubt::Malformed));
+        trace.push(received([bytes, b"sk-secret".to_vec()].concat()));
+        let heard = hear(&trace);
+        assert!(heard.only().doubts.contains(Doubt::Malformed));
+        assert!(heard.body(Direction::Received).ends_with("sk-secret"));
     }
 }
 

@@ -78,8 +78,7 @@ impl Inflate {
             let made = usize::try_from(self.state.total_out() - made).unwrap_or(0);
             rest = rest.get(taken..).unwrap_or_default();
             self.made += made as u64;
-            let allowed = (1 << 20) + self.taken.saturating_mul(limits.body_ratio);
-            if self.made > allowed.min(limits.body_bytes) {
+            if self.made > limits.unpacked(self.taken) {
                 return Err(Doubt::Expansion);
             }
             if made > 0 {

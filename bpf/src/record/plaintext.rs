@@ -20,12 +20,10 @@ pub struct Piece<'a> {
     pub received: bool,
     /// Bytes of this direction before these, seen or not.
     pub offset: u64,
-    /// The connection's object has ended: nothing follows in this direction.
-    pub ends: bool,
+    /// What else it says.
+    pub step: Step,
     /// The object is a key's, of this direction alone; what belongs together goes over the same socket.
     pub half: bool,
-    /// No bytes: the socket is known from now on.
-    pub binds: bool,
     /// Over which socket; `None` if that is not known yet.
     pub socket: Option<Socket>,
     /// In which probed file the function is, as the sensor counts them.
@@ -49,6 +47,17 @@ pub struct Speaker {
     pub parent_pid: u32,
     /// User.
     pub uid: u32,
+}
+
+/// What a piece says besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    Goes,
+    /// It has none: the socket is known from now on.
+    Binds,
+    /// It has none: the object has ended, and nothing follows in this direction.
+    Ends,
 }
 
 /// A socket, and where it leads.
@@ -132,9 +141,14 @@ pub fn decode(bytes: &[u8]) -> Result<Piece<'_>, Undecodable> {
         ktime_ns: head.ktime_ns,
         received: record.flags & abi::AA_PLAINTEXT_RECEIVED != 0,
         offset: record.offset,
-        ends: record.flags & abi::AA_PLAINTEXT_ENDS != 0,
+        step: if record.flags & abi::AA_PLAINTEXT_ENDS != 0 {
+            Step::Ends
+        } else if record.flags & abi::AA_PLAINTEXT_BINDS != 0 {
+            Step::Binds
+        } else {
+            Step::Goes
+        },
         half: record.flags & abi::AA_PLAINTEXT_HALF != 0,
-        binds: record.flags & abi::AA_PLAINTEXT_BINDS != 0,
         socket: (record.socket != 0).then(|| Socket {
             cookie: record.socket,
             to: SocketAddr::new(Ipv6Addr::from(record.address).to_canonical(), record.port),

@@ -7,16 +7,17 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 
-use aa_probes::{Answer, Asked, find};
+use aa_probes::{Answer, Asked, ReadAt, find};
 use anyhow::{Context, Result, ensure};
 use caps::CapSet;
-use nix::cmsg_space;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, send};
 use nix::unistd::{Uid, User, geteuid, setgroups, setresgid, setresuid};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 
 mod seccomp;
 
@@ -64,39 +65,46 @@ fn confine(user: &str) -> Result<()> {
     seccomp::apply().context("cannot restrict system calls")
 }
 
+/// A file that is asked about.
+struct Program(File);
+
+impl ReadAt for Program {
+    fn length(&self) -> u64 {
+        self.0.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(into, offset)
+    }
+}
+
 /// Answers until the sensor closes the socket.
 fn serve() -> Result<()> {
     let socket = io::stdin();
     let socket = socket.as_fd();
-    while let Some((asked, file)) = next(socket.as_raw_fd()).context("cannot hear the sensor")? {
+    while let Some((asked, file)) = next(socket).context("cannot hear the sensor")? {
         let answer = Answer::new(asked.number, find(&file));
-        send(socket.as_raw_fd(), &answer.encode(), MsgFlags::MSG_NOSIGNAL).context("cannot answer the sensor")?;
+        send(socket, &answer.encode(), SendFlags::NOSIGNAL).context("cannot answer the sensor")?;
     }
     Ok(())
 }
 
 /// The next question; none at the end.
-fn next(socket: i32) -> Result<Option<(Asked, File)>> {
+fn next(socket: BorrowedFd<'_>) -> Result<Option<(Asked, Program)>> {
     let mut packet = [0; 64];
-    let mut room = cmsg_space!([i32; 1]);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(&mut packet)];
-    let received = recvmsg::<()>(socket, &mut parts, Some(&mut room), MsgFlags::MSG_CMSG_CLOEXEC)?;
+    let length = recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?.bytes;
     let mut file = None;
-    for message in received.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(descriptors) = message {
-            file = descriptors.into_iter().map(own).next();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+            file = descriptors.next().map(|descriptor| Program(File::from(descriptor)));
         }
     }
-    let length = received.bytes;
     if length == 0 {
         return Ok(None);
     }
     let asked = Asked::decode(packet.get(..length).unwrap_or_default())?;
     Ok(Some((asked, file.context("a question without a file")?)))
-}
-
-#[expect(unsafe_code, reason = "a descriptor comes as a number")]
-fn own(descriptor: i32) -> File {
-    // SAFETY: the kernel made it for this message, and nobody else here knows of it.
-    File::from(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

@@ -2,14 +2,28 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
-use aa_probes::{Findings, Place, Returns, find};
+use aa_probes::{Findings, Place, ReadAt, Returns, find};
+
+struct Program(File);
+
+impl ReadAt for Program {
+    fn length(&self) -> u64 {
+        self.0.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(into, offset)
+    }
+}
 
 fn main() {
     for path in std::env::args().skip(1) {
         let started = Instant::now();
-        let found = File::open(&path).map(|file| find(&file));
+        let found = File::open(&path).map(|file| find(&Program(file)));
         let took = started.elapsed();
         match found {
             Ok(Ok(findings)) => print(&path, &findings, took.as_millis()),

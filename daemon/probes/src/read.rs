@@ -1,9 +1,7 @@
 //! Reads a file by parts: memory is bounded whatever its size, and so is all that is read of it.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use object::pod::{Pod, from_bytes};
 
@@ -36,16 +34,6 @@ impl ReadAt for [u8] {
         let from = from.and_then(|from| from.get(..into.len()));
         into.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
-    }
-}
-
-impl ReadAt for File {
-    fn length(&self) -> u64 {
-        self.metadata().map_or(0, |metadata| metadata.len())
-    }
-
-    fn read_exact_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
-        FileExt::read_exact_at(self, into, offset)
     }
 }
 

@@ -1,16 +1,30 @@
 //! The programs and libraries of this machine. What is not installed is named, and not tested.
 
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use aa_probes::{Findings, Function, Library, Place, Register, Role, find};
+use aa_probes::{Findings, Function, Library, Place, ReadAt, Register, Role, find};
+
+struct Program(File);
+
+impl ReadAt for Program {
+    fn length(&self) -> u64 {
+        self.0.metadata().map_or(0, |metadata| metadata.len())
+    }
+
+    fn read_exact_at(&self, into: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(into, offset)
+    }
+}
 
 fn installed(paths: &[&str]) -> Option<Findings> {
     let Some(path) = paths.iter().find(|path| Path::new(path).exists()) else {
         eprintln!("NOT TESTED: none of {paths:?} is installed");
         return None;
     };
-    let found = File::open(path).map(|file| find(&file));
+    let found = File::open(path).map(|file| find(&Program(file)));
     assert!(matches!(found, Ok(Ok(_))), "{path}: {found:?}");
     let findings = found.ok()?.ok()?;
     for site in &findings.sites {

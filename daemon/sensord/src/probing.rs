@@ -37,7 +37,7 @@ use attacher::Attacher;
 use prober::{Prober, Told};
 
 /// The longest an agent stands still for its programs to be read.
-const STANDSTILL: Duration = Duration::from_secs(3);
+const STANDSTILL: Duration = Duration::from_secs(10);
 /// Files that are remembered; more than a machine's agents run.
 const FILES: usize = 16_384;
 /// Mappings that are looked at in one turn; the kernel's rings hold no more.
@@ -81,7 +81,8 @@ enum FileState {
 struct Probed {
     told: ProbedFile,
     sites: Vec<u32>,
-    _probes: Vec<OwnedFd>,
+    /// Closed, they are gone.
+    attached: Vec<OwnedFd>,
 }
 
 /// Who stands still until files are read.
@@ -167,7 +168,7 @@ impl Probing {
                 failed: 0,
             },
             sites: Vec::new(),
-            _probes: Vec::new(),
+            attached: Vec::new(),
         };
         for mut choice in choices {
             let Some(site) = self.free_sites.pop() else {
@@ -175,15 +176,14 @@ impl Probing {
                 break;
             };
             choice.site.file = self.numbered;
-            let attached = self.sites.set(site, &choice.site).and_then(|()| {
-                let probes = choice.probes.iter();
-                let attached = probes.map(|(when, offset)| self.attacher.attach(file, *offset, *when, site));
-                attached.collect::<Result<Vec<_>, _>>()
+            let done = self.sites.set(site, &choice.site).and_then(|()| {
+                let attach = |(when, offset): &(_, u64)| self.attacher.attach(file, *offset, *when, site);
+                choice.probes.iter().map(attach).collect::<Result<Vec<_>, _>>()
             });
             probed.sites.push(site);
-            match attached {
-                Ok(probes) => {
-                    probed._probes.extend(probes);
+            match done {
+                Ok(descriptors) => {
+                    probed.attached.extend(descriptors);
                     probed.told.functions += 1;
                     let library = format!("{:?}", choice.library);
                     if !probed.told.libraries.contains(&library) {

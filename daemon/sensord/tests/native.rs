@@ -11,10 +11,8 @@ mod daemon;
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 
-use daemon::{Daemon, program, text, unfit};
+use daemon::{Daemon, text, unfit};
 
 #[test]
 fn where_lsm_programs_are_refused_the_network_is_judged_at_cgroups_and_the_rest_is_named() {

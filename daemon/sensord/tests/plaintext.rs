@@ -1,7 +1,12 @@
 //! What programs say inside TLS is seen, every byte of it in both directions, by the daemon on this very machine: one
 //! runtime after another against a local server. What is not installed is named, and not tested.
 
-#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "all of it is a test"
+)]
 
 mod daemon;
 
@@ -190,25 +195,32 @@ fn every_byte_that_runtimes_say_inside_tls_is_seen() {
         );
     }
     if installed("node") {
-        scene.is_seen("node, https", &["node", &script("https.mjs"), &url, &sent, &asked]);
-        scene.is_seen("node, fetch", &["node", &script("fetch.mjs"), &url, &sent, &asked]);
-        let server = Server::start("node", "server.mjs");
-        let url = server.url("v1/path");
-        scene.is_seen("node, HTTP/2", &["node", &script("h2.mjs"), &url, &sent, &asked]);
-        scene.is_seen(
-            "curl, HTTP/2",
-            &[
-                "curl",
-                "-sk",
-                "--http2",
-                "-o",
-                "/dev/null",
-                "-H",
-                &header,
-                "--data-binary",
-                &body,
-                &url,
-            ],
-        );
+        node_is_seen(&scene, &url);
     }
+}
+
+fn node_is_seen(scene: &Scene, url: &str) {
+    let (sent, asked) = (SENT.to_string(), ASKED.to_string());
+    let body = format!("@{}", scene.body.display());
+    let header = format!("x-answer: {ASKED}");
+    scene.is_seen("node, https", &["node", &script("https.mjs"), url, &sent, &asked]);
+    scene.is_seen("node, fetch", &["node", &script("fetch.mjs"), url, &sent, &asked]);
+    let server = Server::start("node", "server.mjs");
+    let url = server.url("v1/path");
+    scene.is_seen("node, HTTP/2", &["node", &script("h2.mjs"), &url, &sent, &asked]);
+    scene.is_seen(
+        "curl, HTTP/2",
+        &[
+            "curl",
+            "-sk",
+            "--http2",
+            "-o",
+            "/dev/null",
+            "-H",
+            &header,
+            "--data-binary",
+            &body,
+            &url,
+        ],
+    );
 }

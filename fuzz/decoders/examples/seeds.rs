@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use aa_audit::{AuditLog, Options};
+use aa_bpf::record::plaintext::testing::piece_bytes;
 use aa_bpf::record::testing::record_bytes;
 use aa_policy::{Environment, Limits, parse_policy};
 use aa_wire::event::{Effect, Event};
@@ -40,11 +41,26 @@ fn records() -> Result<()> {
     };
     write("ring_record", "life", &with(2, 2..4))?;
     write("ring_record", "longer_than_it_is", &with(u32::MAX, 4..8))?;
-    write("ring_record", "no_executable", &with(0, 116..120))
+    write("ring_record", "no_executable", &with(0, 116..120))?;
+    write(
+        "plaintext_record",
+        "sent",
+        &piece_bytes(false, 0, b"GET / HTTP/1.1\r\n"),
+    )?;
+    write(
+        "plaintext_record",
+        "received",
+        &piece_bytes(true, 40, b"HTTP/1.1 200 OK\r\n"),
+    )?;
+    write("plaintext_record", "no_bytes", &piece_bytes(false, 9, b""))
 }
 
 fn programs() -> Result<()> {
     let [named, go, stripped] = aa_probes::testing::programs();
+    for (name, program) in [("symbols", &named), ("go", &go), ("boringssl", &stripped)] {
+        let answer = aa_probes::Answer::new(7, aa_probes::find(program));
+        write("prober_answer", name, &answer.encode())?;
+    }
     write("elf_probes", "symbols", &named)?;
     write("elf_probes", "go", &go)?;
     write("elf_probes", "boringssl", &stripped)?;

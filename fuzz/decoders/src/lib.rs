@@ -23,9 +23,9 @@ mod wire;
 pub use audit::audit_log;
 pub use dns::{dns_answer, dns_question};
 pub use policy::{policy_action, policy_lowered, policy_tables, policy_text};
-pub use probes::elf_probes;
+pub use probes::{elf_probes, prober_answer};
 pub use proc::{proc_maps, proc_mountinfo, proc_stat};
-pub use record::ring_record;
+pub use record::{plaintext_record, ring_record};
 pub use redact::{redact_body, redact_events, redact_frames, redact_stream};
 pub use traffic::{traffic_conversation, traffic_hpack, traffic_stdio};
 pub use wire::{control_lines, link_frames, scalars};
@@ -34,17 +34,19 @@ pub use wire::{control_lines, link_frames, scalars};
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 22] = [
+pub const ALL: [(&str, Decoder); 24] = [
     ("audit_log", audit_log),
     ("control_lines", control_lines),
     ("dns_answer", dns_answer),
     ("dns_question", dns_question),
     ("elf_probes", elf_probes),
     ("link_frames", link_frames),
+    ("plaintext_record", plaintext_record),
     ("policy_action", policy_action),
     ("policy_lowered", policy_lowered),
     ("policy_tables", policy_tables),
     ("policy_text", policy_text),
+    ("prober_answer", prober_answer),
     ("proc_maps", proc_maps),
     ("proc_mountinfo", proc_mountinfo),
     ("proc_stat", proc_stat),

@@ -1,6 +1,6 @@
 //! Programs that are searched for TLS functions.
 
-use aa_probes::{Returns, find};
+use aa_probes::{ANSWER_LIMIT, Answer, Returns, find};
 
 /// A program: probes go into the file, a short way into a function, and onto an instruction that can be what it is
 /// said to be.
@@ -31,4 +31,15 @@ pub fn elf_probes(bytes: &[u8]) -> bool {
         }
     }
     !findings.sites.is_empty()
+}
+
+/// What the worker answers the sensor: it comes back as it was.
+pub fn prober_answer(bytes: &[u8]) -> bool {
+    let Ok(answer) = Answer::decode(bytes) else {
+        return false;
+    };
+    let again = answer.encode();
+    assert!(again.len() <= ANSWER_LIMIT, "{answer:?}");
+    assert_eq!(Answer::decode(&again), Ok(answer));
+    true
 }

@@ -88,13 +88,15 @@ fn tls(coverage: &TlsCoverage) -> String {
         table(&["FUNCTIONS", "LIBRARY", "FILE"], &rows)
     };
     for blind in &coverage.blind {
-        text += &format!("blind: {} ({})\n", blind.path, blind.why);
+        let line = format!("blind: {} ({})\n", blind.path, blind.why);
+        text.push_str(&line);
     }
     if coverage.untold > 0 {
-        text += &format!(
+        let line = format!(
             "the kernel had no room to tell of {} mapped files: they may be unprobed\n",
             coverage.untold
         );
+        text.push_str(&line);
     }
     let socket = |socket: &SocketCoverage| {
         let seen = |plain: u64, all: u64| match (plain, all) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aa_bpf::record::plaintext::{ConnectionId, Piece, Speaker};
+use aa_bpf::record::plaintext::{ConnectionId, Piece, Speaker, Step};
 use aa_redact::{Engine, Finding, Redactor};
 use aa_traffic::{Conversation, Direction, Exchange, Limits, Protocol, Told};
 use aa_wire::exchange::SecretCount;
@@ -56,6 +56,8 @@ struct Heard {
     now_ns: u64,
     /// By exchange.
     open: BTreeMap<u64, Open>,
+    /// What was sent in no exchange.
+    unnamed: Redactor,
 }
 
 struct Open {
@@ -76,7 +78,7 @@ impl Listener {
 
     /// Takes one piece.
     pub(super) fn hear(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) {
-        if piece.binds {
+        if piece.step == Step::Binds {
             self.bind(piece, tell);
         } else if piece.half {
             match piece.socket {
@@ -101,7 +103,7 @@ impl Listener {
 
     fn hear_of(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) {
         if !self.connections.contains_key(&piece.connection) {
-            if piece.ends {
+            if piece.step == Step::Ends {
                 return;
             }
             tracing::debug!(?piece, "a connection begins");
@@ -116,6 +118,7 @@ impl Listener {
                 to: piece.socket.map(|socket| socket.to),
                 now_ns: piece.ktime_ns,
                 open: BTreeMap::new(),
+                unnamed: Redactor::detector(&self.engine),
             },
             sent: Side::default(),
             received: Side::default(),
@@ -180,7 +183,7 @@ impl Connection {
         }
         conversation.bytes(direction, piece.bytes, &mut each);
         side.bytes = piece.offset + piece.bytes.len() as u64;
-        side.ended |= piece.ends;
+        side.ended |= piece.step == Step::Ends;
         let over = self.sent.ended && self.received.ended;
         if over {
             self.close(tell);
@@ -199,19 +202,14 @@ impl Heard {
     fn note(&mut self, told: &Told<'_>, tell: &mut impl FnMut(Spoken)) {
         match told {
             Told::Request(exchange) => {
-                let open = Open {
-                    since_ns: self.now_ns,
-                    scanner: Redactor::detector(&self.engine),
-                    secrets: BTreeMap::new(),
-                };
-                self.open.insert(exchange.id, open);
+                self.open.insert(exchange.id, Open::new(&self.engine, self.now_ns));
                 self.scan_fields(exchange, Direction::Sent);
             }
             Told::Answer(exchange) => self.scan_fields(exchange, Direction::Received),
+            // Of no exchange that can be named: counted for the next that is told.
             Told::Body(piece) if piece.direction == Direction::Sent => {
-                if let Some(open) = self.open.get_mut(&piece.exchange) {
-                    open.scanner.push(piece.bytes);
-                }
+                let open = self.open.get_mut(&piece.exchange).map(|open| &mut open.scanner);
+                open.unwrap_or(&mut self.unnamed).push(piece.bytes);
             }
             // Of many over a WebSocket each is told when it is over.
             Told::Call(exchange) if exchange.protocol == Protocol::WebSocket => self.tell(exchange, tell),
@@ -244,8 +242,11 @@ impl Heard {
     }
 
     fn tell(&mut self, exchange: &Exchange, tell: &mut impl FnMut(Spoken)) {
-        let open = self.open.get_mut(&exchange.id);
-        let (since_ns, secrets) = open.map_or((self.now_ns, Vec::new()), |open| (open.since_ns, open.counted()));
+        let unnamed = self.unnamed.take_findings();
+        let mut nothing = Open::new(&self.engine, self.now_ns);
+        let open = self.open.get_mut(&exchange.id).unwrap_or(&mut nothing);
+        open.count(unnamed);
+        let (since_ns, secrets) = (open.since_ns, open.counted());
         let took_ms = self.now_ns.saturating_sub(since_ns) / 1_000_000;
         tell(Spoken {
             speaker: self.speaker,
@@ -258,6 +259,14 @@ impl Heard {
 }
 
 impl Open {
+    fn new(engine: &Arc<Engine>, since_ns: u64) -> Self {
+        Self {
+            since_ns,
+            scanner: Redactor::detector(engine),
+            secrets: BTreeMap::new(),
+        }
+    }
+
     fn count(&mut self, findings: Vec<Finding>) {
         for finding in findings.into_iter().filter(|finding| !finding.example) {
             *self.secrets.entry(finding.kind).or_default() += 1;

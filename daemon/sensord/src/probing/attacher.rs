@@ -7,19 +7,19 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 
 use aa_bpf::uprobes::{Uprobes, When};
 use aa_bpf::{Kernel, LoadError};
 use caps::{CapSet, Capability};
-use nix::cmsg_space;
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, setsockopt,
-    socketpair, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, setsockopt, socketpair, sockopt,
 };
 use nix::sys::time::TimeVal;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
@@ -205,27 +205,17 @@ fn decode(bytes: &[u8; QUESTION_BYTES]) -> Option<(u64, When, u32)> {
 
 /// A packet and the descriptor beside it.
 fn receive(socket: BorrowedFd<'_>, packet: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
-    let mut room = cmsg_space!([i32; 1]);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(packet)];
-    let received = recvmsg::<()>(
-        socket.as_raw_fd(),
-        &mut parts,
-        Some(&mut room),
-        MsgFlags::MSG_CMSG_CLOEXEC,
-    )?;
+    let received = recvmsg(socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
     let mut descriptor = None;
-    for message in received.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(descriptors) = message {
-            descriptor = descriptors.into_iter().map(own).next();
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message {
+            descriptor = descriptors.next();
         }
     }
     Ok((received.bytes, descriptor))
-}
-
-#[expect(unsafe_code, reason = "a descriptor comes as a number")]
-fn own(descriptor: i32) -> OwnedFd {
-    // SAFETY: the kernel made it for this message, and nobody else here knows of it.
-    unsafe { OwnedFd::from_raw_fd(descriptor) }
 }
 
 #[cfg(test)]

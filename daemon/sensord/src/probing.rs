@@ -40,6 +40,10 @@ use prober::{Prober, Told};
 const STANDSTILL: Duration = Duration::from_secs(10);
 /// Files that are remembered; more than a machine's agents run.
 const FILES: usize = 16_384;
+/// How long after a program began it may take until a selector has taken effect.
+const SELECTED_WITHIN: Duration = Duration::from_millis(5);
+/// Processes that wait for that; more are not looked at again.
+const UNSURE: usize = 4096;
 /// Mappings that are looked at in one turn; the kernel's rings hold no more.
 const TURN: usize = 8192;
 
@@ -109,6 +113,10 @@ pub(crate) struct Probing {
     standing: HashMap<u32, Standing>,
     free_sites: Vec<u32>,
     asked: u64,
+    /// By the number of the question.
+    asked_files: HashMap<u64, FileKey>,
+    /// Processes that mapped code and were not governed: since when.
+    unsure: HashMap<u32, Instant>,
     numbered: u32,
     lost: u64,
 }
@@ -134,6 +142,8 @@ impl Probing {
             standing: HashMap::new(),
             free_sites: (0..abi::AA_TLS_SITES).rev().collect(),
             asked: 0,
+            asked_files: HashMap::new(),
+            unsure: HashMap::new(),
             numbered: 0,
             lost: 0,
         })
@@ -151,7 +161,31 @@ impl Probing {
     /// When [`Sensor::watch_files`] is to be called though nothing came.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let standing = self.standing.values().map(|standing| standing.since + STANDSTILL);
-        standing.chain(self.prober.deadline()).min()
+        let unsure = self.unsure.values().map(|since| *since + SELECTED_WITHIN);
+        standing.chain(self.prober.deadline()).chain(unsure).min()
+    }
+
+    /// Under which number the worker has a file, which it is given now if nothing is known of it; none if all is known.
+    fn number_of(&mut self, key: FileKey, file: File) -> Option<u64> {
+        match self.files.get(&key) {
+            Some(FileState::Asked { number, .. }) => return Some(*number),
+            Some(_) => return None,
+            None => {}
+        }
+        if self.files.len() >= FILES {
+            // Those may be looked at once more; a probed one would not be probed again while its processes live.
+            self.files.retain(|_, state| !matches!(state, FileState::Plain));
+        }
+        let theirs = file.try_clone().ok()?;
+        self.asked += 1;
+        self.asked_files.insert(self.asked, key);
+        self.prober.ask(self.asked, theirs);
+        let state = FileState::Asked {
+            number: self.asked,
+            file,
+        };
+        self.files.insert(key, state);
+        Some(self.asked)
     }
 
     fn attach(&mut self, file: &File, answer: &Answer) -> FileState {
@@ -263,9 +297,14 @@ impl Sensor {
         }
         if anybody {
             self.probing.lost += lost;
+            let may_follow = self.selects();
             for code in mapped.into_iter().filter(|code| code.inode != 0) {
-                self.look_at(code.pid, code.from, code.to);
+                let governed = self.look_at(code.pid, code.from, code.to);
+                if !governed && may_follow && self.probing.unsure.len() < UNSURE {
+                    self.probing.unsure.entry(code.pid).or_insert_with(Instant::now);
+                }
             }
+            self.look_again();
         }
         for told in self.probing.prober.hear(settings) {
             self.take_answer(told);
@@ -277,42 +316,47 @@ impl Sensor {
     pub(crate) fn look_at_running(&mut self) -> Result<(), RequestError> {
         let rows = self.tasks.list()?;
         for row in rows.iter().filter(|row| row.pid == row.tid) {
-            // It may have ended.
-            for (from, to) in process::mapped_ranges(row.pid).unwrap_or_default() {
-                self.look_at(row.pid, from, to);
-            }
+            self.look_at_all_of(row.pid);
         }
         Ok(())
     }
 
-    fn look_at(&mut self, pid: u32, from: u64, to: u64) {
-        // It may be gone, or be nobody's we govern.
-        let Ok(handle) = ProcessHandle::open(pid) else { return };
-        let Ok(Some(identity)) = self.tasks.identity(&handle) else {
-            return;
-        };
-        let Ok(file) = process::open_mapped(pid, from, to) else {
-            return;
-        };
-        let Ok(key) = FileKey::of(&file) else { return };
-        let number = match self.probing.files.get(&key) {
-            Some(FileState::Asked { number, .. }) => *number,
-            Some(_) => return,
-            None => {
-                if self.probing.files.len() >= FILES {
-                    self.probing.forget();
-                }
-                let Ok(theirs) = file.try_clone() else { return };
-                self.probing.asked += 1;
-                let number = self.probing.asked;
-                self.probing.files.insert(key, FileState::Asked { number, file });
-                self.probing.prober.ask(number, theirs);
-                number
+    /// A process that ended has mapped nothing.
+    fn look_at_all_of(&mut self, pid: u32) {
+        for (from, to) in process::mapped_ranges(pid).unwrap_or_default() {
+            self.look_at(pid, from, to);
+        }
+    }
+
+    /// At those who were not governed a moment ago.
+    fn look_again(&mut self) {
+        let due = |_: &u32, since: &mut Instant| since.elapsed() >= SELECTED_WITHIN;
+        let due: Vec<u32> = self.probing.unsure.extract_if(due).map(|(pid, _)| pid).collect();
+        for pid in due {
+            let identity = ProcessHandle::open(pid).and_then(|handle| self.tasks.identity(&handle));
+            if matches!(identity, Ok(Some(_))) {
+                self.look_at_all_of(pid);
             }
+        }
+    }
+
+    /// Looks at one mapping; whether the process is governed.
+    fn look_at(&mut self, pid: u32, from: u64, to: u64) -> bool {
+        // It may be gone, or be nobody's we govern.
+        let Ok(handle) = ProcessHandle::open(pid) else {
+            return true;
         };
-        if identity.agent != abi::AA_SELF_TEST_AGENT {
+        let Ok(Some(identity)) = self.tasks.identity(&handle) else {
+            return false;
+        };
+        let key = process::open_mapped(pid, from, to).and_then(|file| Ok((FileKey::of(&file)?, file)));
+        if let Ok((key, file)) = key
+            && let Some(number) = self.probing.number_of(key, file)
+            && identity.agent != abi::AA_SELF_TEST_AGENT
+        {
             self.make_stand(identity.agent, handle, number);
         }
+        true
     }
 
     /// The agent waits for a file. One that is suspended or killed does not run anyway.
@@ -342,14 +386,7 @@ impl Sensor {
 
     fn take_answer(&mut self, told: Told) {
         let number = told.number;
-        let is_asked = |state: &FileState| matches!(state, FileState::Asked { number: asked, .. } if *asked == number);
-        let key = self
-            .probing
-            .files
-            .iter()
-            .find(|(_, state)| is_asked(state))
-            .map(|(key, _)| *key);
-        if let Some(key) = key
+        if let Some(key) = self.probing.asked_files.remove(&number)
             && let Some(FileState::Asked { file, .. }) = self.probing.files.remove(&key)
         {
             let state = match told.answer {

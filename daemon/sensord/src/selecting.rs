@@ -37,21 +37,31 @@ impl Sensor {
             .as_ref()
             .map(|automaton| translate::selector_table(automaton, highest));
         self.tables.set_selectors(table.as_ref(), &users, &groups)?;
-        self.adopt_running()
+        if self.adopt_running()? > 0 {
+            self.look_at_running()?;
+        }
+        Ok(())
     }
 
-    /// Governs what runs already: pass after pass until one finds nobody new.
-    pub(crate) fn adopt_running(&self) -> Result<(), RequestError> {
+    /// Governs what runs already: pass after pass until one finds nobody new. How many there were.
+    fn adopt_running(&self) -> Result<usize, RequestError> {
+        let mut all = 0;
         for _ in 0..64 {
             let adopted = self.tasks.adopt()?;
             if adopted.is_empty() {
-                return Ok(());
+                return Ok(all);
             }
+            all += adopted.len();
             tracing::info!(tasks = adopted.len(), "running tasks are governed from now on");
         }
         Err(RequestError::Refused(
             "tasks start faster than they can be found".into(),
         ))
+    }
+
+    /// Whether any policy selects at all: who is governed may become so a moment after a program began.
+    pub(crate) fn selects(&self) -> bool {
+        self.registry.slots().any(|(_, entry)| !entry.selectors.is_empty())
     }
 
     /// Whether any policy selects by something that may come to be later: a unit, a cgroup.

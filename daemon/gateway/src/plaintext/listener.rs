@@ -15,6 +15,10 @@ use super::{Ended, Spoken, summary};
 
 /// Connections at a time; then the one that was silent longest goes.
 const CONNECTIONS: usize = 4096;
+/// Bytes that all conversations together may keep; then those that keep most go.
+const MEMORY: usize = 64 << 20;
+/// How often that is looked at, pieces: they add no more than 4 MiB.
+const WEIGHED: u64 = 256;
 /// A connection that is silent for so long is over: its process may have ended without a word.
 const SILENCE: Duration = Duration::from_secs(600);
 /// How often silent ones are looked for.
@@ -24,6 +28,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 pub(super) struct Listener {
     engine: Arc<Engine>,
     connections: HashMap<ConnectionId, Connection>,
+    /// How many came.
+    pieces: u64,
     unbound: Unbound,
     swept: Instant,
 }
@@ -71,6 +77,7 @@ impl Listener {
         Self {
             engine,
             connections: HashMap::new(),
+            pieces: 0,
             unbound: Unbound::default(),
             swept: Instant::now(),
         }
@@ -127,6 +134,25 @@ impl Listener {
         });
         if connection.hear(piece, tell) {
             self.connections.remove(&piece.connection);
+        }
+        self.pieces += 1;
+        if self.pieces.is_multiple_of(WEIGHED) {
+            self.bound_memory(tell);
+        }
+    }
+
+    fn bound_memory(&mut self, tell: &mut impl FnMut(Spoken)) {
+        let kept = |(id, connection): (&ConnectionId, &Connection)| (connection.conversation.memory(), *id);
+        let mut kept: Vec<(usize, ConnectionId)> = self.connections.iter().map(kept).collect();
+        kept.sort_unstable();
+        let mut all: usize = kept.iter().map(|(bytes, _)| bytes).sum();
+        while all > MEMORY
+            && let Some((bytes, id)) = kept.pop()
+        {
+            all -= bytes;
+            if let Some(mut connection) = self.connections.remove(&id) {
+                connection.close(tell);
+            }
         }
     }
 
@@ -281,5 +307,143 @@ impl Open {
             count: *count,
         });
         counts.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aa_bpf::record::plaintext::Socket;
+    use aa_redact::Options;
+
+    use super::*;
+
+    const KEY: &str = "AKIAQ3EGRIJ2XKF7ZB5D";
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+    fn request() -> Vec<u8> {
+        let body = format!("{{\"key\": \"{KEY}\"}}");
+        let head = "POST /v1/x?token=1 HTTP/1.1\r\nHost: example.com";
+        format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    }
+
+    /// Of process 100, which started at 4 s, at 5 s of boot time.
+    fn piece(object: u64, received: bool, offset: u64, bytes: &[u8]) -> Piece<'_> {
+        Piece {
+            speaker: Speaker {
+                agent: 2,
+                session: 3,
+                cgroup: 4,
+                tid: 101,
+                parent_pid: 99,
+                uid: 1000,
+            },
+            connection: ConnectionId {
+                pid: 100,
+                start_ns: 4_000_000_000,
+                object,
+                born_ns: 4_500_000_000,
+            },
+            ktime_ns: 5_000_000_000,
+            received,
+            offset,
+            step: Step::Goes,
+            half: false,
+            socket: None,
+            file: 1,
+            bytes,
+        }
+    }
+
+    fn hear(listener: &mut Listener, pieces: &[Piece<'_>]) -> Vec<Spoken> {
+        let mut told = Vec::new();
+        for piece in pieces {
+            listener.hear(piece, &mut |spoken| told.push(spoken));
+        }
+        told
+    }
+
+    fn listener() -> Listener {
+        Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()))
+    }
+
+    #[test]
+    fn an_exchange_is_told_with_kinds_of_secrets_and_without_them() {
+        let request = request();
+        let told = hear(
+            &mut listener(),
+            &[piece(7, false, 0, &request), piece(7, true, 0, ANSWER)],
+        );
+        let [spoken] = told.as_slice() else { panic!("{told:?}") };
+        let exchange = &spoken.exchange;
+        assert_eq!(
+            (exchange.host.as_str(), exchange.path.as_str()),
+            ("example.com", "/v1/x")
+        );
+        assert_eq!((exchange.status, exchange.answer_bytes), (Some(200), 2));
+        assert_eq!((exchange.secrets.len(), exchange.secrets[0].count), (1, 1));
+        assert!(
+            exchange.doubts.is_empty() && !format!("{told:?}").contains(KEY),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_ring_lost_is_a_gap_of_its_connection_alone() {
+        let request = request();
+        let (first, second) = request.split_at(request.len() - 9);
+        let lost = piece(7, false, first.len() as u64 + 4, &second[4..]);
+        let other = [piece(8, false, 0, &request), piece(8, true, 0, ANSWER)];
+        let mut listener = listener();
+        let told = hear(
+            &mut listener,
+            &[piece(7, false, 0, first), lost, piece(7, true, 0, ANSWER)],
+        );
+        assert_eq!(told[0].exchange.doubts, ["gap"]);
+        assert!(hear(&mut listener, &other)[0].exchange.doubts.is_empty());
+    }
+
+    #[test]
+    fn what_two_keys_say_over_one_socket_belongs_together_also_before_it_was_known() {
+        let request = request();
+        let to = "192.0.2.1:443".parse().unwrap();
+        let socket = Some(Socket { cookie: 55, to });
+        let half = |object, received, bytes| Piece {
+            half: true,
+            ..piece(object, received, 0, bytes)
+        };
+        let sent = half(7, false, request.as_slice());
+        let bound = Piece {
+            step: Step::Binds,
+            socket,
+            bytes: &[],
+            ..sent
+        };
+        let received = Piece {
+            socket,
+            ..half(9, true, ANSWER)
+        };
+        let told = hear(&mut listener(), &[sent, bound, received]);
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].exchange.status, told[0].to), (Some(200), Some(to)));
+        assert!(told[0].exchange.doubts.is_empty());
+    }
+
+    #[test]
+    fn a_program_that_ends_ends_what_it_said_and_not_what_its_successor_says() {
+        let request = request();
+        let mut listener = listener();
+        let sent = piece(7, false, 0, &request);
+        assert!(hear(&mut listener, &[sent]).is_empty());
+        let mut told = Vec::new();
+        for ktime_ns in [4_900_000_000, 5_100_000_000] {
+            let end = Ended {
+                pid: 100,
+                start_ns: 4_000_000_000,
+                ktime_ns,
+            };
+            listener.end_process(&end, &mut |spoken| told.push((ktime_ns, spoken)));
+        }
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].0, told[0].1.exchange.status), (5_100_000_000, None));
     }
 }

@@ -22,8 +22,26 @@ pub(crate) const TESTS: &[Test] = tests![
     a_gateway_that_does_not_end_is_replaced,
 ];
 
-/// Processes by the name of their program's file.
+/// Processes by the name of their program's file; the sensor's `attach` is told by [`attachers`] alone.
 pub(crate) fn processes_of(program: &str) -> Vec<i32> {
+    let mut found = all_processes_of(program);
+    found.retain(|pid| !attaches(*pid));
+    found
+}
+
+/// The processes that attach probes.
+pub(crate) fn attachers() -> Vec<i32> {
+    let mut found = all_processes_of("aa-sensord");
+    found.retain(|pid| attaches(*pid));
+    found
+}
+
+fn attaches(pid: i32) -> bool {
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    arguments.split(|byte| *byte == 0).nth(1) == Some(b"attach")
+}
+
+fn all_processes_of(program: &str) -> Vec<i32> {
     let found = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
         let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;

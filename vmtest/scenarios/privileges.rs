@@ -7,7 +7,7 @@ use std::time::Duration;
 use aa_wire::event::Event;
 
 use crate::act::Act;
-use crate::crashes::{processes_of, revive, stop};
+use crate::crashes::{attachers, processes_of, revive, stop};
 use crate::guest::{Guest, command, eventually, file_at, said, succeed};
 use crate::harness::{Checks, Test, tests};
 use crate::records::denials_of;
@@ -29,6 +29,7 @@ const KILL: u64 = 1 << 5;
 const SETGID: u64 = 1 << 6;
 const SETUID: u64 = 1 << 7;
 const SYS_PTRACE: u64 = 1 << 19;
+const SYS_ADMIN: u64 = 1 << 21;
 const BPF: u64 = 1 << 39;
 const CHECKPOINT_RESTORE: u64 = 1 << 40;
 
@@ -52,7 +53,10 @@ pub(crate) fn holds_little(pid: i32) -> bool {
 }
 
 fn check(checks: &mut Checks, program: &str, fields: &[(&str, u64)]) {
-    let pid = only(program);
+    check_process(checks, program, only(program), fields);
+}
+
+fn check_process(checks: &mut Checks, program: &str, pid: i32, fields: &[(&str, u64)]) {
     for (name, expected) in fields {
         let text = field(pid, name);
         let radix = if name.starts_with("Cap") { 16 } else { 10 };
@@ -79,6 +83,24 @@ fn sensor_and_gateway_hold_what_they_need_and_no_more(_: &Guest, checks: &mut Ch
             ("Seccomp", 2),
         ],
     );
+    let attachers = attachers();
+    checks.equal("processes that attach probes", &attachers.len(), &1);
+    for pid in attachers {
+        let all = [
+            ("CapEff", SYS_ADMIN),
+            ("CapPrm", SYS_ADMIN),
+            ("CapInh", 0),
+            ("CapBnd", 0),
+            ("CapAmb", 0),
+        ];
+        check_process(checks, "what attaches probes", pid, &all);
+        check_process(
+            checks,
+            "what attaches probes",
+            pid,
+            &[("NoNewPrivs", 1), ("Seccomp", 2)],
+        );
+    }
     let nothing = ["CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"].map(|set| (set, 0));
     check(checks, "aa-gateway", &nothing);
     check(checks, "aa-gateway", &[("NoNewPrivs", 1), ("Seccomp", 2)]);

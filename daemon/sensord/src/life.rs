@@ -243,6 +243,14 @@ impl Server<'_> {
         sensor.look_at_running().map_err(|error| failed(&error))?;
         let mut swept = Instant::now();
         loop {
+            if sensor.probing.is_lame() {
+                return Err(Failure {
+                    told: WireError::new("AA-S007", "the process that attaches probes has ended")
+                        .because("another takes privileges that the sensor gave up at its start; what is in force stays in force")
+                        .hint("start the daemon again; its unit does"),
+                    status: 1,
+                });
+            }
             self.keep_gateway(sensor)?;
             match self.wait(sensor)? {
                 Woken::Stop => break,

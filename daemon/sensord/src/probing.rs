@@ -233,6 +233,11 @@ impl Probing {
         FileState::Probed(probed)
     }
 
+    /// Whether nothing can be probed any more, until the daemon starts anew.
+    pub(crate) fn is_lame(&mut self) -> bool {
+        self.attacher.ended()
+    }
+
     /// How much of what is said inside TLS is seen.
     pub(crate) fn coverage(&self) -> TlsCoverage {
         let mut coverage = TlsCoverage {

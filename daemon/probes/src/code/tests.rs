@@ -171,7 +171,10 @@ fn what_runs_more_than_once_is_no_place() {
 
 #[test]
 fn arguments_on_the_stack_are_found_from_where_the_stack_is_then() {
-    let on_stack = |above: [u32; 2]| vec![Place::Register(Rdi), Place::Stack(above[0]), Place::Stack(above[1])];
+    let on_stack = |[buffer, length]: [u32; 2]| {
+        let places = [buffer, length, length + 8, length + 16].map(Place::Stack);
+        [vec![Place::Register(Rdi)], places.to_vec()].concat()
+    };
     let at = |hex| picked(hex, SEAL, Convention::SystemV);
     assert_eq!(at("55 c3"), (0, true, on_stack([8, 16])));
     assert_eq!(at("48 83 ec 18 55 c3"), (4, true, on_stack([0x20, 0x28])));

@@ -57,13 +57,18 @@ impl Attacher {
         let flags = SockFlag::SOCK_CLOEXEC;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
         setsockopt(&ours, sockopt::ReceiveTimeout, &TimeVal::new(PATIENCE_SECONDS, 0))?;
-        let child = Command::new("/proc/self/exe")
+        let child = Command::new(std::env::current_exe()?)
             .arg("attach")
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .env_clear()
             .spawn()?;
         Ok(Self { child, socket: ours })
+    }
+
+    /// Whether the process has ended. Another cannot be had: what it takes was given up.
+    pub(super) fn ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
     }
 
     /// Has a probe attached; it ends when the descriptor is closed.

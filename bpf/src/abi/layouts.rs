@@ -79,7 +79,12 @@ fn every_shared_struct_lies_in_the_objects_as_it_lies_here() {
 
 #[test]
 fn the_layouts_compared_are_all_structs_of_the_headers() {
-    let headers = [include_str!("../../abi/policy.h"), include_str!("../../abi/event.h")].concat();
+    let headers = [
+        include_str!("../../abi/policy.h"),
+        include_str!("../../abi/event.h"),
+        include_str!("../../abi/plaintext.h"),
+    ]
+    .concat();
     let begins = |line: &str| Some(line.strip_prefix("struct ")?.strip_suffix(" {")?.to_owned());
     let declared: BTreeSet<String> = headers.lines().filter_map(begins).collect();
     let compared: BTreeSet<String> = LAYOUTS.iter().map(|layout| layout.0.to_owned()).collect();

@@ -52,6 +52,8 @@ fn records() -> Result<()> {
         "received",
         &piece_bytes(true, 40, b"HTTP/1.1 200 OK\r\n"),
     )?;
+    let sent = piece_bytes(false, 0, b"GET / HTTP/1.1\r\n");
+    write("plaintext_record", "cut", sent.get(..140).unwrap_or_default())?;
     write("plaintext_record", "no_bytes", &piece_bytes(false, 9, b""))
 }
 
@@ -60,6 +62,7 @@ fn programs() -> Result<()> {
     for (name, program) in [("symbols", &named), ("go", &go), ("boringssl", &stripped)] {
         let answer = aa_probes::Answer::new(7, aa_probes::find(program));
         write("prober_answer", name, &answer.encode())?;
+        write("prober_answer", "cut", answer.encode().get(..20).unwrap_or_default())?;
     }
     write("elf_probes", "symbols", &named)?;
     write("elf_probes", "go", &go)?;

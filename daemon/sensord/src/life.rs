@@ -150,7 +150,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         ));
     }
     let boot_id = boot_id().map_err(|error| failed(&error))?;
-    let probing = Probing::start(&kernel).map_err(|error| failed(&error))?;
+    let probing = Probing::start(&kernel, &settings.run_dir).map_err(|error| failed(&error))?;
     let registry = Registry::load(settings.state_file(), &boot_id, kernel.inherited).map_err(|error| failed(&error))?;
     let mut sensor = Sensor {
         host,
@@ -240,6 +240,7 @@ enum Woken {
 
 impl Server<'_> {
     fn serve(&mut self, sensor: &mut Sensor) -> Result<(), Failure> {
+        sensor.let_left_go().map_err(|error| failed(&error))?;
         sensor.look_at_running().map_err(|error| failed(&error))?;
         let mut swept = Instant::now();
         loop {
@@ -267,6 +268,7 @@ impl Server<'_> {
         if let Some(link) = self.link.take() {
             link.stop();
         }
+        sensor.let_all_go();
         release_held(sensor);
         tracing::info!("ended; what is in force stays in force (`aa-sensord unload` ends it)");
         Ok(())

@@ -15,6 +15,7 @@ use std::fs::File;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use aa_bpf::Kernel;
@@ -30,9 +31,9 @@ use aa_wire::{AgentId, EscapedBytes, Pid};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 
-use crate::process;
 use crate::sensor::{RequestError, Sensor};
 use crate::settings::Settings;
+use crate::{cgroups, process};
 use attacher::Attacher;
 use prober::{Prober, Told};
 
@@ -108,6 +109,8 @@ pub(crate) struct Probing {
     sockets: Sockets,
     attacher: Attacher,
     prober: Prober,
+    /// Names those that stand still outside of their cgroup.
+    stopped_file: PathBuf,
     files: HashMap<FileKey, FileState>,
     /// By agent.
     standing: HashMap<u32, Standing>,
@@ -123,7 +126,7 @@ pub(crate) struct Probing {
 
 impl Probing {
     /// Has the kernel tell what is mapped from now on; to be called while privileges are there.
-    pub(crate) fn start(kernel: &Kernel) -> Result<Self, LoadError> {
+    pub(crate) fn start(kernel: &Kernel, run_dir: &Path) -> Result<Self, LoadError> {
         let mapped = MappedFiles::open().map_err(|source| LoadError::Folder {
             path: "perf_event_open".into(),
             source,
@@ -138,6 +141,7 @@ impl Probing {
             sockets: Sockets::new(kernel)?,
             attacher,
             prober: Prober::default(),
+            stopped_file: run_dir.join("stopped"),
             files: HashMap::new(),
             standing: HashMap::new(),
             free_sites: (0..abi::AA_TLS_SITES).rev().collect(),
@@ -163,6 +167,15 @@ impl Probing {
         let standing = self.standing.values().map(|standing| standing.since + STANDSTILL);
         let unsure = self.unsure.values().map(|since| *since + SELECTED_WITHIN);
         standing.chain(self.prober.deadline()).chain(unsure).min()
+    }
+
+    /// Writes down who is stopped, for a successor, should we die.
+    fn note_stopped(&self) {
+        let stopped = self.standing.values().flat_map(|standing| &standing.stopped);
+        let pids: Vec<String> = stopped.map(|process| process.pid.to_string()).collect();
+        if let Err(error) = std::fs::write(&self.stopped_file, pids.join("\n")) {
+            tracing::warn!(%error, "who is stopped is not written down");
+        }
     }
 
     /// Under which number the worker has a file, which it is given now if nothing is known of it; none if all is known.
@@ -317,6 +330,34 @@ impl Sensor {
         self.let_go_late();
     }
 
+    /// Has those go on that an earlier sensor left standing still: it died meanwhile.
+    pub(crate) fn let_left_go(&self) -> Result<(), RequestError> {
+        for agent in self.tasks.list()?.iter().map(|row| row.agent).collect::<BTreeSet<_>>() {
+            if matches!(self.switch_of(agent), Ok(Switch::Running)) {
+                cgroups::freeze(agent, false);
+            }
+        }
+        let left = std::fs::read_to_string(&self.probing.stopped_file).unwrap_or_default();
+        for pid in left.lines().filter_map(|line| line.parse().ok()) {
+            // It may have ended, and its number be somebody else's.
+            if let Ok(handle) = ProcessHandle::open(pid)
+                && self.tasks.identity(&handle)?.is_some()
+            {
+                drop(handle.signal(Signal::SIGCONT));
+            }
+        }
+        self.probing.note_stopped();
+        Ok(())
+    }
+
+    /// Nobody stands still for an end of ours.
+    pub(crate) fn let_all_go(&mut self) {
+        let standing: Vec<u32> = self.probing.standing.keys().copied().collect();
+        for agent in standing {
+            self.let_go(agent);
+        }
+    }
+
     /// Looks at what governed processes have mapped already, as after a start of ours.
     pub(crate) fn look_at_running(&mut self) -> Result<(), RequestError> {
         let rows = self.tasks.list()?;
@@ -377,15 +418,21 @@ impl Sensor {
         let Some(standing) = self.probing.standing.get_mut(&agent).filter(|_| runs) else {
             return;
         };
-        if crate::cgroups::members(agent).contains(&process.pid) {
+        if cgroups::members(agent).contains(&process.pid) {
             if !standing.frozen {
-                crate::cgroups::freeze(agent, true);
+                cgroups::freeze(agent, true);
                 standing.frozen = true;
             }
-        } else if !standing.stopped.iter().any(|stopped| stopped.pid == process.pid)
-            && process.signal(Signal::SIGSTOP).is_ok()
-        {
+        } else if !standing.stopped.iter().any(|stopped| stopped.pid == process.pid) {
             standing.stopped.push(process);
+            self.probing.note_stopped();
+            let standing = self.probing.standing.get(&agent);
+            // It may have ended.
+            drop(
+                standing
+                    .and_then(|standing| standing.stopped.last())
+                    .map(|last| last.signal(Signal::SIGSTOP)),
+            );
         }
     }
 
@@ -425,8 +472,11 @@ impl Sensor {
         for process in &standing.stopped {
             drop(process.signal(Signal::SIGCONT));
         }
+        if !standing.stopped.is_empty() {
+            self.probing.note_stopped();
+        }
         if standing.frozen && matches!(self.switch_of(agent), Ok(Switch::Running)) {
-            crate::cgroups::freeze(agent, false);
+            cgroups::freeze(agent, false);
         }
         tracing::debug!(
             agent,

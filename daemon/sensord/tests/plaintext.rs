@@ -139,6 +139,32 @@ impl Scene {
     }
 }
 
+/// Who reads programs for the sensor may be made to read for ever.
+#[test]
+fn a_program_that_cannot_be_read_goes_on_and_is_told_as_blind() {
+    if let Some(why) = unfit() {
+        eprintln!("skipped 1 test: {why}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let prober = folder.path().join("prober");
+    std::fs::write(&prober, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+    std::fs::set_permissions(&prober, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let daemon = Daemon::start_with(&format!("prober = '{}'", prober.display()));
+    let policy = daemon.policy("mode: observe\ndefault: allow\nnet: {}");
+    let mut run = daemon.command(&["run", "--policy", &policy, "--", "sleep", "4"]);
+    let begun = std::time::Instant::now();
+    let mut run = run.stderr(Stdio::null()).spawn().unwrap();
+    let coverage = || text(&daemon.aasm(&["status", "--tls", "--json"]).stdout);
+    daemon.until("it is told", || coverage().contains("took too long"));
+    assert!(run.wait().unwrap().success());
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(40),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
 #[test]
 fn every_byte_that_runtimes_say_inside_tls_is_seen() {
     if let Some(why) = unfit() {

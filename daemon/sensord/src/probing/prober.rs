@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Prober {
     running: Option<Running>,
     waiting: VecDeque<(u64, File)>,
+    /// Killed, and not gone yet: who reads from a file system that does not answer dies when that does.
+    dying: Vec<Child>,
 }
 
 #[derive(Debug)]
@@ -116,11 +118,12 @@ impl Prober {
 
     fn end(&mut self) {
         if let Some(mut running) = self.running.take() {
-            let ended = running.child.kill().and_then(|()| running.child.wait());
-            if let Err(error) = ended {
+            if let Err(error) = running.child.kill() {
                 tracing::warn!(%error, "the process that reads programs could not be ended");
             }
+            self.dying.push(running.child);
         }
+        self.dying.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 }
 

@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -38,15 +39,25 @@ pub(crate) fn program(name: &str) -> PathBuf {
 pub(crate) struct Daemon {
     process: Child,
     pub(crate) folder: tempfile::TempDir,
+    /// Agents' cgroups are the machine's: one daemon at a time.
+    _alone: MutexGuard<'static, ()>,
 }
+
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl Daemon {
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With further settings of the sensor.
+    pub(crate) fn start_with(sensor: &str) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         fs::create_dir(at.join("policies")).unwrap();
         let config = format!(
-            "[sensor]\ngateway = '{gateway}'\nprober_user = 'nobody'\nrun_dir = '{at}/run'\npool_mib = 1\n\
+            "[sensor]\ngateway = '{gateway}'\nprober_user = 'nobody'\nrun_dir = '{at}/run'\npool_mib = 1\n{sensor}\n\
              [gateway]\nuser = 'nobody'\nrun_dir = '{at}/run'\nstate_dir = '{at}/state'\n\
              policy_dir = '{at}/policies'\naudit_dir = '{at}/audit'\n",
             gateway = program("aa-gateway").display(),
@@ -62,7 +73,11 @@ impl Daemon {
             .stderr(log)
             .spawn()
             .unwrap();
-        let daemon = Self { process, folder };
+        let daemon = Self {
+            process,
+            folder,
+            _alone: alone,
+        };
         // The gateway's user reaches its directories through this one.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(daemon.folder.path(), open).unwrap();

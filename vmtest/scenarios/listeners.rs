@@ -26,10 +26,17 @@ impl Count {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// How many came, once those under way have arrived.
+    /// How many came, once those under way have arrived: none came for a while, also where the host is busy with other things.
     pub(crate) fn settled(&self) -> usize {
-        thread::sleep(Duration::from_millis(50));
-        self.0.load(Ordering::SeqCst)
+        let mut last = self.0.load(Ordering::SeqCst);
+        let mut still = 0;
+        while still < 4 {
+            thread::sleep(Duration::from_millis(50));
+            let now = self.0.load(Ordering::SeqCst);
+            still = if now == last { still + 1 } else { 0 };
+            last = now;
+        }
+        last
     }
 }
 

@@ -205,7 +205,7 @@ fn a_new_sensor_waits_for_the_gateway_of_the_old_one(guest: &Guest, checks: &mut
             return;
         }
         // A sensor that has given up its privileges is about to start a gateway.
-        let there = eventually(Duration::from_secs(30), || {
+        let there = eventually(Duration::from_secs(120), || {
             let sensors = processes_of("aa-sensord");
             matches!(sensors.as_slice(), [sensor] if crate::privileges::holds_little(*sensor))
         });

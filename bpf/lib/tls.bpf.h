@@ -141,12 +141,13 @@ enum aa_register {
 	AA_RAX = 10,
 };
 
+/* A record without bytes counts as one. */
 static __always_inline void count_lost_bytes(u32 cause, u64 bytes)
 {
 	u64 *count = bpf_map_lookup_elem(&losses, &cause);
 
 	if (count)
-		__sync_fetch_and_add(count, bytes);
+		__sync_fetch_and_add(count, bytes ?: 1);
 }
 
 static __always_inline struct aa_tls_buffer *claim_tls_buffer(void)
@@ -203,7 +204,7 @@ static __always_inline int send_piece(struct aa_sending *s, u32 bytes)
 		count_lost_bytes(AA_LOSS_PLAINTEXT_BUFFER, bytes);
 		return 0;
 	}
-	/* A masked constant size and one less than 2 * 16384: what the verifier can follow. */
+	/* Callers see to it; the verifier cannot. */
 	if (bytes > AA_PLAINTEXT_BYTES)
 		bytes = AA_PLAINTEXT_BYTES;
 	if (bytes && bpf_probe_read_user(b->data, bytes, (void *)s->from)) {
@@ -222,6 +223,7 @@ static __always_inline int send_piece(struct aa_sending *s, u32 bytes)
 		r->flags = s->flags;
 		r->socket = s->socket;
 		r->port = 0;
+		__builtin_memset(r->address, 0, sizeof(r->address));
 		if (s->socket)
 			describe_socket(r);
 		if (bpf_ringbuf_output(&plaintext, r, sizeof(*r) + bytes, 0))

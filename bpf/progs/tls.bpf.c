@@ -16,8 +16,8 @@ static __always_inline u64 read_place(const u64 *registers, u64 sp, u32 place)
 
 	if (place < AA_PLACE_REGISTERS)
 		return registers[place & 15];
-	if (place != AA_PLACE_NONE)
-		bpf_probe_read_user(&value, sizeof(value), (void *)(sp + (place & (AA_PLACE_STACK - 1))));
+	if (place != AA_PLACE_NONE && bpf_probe_read_user(&value, sizeof(value), (void *)(sp + (place & (AA_PLACE_STACK - 1)))))
+		count_loss(AA_LOSS_PLAINTEXT_CALL);
 	return value;
 }
 
@@ -32,32 +32,36 @@ static __always_inline struct aa_tls_caller caller_of(const struct aa_registers 
 	};
 }
 
-/* Of what type the record is that a cipher is given, by what it authenticates beside it. */
-static __always_inline u32 inner_of(u64 associated, u64 bytes)
+/* 0, which is no content type, if it cannot be read: the call is then passed over, and counted. */
+static __always_inline u8 read_type(u64 address)
 {
 	u8 type = 0;
 
-	if (bytes == AA_TLS13_ASSOCIATED) {
-		bpf_copy_from_user(&type, 1, (void *)associated);
-		return type == AA_TLS_APPLICATION_DATA ? AA_INNER_TYPED : AA_INNER_OTHER;
+	if (bpf_copy_from_user(&type, 1, (void *)address)) {
+		count_loss(AA_LOSS_PLAINTEXT_CALL);
+		return 0;
 	}
+	return type;
+}
+
+/* Of what type the record is that a cipher is given, by what it authenticates beside it. */
+static __always_inline u32 inner_of(u64 associated, u64 bytes)
+{
+	if (bytes == AA_TLS13_ASSOCIATED)
+		return read_type(associated) == AA_TLS_APPLICATION_DATA ? AA_INNER_TYPED : AA_INNER_OTHER;
 	if (bytes != AA_TLS12_ASSOCIATED)
 		return AA_INNER_OTHER;
-	bpf_copy_from_user(&type, 1, (void *)(associated + AA_TLS12_TYPE_AT));
-	return type == AA_TLS_APPLICATION_DATA ? AA_INNER_NONE : AA_INNER_OTHER;
+	return read_type(associated + AA_TLS12_TYPE_AT) == AA_TLS_APPLICATION_DATA ? AA_INNER_NONE : AA_INNER_OTHER;
 }
 
 /* How much of a record's plaintext is application data: not its type, and nothing of a handshake or alert. */
 static __always_inline u64 application_bytes(const struct aa_tls_call *call, u64 bytes)
 {
-	u8 type = 0;
-
 	if (call->inner == AA_INNER_NONE)
 		return bytes;
 	if (call->inner == AA_INNER_OTHER || !bytes)
 		return 0;
-	bpf_copy_from_user(&type, 1, (void *)(call->buffer + bytes - 1));
-	return type == AA_TLS_APPLICATION_DATA ? bytes - 1 : 0;
+	return read_type(call->buffer + bytes - 1) == AA_TLS_APPLICATION_DATA ? bytes - 1 : 0;
 }
 
 /* Remembers a call until it returns. One from within another of the same object is passed over: the outer one tells. */

@@ -273,6 +273,8 @@ impl Probing {
 
     /// Drops every probe and all that is known of files.
     fn forget(&mut self) {
+        // Nobody looks at these again, and what is due would have the sensor never sleep.
+        self.unsure.clear();
         for (_, state) in self.files.drain() {
             if let FileState::Probed(probed) = state {
                 self.free_sites.extend(probed.sites);
@@ -310,7 +312,7 @@ impl Sensor {
             News::Lost(count) => lost += count,
         });
         let anybody = self.registry.agents().next().is_some();
-        if !anybody && !self.probing.files.is_empty() {
+        if !anybody {
             self.probing.forget();
         }
         if anybody {

@@ -89,7 +89,11 @@ impl Listener {
             self.bind(piece, tell);
         } else if piece.half {
             match piece.socket {
-                Some(socket) => self.hear_of(&piece.over(socket), tell),
+                Some(socket) => {
+                    // That it was bound may have been lost.
+                    self.bind(piece, tell);
+                    self.hear_of(&piece.over(socket), tell);
+                }
                 None => self.unbound.keep(piece),
             }
         } else {
@@ -104,7 +108,7 @@ impl Listener {
             self.hear_of(&kept.piece().over(socket), tell);
         }
         if let Some(connection) = self.connections.get_mut(&piece.connection) {
-            connection.heard.to = Some(socket.to);
+            connection.heard.to = far_end(piece);
         }
     }
 
@@ -122,7 +126,7 @@ impl Listener {
                 engine: Arc::clone(&self.engine),
                 speaker: piece.speaker,
                 id: piece.connection,
-                to: piece.socket.map(|socket| socket.to),
+                to: far_end(piece),
                 now_ns: piece.ktime_ns,
                 open: BTreeMap::new(),
                 unnamed: Redactor::detector(&self.engine),
@@ -191,6 +195,11 @@ impl Listener {
     }
 }
 
+/// Where a piece's socket leads; the kernel may have forgotten that.
+fn far_end(piece: &Piece<'_>) -> Option<SocketAddr> {
+    piece.socket.map(|socket| socket.to).filter(|to| to.port() != 0)
+}
+
 impl Connection {
     /// Whether it is over.
     fn hear(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) -> bool {
@@ -201,7 +210,7 @@ impl Connection {
             (Direction::Sent, &mut self.sent)
         };
         heard.now_ns = piece.ktime_ns;
-        heard.to = piece.socket.map(|socket| socket.to).or(heard.to);
+        heard.to = far_end(piece).or(heard.to);
         self.last = Instant::now();
         let mut each = |told: Told<'_>| heard.note(&told, tell);
         if piece.offset > side.bytes {

@@ -23,7 +23,7 @@ use crate::mounts::MountList;
 use crate::naming::Resolver;
 use crate::notify::Notifier;
 use crate::predecessor::Predecessor;
-use crate::probing::Probing;
+use crate::probing::{self, Probing, standing};
 use crate::registry::{Registry, boot_id};
 use crate::sensor::{Sensor, prepare_run_directory};
 use crate::settings::Settings;
@@ -79,7 +79,10 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
     let begun = Instant::now();
     cgroups::prepare().map_err(|error| failed(&error))?;
     let mut mounts = MountList::open().map_err(|error| failed(&error))?;
-    let mut sensor = start(settings, host, way, &mut mounts)?;
+    let started = start(settings, host, way, &mut mounts);
+    // Also where what is in force is not ours to take over.
+    standing::let_left_go(&probing::note_in(&settings.run_dir));
+    let mut sensor = started?;
     tracing::info!(
         via = way.name(),
         adopted = sensor.kernel.adopted,
@@ -98,7 +101,9 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
         restart_at: Instant::now(),
         predecessor: Predecessor::default(),
     };
-    server.serve(&mut sensor)
+    let ended = server.serve(&mut sensor);
+    sensor.let_all_go();
+    ended
 }
 
 /// Held by the one sensor; `hint` says what to do where there is one.
@@ -240,7 +245,6 @@ enum Woken {
 
 impl Server<'_> {
     fn serve(&mut self, sensor: &mut Sensor) -> Result<(), Failure> {
-        sensor.let_left_go().map_err(|error| failed(&error))?;
         sensor.look_at_running().map_err(|error| failed(&error))?;
         let mut swept = Instant::now();
         loop {
@@ -268,7 +272,6 @@ impl Server<'_> {
         if let Some(link) = self.link.take() {
             link.stop();
         }
-        sensor.let_all_go();
         release_held(sensor);
         tracing::info!("ended; what is in force stays in force (`aa-sensord unload` ends it)");
         Ok(())

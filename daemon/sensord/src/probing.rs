@@ -9,8 +9,9 @@
 pub(crate) mod attacher;
 mod choose;
 mod prober;
+pub(crate) mod standing;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::fs::File;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -29,13 +30,13 @@ use aa_wire::sensor::Switch;
 use aa_wire::status::{BlindFile, ProbedFile, SOCKET_LIMIT, SocketCoverage, TlsCoverage};
 use aa_wire::{AgentId, EscapedBytes, Pid};
 use nix::poll::{PollFd, PollFlags};
-use nix::sys::signal::Signal;
 
+use crate::process;
 use crate::sensor::{RequestError, Sensor};
 use crate::settings::Settings;
-use crate::{cgroups, process};
 use attacher::Attacher;
 use prober::{Prober, Told};
+use standing::Standing;
 
 /// The longest an agent stands still for its programs to be read.
 const STANDSTILL: Duration = Duration::from_secs(10);
@@ -69,6 +70,11 @@ impl FileKey {
     }
 }
 
+/// Where it is written who stands still.
+pub(crate) fn note_in(run_dir: &Path) -> PathBuf {
+    run_dir.join("standing")
+}
+
 #[derive(Debug)]
 enum FileState {
     /// The worker has it.
@@ -90,17 +96,6 @@ struct Probed {
     attached: Vec<OwnedFd>,
 }
 
-/// Who stands still until files are read.
-#[derive(Debug)]
-struct Standing {
-    files: BTreeSet<u64>,
-    since: Instant,
-    /// Whether its cgroup is frozen by us.
-    frozen: bool,
-    /// Processes outside of it, which are stopped.
-    stopped: Vec<ProcessHandle>,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Probing {
@@ -109,8 +104,8 @@ pub(crate) struct Probing {
     sockets: Sockets,
     attacher: Attacher,
     prober: Prober,
-    /// Names those that stand still outside of their cgroup.
-    stopped_file: PathBuf,
+    /// Names those that stand still ([`standing`]).
+    note: PathBuf,
     files: HashMap<FileKey, FileState>,
     /// By agent.
     standing: HashMap<u32, Standing>,
@@ -141,7 +136,7 @@ impl Probing {
             sockets: Sockets::new(kernel)?,
             attacher,
             prober: Prober::default(),
-            stopped_file: run_dir.join("stopped"),
+            note: note_in(run_dir),
             files: HashMap::new(),
             standing: HashMap::new(),
             free_sites: (0..abi::AA_TLS_SITES).rev().collect(),
@@ -169,12 +164,20 @@ impl Probing {
         standing.chain(self.prober.deadline()).chain(unsure).min()
     }
 
-    /// Writes down who is stopped, for a successor, should we die.
-    fn note_stopped(&self) {
-        let stopped = self.standing.values().flat_map(|standing| &standing.stopped);
-        let pids: Vec<String> = stopped.map(|process| process.pid.to_string()).collect();
-        if let Err(error) = std::fs::write(&self.stopped_file, pids.join("\n")) {
-            tracing::warn!(%error, "who is stopped is not written down");
+    /// Writes down who stands still, for a successor, should we die.
+    fn write_note(&self) {
+        let standing = self.standing.iter();
+        let text: String = standing.map(|(agent, standing)| standing.note(*agent)).collect();
+        if let Err(error) = std::fs::write(&self.note, text) {
+            tracing::warn!(%error, "who stands still is not written down");
+        }
+    }
+
+    /// Whether the agent's cgroup stands still is from now on what its switch says.
+    pub(crate) fn leave_to_switch(&mut self, agent: u32) {
+        if let Some(standing) = self.standing.get_mut(&agent) {
+            standing.leave_frozen();
+            self.write_note();
         }
     }
 
@@ -332,26 +335,6 @@ impl Sensor {
         self.let_go_late();
     }
 
-    /// Has those go on that an earlier sensor left standing still: it died meanwhile.
-    pub(crate) fn let_left_go(&self) -> Result<(), RequestError> {
-        for agent in self.tasks.list()?.iter().map(|row| row.agent).collect::<BTreeSet<_>>() {
-            if matches!(self.switch_of(agent), Ok(Switch::Running)) {
-                cgroups::freeze(agent, false);
-            }
-        }
-        let left = std::fs::read_to_string(&self.probing.stopped_file).unwrap_or_default();
-        for pid in left.lines().filter_map(|line| line.parse().ok()) {
-            // It may have ended, and its number be somebody else's.
-            if let Ok(handle) = ProcessHandle::open(pid)
-                && self.tasks.identity(&handle)?.is_some()
-            {
-                drop(handle.signal(Signal::SIGCONT));
-            }
-        }
-        self.probing.note_stopped();
-        Ok(())
-    }
-
     /// Nobody stands still for an end of ours.
     pub(crate) fn let_all_go(&mut self) {
         let standing: Vec<u32> = self.probing.standing.keys().copied().collect();
@@ -409,32 +392,14 @@ impl Sensor {
 
     /// The agent waits for a file. One that is suspended or killed does not run anyway.
     fn make_stand(&mut self, agent: u32, process: ProcessHandle, file: u64) {
-        let standing = self.probing.standing.entry(agent).or_insert_with(|| Standing {
-            files: BTreeSet::new(),
-            since: Instant::now(),
-            frozen: false,
-            stopped: Vec::new(),
-        });
-        standing.files.insert(file);
         let runs = matches!(self.switch_of(agent), Ok(Switch::Running));
-        let Some(standing) = self.probing.standing.get_mut(&agent).filter(|_| runs) else {
-            return;
-        };
-        if cgroups::members(agent).contains(&process.pid) {
-            if !standing.frozen {
-                cgroups::freeze(agent, true);
-                standing.frozen = true;
+        let standing = self.probing.standing.entry(agent).or_insert_with(Standing::new);
+        standing.files.insert(file);
+        if runs && standing.take(agent, process) {
+            self.probing.write_note();
+            if let Some(standing) = self.probing.standing.get(&agent) {
+                standing.hold(agent);
             }
-        } else if !standing.stopped.iter().any(|stopped| stopped.pid == process.pid) {
-            standing.stopped.push(process);
-            self.probing.note_stopped();
-            let standing = self.probing.standing.get(&agent);
-            // It may have ended.
-            drop(
-                standing
-                    .and_then(|standing| standing.stopped.last())
-                    .map(|last| last.signal(Signal::SIGSTOP)),
-            );
         }
     }
 
@@ -471,15 +436,8 @@ impl Sensor {
         let Some(standing) = self.probing.standing.remove(&agent) else {
             return;
         };
-        for process in &standing.stopped {
-            drop(process.signal(Signal::SIGCONT));
-        }
-        if !standing.stopped.is_empty() {
-            self.probing.note_stopped();
-        }
-        if standing.frozen && matches!(self.switch_of(agent), Ok(Switch::Running)) {
-            cgroups::freeze(agent, false);
-        }
+        standing.let_go(agent);
+        self.probing.write_note();
         tracing::debug!(
             agent,
             took_us = standing.since.elapsed().as_micros(),

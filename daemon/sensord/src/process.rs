@@ -11,7 +11,7 @@ fn folder(pid: u32) -> PathBuf {
 }
 
 /// Start after boot, in ticks.
-fn start_ticks(pid: u32) -> io::Result<u64> {
+pub(crate) fn start_ticks(pid: u32) -> io::Result<u64> {
     let text = fs::read(folder(pid).join("stat"))?;
     stat::start_ticks(&text).ok_or_else(|| io::Error::other("/proc/PID/stat has no start time"))
 }

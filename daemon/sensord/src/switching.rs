@@ -36,6 +36,7 @@ impl Sensor {
         let begun = Instant::now();
         let slot = self.registry.agent(agent).map(|entry| entry.slot);
         let slot = slot.ok_or_else(|| RequestError::Refused(format!("there is no agent {agent}")))?;
+        self.probing.leave_to_switch(agent);
         let processes = match to {
             Switch::Killed => {
                 self.tables.set_agent(agent, slot, abi::AA_AGENT_KILLED)?;

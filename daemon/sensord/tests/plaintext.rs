@@ -140,17 +140,48 @@ impl Scene {
 }
 
 /// Who reads programs for the sensor may be made to read for ever.
+/// A daemon whose programs are never read.
+fn with_a_silent_prober() -> (Daemon, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let prober = folder.path().join("prober");
+    std::fs::write(&prober, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+    std::fs::set_permissions(&prober, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    (Daemon::start_with(&format!("prober = '{}'", prober.display())), folder)
+}
+
+/// Its successor here has other programs: those of the dead one are in a namespace that ended.
+#[test]
+fn an_agent_left_standing_by_a_sensor_that_died_goes_on() {
+    if let Some(why) = unfit() {
+        eprintln!("skipped 1 test: {why}");
+        return;
+    }
+    let (mut daemon, _folder) = with_a_silent_prober();
+    let policy = daemon.policy("mode: observe\ndefault: allow\nnet: {}");
+    let mut run = daemon.command(&["run", "--policy", &policy, "--", "sleep", "2"]);
+    let mut run = run.stderr(Stdio::null()).spawn().unwrap();
+    let note = daemon.folder.path().join("run/standing");
+    daemon.until("it stands", || {
+        std::fs::read_to_string(&note).is_ok_and(|note| !note.is_empty())
+    });
+    daemon.die();
+    let goes_on = (0..600).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        run.try_wait().unwrap().is_some()
+    });
+    if !goes_on {
+        run.kill().unwrap();
+    }
+    assert!(goes_on);
+}
+
 #[test]
 fn a_program_that_cannot_be_read_goes_on_and_is_told_as_blind() {
     if let Some(why) = unfit() {
         eprintln!("skipped 1 test: {why}");
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let prober = folder.path().join("prober");
-    std::fs::write(&prober, "#!/bin/sh\nexec sleep 1000\n").unwrap();
-    std::fs::set_permissions(&prober, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let daemon = Daemon::start_with(&format!("prober = '{}'", prober.display()));
+    let (daemon, _folder) = with_a_silent_prober();
     let policy = daemon.policy("mode: observe\ndefault: allow\nnet: {}");
     let mut run = daemon.command(&["run", "--policy", &policy, "--", "sleep", "4"]);
     let begun = std::time::Instant::now();

@@ -64,25 +64,23 @@ impl Daemon {
             at = at.display(),
         );
         fs::write(at.join("config.toml"), config).unwrap();
-        let log = fs::File::create(at.join("log")).unwrap();
-        let script = "mount -t bpf bpf /sys/fs/bpf && exec \"$0\" --config \"$1\"";
-        let process = Command::new("unshare")
-            .args(["--mount", "sh", "-c", script])
-            .arg(env!("CARGO_BIN_EXE_aa-sensord"))
-            .arg(at.join("config.toml"))
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        // The gateway's user reaches its directories through this one.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(at, open).unwrap();
         let daemon = Self {
-            process,
+            process: spawn(at),
             folder,
             _alone: alone,
         };
-        // The gateway's user reaches its directories through this one.
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(daemon.folder.path(), open).unwrap();
         daemon.until("it answers", || daemon.aasm(&["agents"]).status.success());
         daemon
+    }
+
+    /// Dies, and comes back.
+    pub(crate) fn die(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.process = spawn(self.folder.path());
     }
 
     pub(crate) fn until(&self, what: &str, reached: impl Fn() -> bool) {
@@ -118,6 +116,18 @@ impl Daemon {
         fs::write(&path, format!("policy: native\nversion: 1\n{sections}\n")).unwrap();
         path.display().to_string()
     }
+}
+
+fn spawn(folder: &Path) -> Child {
+    let log = fs::File::create(folder.join("log")).unwrap();
+    let script = "mount -t bpf bpf /sys/fs/bpf && exec \"$0\" --config \"$1\"";
+    Command::new("unshare")
+        .args(["--mount", "sh", "-c", script])
+        .arg(env!("CARGO_BIN_EXE_aa-sensord"))
+        .arg(folder.join("config.toml"))
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 impl Drop for Daemon {

@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 8,
+	AA_ABI_VERSION = 9,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_SELF_TEST_AGENT = AA_MAX_AGENTS - 1, /* never given out */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
@@ -30,6 +30,7 @@ enum aa_limits {
 	AA_MAX_PIPE_LABELS = 65536, /* pipes that hold something labelled */
 	AA_MAX_CONTENTS = 65536, /* hashes of programs that all resident policies name */
 	AA_DIGEST_BYTES = 32,	 /* SHA-256 */
+	AA_LARGEST_READ = 512 * 1024 * 1024, /* bytes of a program: the kernel cannot be stopped while it reads, and who waits, waits */
 };
 
 /* What may be taken from who carries a label; the order of `CarriedKind` in aa-policy. */
@@ -165,6 +166,13 @@ enum aa_contents {
 struct aa_content_key {
 	u32 generation;
 	u8 digest[AA_DIGEST_BYTES];
+};
+
+/* What is in a program, beside its inode. Made by whoever asks, without a hash; forgotten where it is opened for writing. */
+struct aa_content {
+	u8 digest[AA_DIGEST_BYTES]; /* SHA-256 */
+	u32 known;		    /* 1: that is it */
+	u32 pad;
 };
 
 /* An agent: which policy slot governs it. One 8-byte word, so that a change is one write. */
@@ -357,6 +365,7 @@ enum aa_fault {
 	AA_FAULT_RECORD = 5,
 	AA_FAULT_SCRATCH = 6,
 	AA_FAULT_UNATTENDED = 7, /* nobody takes answers */
+	AA_FAULT_CONTENT = 8,	 /* the kernel has no IMA */
 };
 
 /*
@@ -387,6 +396,7 @@ _Static_assert(sizeof(struct aa_automaton) == 16, "aa_automaton");
 _Static_assert(sizeof(struct aa_rate) == 24, "aa_rate");
 _Static_assert(sizeof(struct aa_policy) == 136 + 24 * AA_RATES, "aa_policy");
 _Static_assert(sizeof(struct aa_content_key) == 36, "aa_content_key");
+_Static_assert(sizeof(struct aa_content) == 40, "aa_content");
 _Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
 _Static_assert(sizeof(struct aa_slot) == 8, "aa_slot");
 _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");

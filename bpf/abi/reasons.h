@@ -83,7 +83,7 @@
 	X(NO_LABEL, 32, "no-label", "the label could not be put on the process or on what it writes") \
 	X(PRIVILEGE, 33, "privilege", "governed processes may do this only if their policy lists it") \
 	X(UNIX_UNSEEN, 34, "unix-socket-unseen", "which unix socket it is cannot be seen where the kernel takes no LSM programs") \
-	X(UNREADABLE_CONTENT, 35, "unreadable-content", "what is in the program could not be read in the kernel")
+	X(UNREADABLE_CONTENT, 35, "unreadable-content", "what is in the program is not known, and a hash decides on it")
 
 /* X(NAME, number, "name in metrics", "what was lost") */
 #define AA_LOSSES(X) \

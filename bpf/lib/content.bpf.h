@@ -7,6 +7,10 @@
  * these are two programs at the same hook: progs/content.bpf.c reads, judge_exec in progs/process.bpf.c looks the hash up.
  * Whatever keeps the first from being run, or from being first, leaves the content unread, which allows nothing.
  *
+ * Where the kernel does not read it (it has no IMA, or that hashes otherwise), the program waits as for a person
+ * (hold.bpf.h) while the sensor reads the file of that name. It can say only of what was not opened for writing since
+ * the question: that takes away the entry, and it changes no more than entries.
+ *
  * Nobody writes while it is read: the kernel refuses to run what is open for writing, and to open for writing what is
  * about to run or runs. Where it does not (6.11 until 6.12.2), who writes is counted in i_writecount. Whoever opens a
  * file for writing later, governed or not, has its hash forgotten before the first byte.
@@ -15,12 +19,6 @@
 #define AA_CONTENT_BPF_H
 
 #include "judge.bpf.h"
-
-struct aa_content {
-	u8 digest[AA_DIGEST_BYTES];
-	u32 known;
-	u32 pad;
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_INODE_STORAGE);
@@ -43,6 +41,31 @@ static __always_inline void forget_content(struct inode *inode)
 {
 	if (!by_fmod_ret)
 		bpf_inode_storage_delete(&contents, inode);
+}
+
+/* Whether what is in a file is what was read of it until somebody writes: others change some file systems' unseen. */
+static __always_inline int is_readable(struct file *file, struct inode *inode)
+{
+	return !(file->f_path.dentry->d_flags & AA_DCACHE_OP_REVALIDATE) && inode->i_size <= AA_LARGEST_READ &&
+	       inode->i_writecount.counter <= 0;
+}
+
+/*
+ * Makes the entry that a reader fills; null where there can be none. In this order: who opens it for writing is counted
+ * first, and then has what was made here forgotten.
+ */
+static __always_inline struct aa_content *content_of(struct file *file, struct inode *inode)
+{
+	struct aa_content *content;
+
+	if (by_fmod_ret || !is_readable(file, inode))
+		return 0;
+	content = bpf_inode_storage_get(&contents, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (content && inode->i_writecount.counter > 0) {
+		bpf_inode_storage_delete(&contents, inode);
+		return 0;
+	}
+	return content;
 }
 
 /* The decision on a hash. A global function for the stack's sake: an exec is deep in it already. */

@@ -12,6 +12,8 @@
  * restart needs a signal to be pending at the way out: SIGSTOP is, and should a SIGCONT flush it, TIF_SIGPENDING stays
  * set until the way out (kernel/signal.c, prepare_signal()).
  *
+ * A program whose content the sensor has to read first waits in the same way (content.bpf.h).
+ *
  * Some system calls come by several hooks. What was answered at the first covers the later ones for the same object
  * (`carry`), else a call would ask for ever: it is repeated from the beginning.
  */

@@ -109,14 +109,14 @@ static __always_inline void record_allowed(struct aa_scratch *s, const struct su
 	send_for(subject, s, AA_RING_ACTIVITY);
 }
 
-/* Whether a person decides. */
+/* Whether it waits: for a person, or for the sensor to read a program. */
 static __always_inline int asks(const struct subject *subject, u32 decision)
 {
 	return verdict_of(decision) == AA_ASK && !subject->barred && subject->identity && subject->policy && !subject->observes;
 }
 
 /*
- * Asks a person, or does as was answered. The hook's return value. Not AA_AT_SOCKET.
+ * Asks, or does as was answered. The hook's return value. Not AA_AT_SOCKET.
  * The record comes before the signal: a hold that could not be recorded would never be answered, so it is a denial. An
  * answer that overtakes the signal is told to the process again (daemon/gateway/src/approvals.rs).
  */
@@ -124,12 +124,14 @@ static __always_inline int ask(void *ctx, struct aa_scratch *s, const struct sub
 			       enum aa_place place)
 {
 	u32 answer = AA_DENY | AA_REASON_UNREADABLE_PATH << AA_ANSWER_REASON_SHIFT;
+	u32 reads = j.reason == AA_REASON_UNREADABLE_CONTENT;
 
 	s->event.object_flags = s->object.flags;
 	if (!digest_action(s, subject->agent, subject->policy->generation, action))
-		answer = find_answer(s, subject->identity, action, subject->policy->otherwise, subject->fault);
+		answer = find_answer(s, subject->identity, action, reads ? AA_DENY : subject->policy->otherwise,
+				     subject->fault);
 	if (!answer) {
-		fill_event(s, subject, action, j.decision, AA_REASON_ASKED, AA_EFFECT_HELD);
+		fill_event(s, subject, action, j.decision, reads ? j.reason : AA_REASON_ASKED, AA_EFFECT_HELD);
 		add_stack(ctx, s, place);
 		if (send_for(subject, s, AA_RING_DECISIONS))
 			return eperm();

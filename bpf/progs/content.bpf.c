@@ -7,10 +7,9 @@ AA_LICENSE;
 
 enum aa_hashing {
 	AA_HASH_ALGO_SHA256 = 4,	    /* include/uapi/linux/hash_info.h */
-	AA_LARGEST_READ = 512 * 1024 * 1024, /* bytes: the task cannot be killed while they are read */
 };
 
-/* Never denies. A file system whose files others change unseen is left alone. */
+/* Never denies. */
 SEC("?lsm.s/bprm_check_security")
 int BPF_PROG(read_content, struct linux_binprm *bprm)
 {
@@ -26,13 +25,12 @@ int BPF_PROG(read_content, struct linux_binprm *bprm)
 	struct file *file = bprm->file;
 	struct inode *inode = file->f_inode;
 
-	if (file->f_path.dentry->d_flags & AA_DCACHE_OP_REVALIDATE || inode->i_size > AA_LARGEST_READ)
+	if (subject.fault == AA_FAULT_CONTENT)
 		return 0;
 
-	struct aa_content *content = bpf_inode_storage_get(&contents, inode, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct aa_content *content = content_of(file, inode);
 
-	/* In this order: who opens it for writing is counted first, and then has what was made here forgotten. */
-	if (!content || content->known || inode->i_writecount.counter > 0)
+	if (!content || content->known)
 		return 0;
 	if (bpf_ima_file_hash(file, content->digest, sizeof(content->digest)) == AA_HASH_ALGO_SHA256)
 		__sync_fetch_and_or(&content->known, 1);

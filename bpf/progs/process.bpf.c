@@ -141,15 +141,18 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 
 	if (j.reason)
 		return conclude(ctx, s, &subject, action, j);
-	if (judge_content(subject.policy, inode, !(s->object.flags & (AA_OBJECT_MEMFD | AA_OBJECT_DELETED)), &j.decision)) {
-		j.decision = DECISION_CLOSED;
+	u32 has_name = !(s->object.flags & (AA_OBJECT_MEMFD | AA_OBJECT_DELETED));
+
+	if (judge_content(subject.policy, inode, has_name, &j.decision)) {
+		j.decision = has_name && content_of(file, inode) ? AA_ASK : DECISION_CLOSED;
 		j.reason = AA_REASON_UNREADABLE_CONTENT;
-		return conclude(ctx, s, &subject, action, j);
+	} else {
+		identity->held = 0;
+		j.decision = with_taken(j.decision, taken);
+		j.reason = reason_of(j.decision);
+		if (first)
+			limit(&subject, AA_RATE_EXEC, &j);
 	}
-	j.decision = with_taken(j.decision, taken);
-	j.reason = reason_of(j.decision);
-	if (first)
-		limit(&subject, AA_RATE_EXEC, &j);
 
 	u32 labels = s->object.columns[AA_COLUMN_LABELS], labelled_by = s->object.columns[AA_COLUMN_LABELLED_BY];
 
@@ -159,6 +162,9 @@ int BPF_PROG(judge_exec, struct linux_binprm *bprm)
 			j.reason = AA_REASON_UNREADABLE_ARGV;
 			return conclude(ctx, s, &subject, AA_ACTION_ARGV, j);
 		}
+		/* What a person said of a script is nothing said of what is in its interpreter. */
+		if (j.reason == AA_REASON_UNREADABLE_CONTENT)
+			s->carry_accepts = s->carry_gives = 0;
 
 		int ret = conclude(ctx, s, &subject, action, j);
 

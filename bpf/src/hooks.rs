@@ -51,7 +51,7 @@ const INSTEAD_OF_TRACEPOINTS: [(&str, &str); 2] = [
     ("tcp_recvmsg", "btf_trace_sock_recv_length"),
 ];
 
-/// What the kernel reads a whole program with: there where it has IMA. Only programs of the LSM that sleep may have it done.
+/// What the kernel reads a whole program with: there where it has IMA (elsewhere the sensor reads it). Only programs of the LSM that sleep may have it done.
 const READS_CONTENT: &str = "ima_file_hash";
 
 impl Way {

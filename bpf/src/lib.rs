@@ -19,6 +19,7 @@
 pub mod abi;
 pub mod askers;
 mod clock;
+pub mod contents;
 pub mod holds;
 pub mod hooks;
 pub mod load;

@@ -26,6 +26,9 @@ const FAST_TICK: Duration = Duration::from_millis(50);
 /// How often it is asked who is still alive.
 const LIVING_INTERVAL: Duration = Duration::from_secs(2);
 
+/// Why, where nobody was asked.
+const UNANSWERED: u32 = abi::AA_REASON_NOBODY_ANSWERS;
+
 fn milliseconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
@@ -91,10 +94,14 @@ impl Gateway {
                 self.approvals.borrow_mut().settle(&note.asker, note.digest);
                 continue;
             }
+            if let Some(name) = &note.reads {
+                self.read_for(&note, name);
+                continue;
+            }
             let of_note = |event: &&Event| event.cpu == Some(note.cpu) && event.sequence == Some(note.sequence);
             match events.iter().find(of_note) {
                 Some(event) => self.take_ask(event, &note),
-                None => self.refuse_outright(&note, "the ask was not recorded"),
+                None => self.refuse_outright(&note, UNANSWERED, "the ask was not recorded"),
             }
         }
     }
@@ -102,7 +109,7 @@ impl Gateway {
     /// What could not be recorded is not asked.
     pub(crate) fn refuse_unrecorded(self: &Rc<Self>, notes: &[Note]) {
         for note in notes.iter().filter(|note| note.held) {
-            self.refuse_outright(note, "the ask was not recorded");
+            self.refuse_outright(note, UNANSWERED, "the ask was not recorded");
         }
     }
 
@@ -113,13 +120,13 @@ impl Gateway {
             load.map(|load| load.policy.asking().clone())
         };
         let Some(asking) = asking else {
-            return self.refuse_outright(note, "its policy is not known any more");
+            return self.refuse_outright(note, UNANSWERED, "its policy is not known any more");
         };
         let ticket = Ticket::new(event, note, &asking, Instant::now());
         let asked = self.approvals.borrow_mut().ask(ticket);
         match asked {
             Asked::Again => {}
-            Asked::Full => self.refuse_outright(note, "too many asks wait"),
+            Asked::Full => self.refuse_outright(note, UNANSWERED, "too many asks wait"),
             Asked::Waits { withdrawn } => {
                 if let Some(ticket) = withdrawn {
                     let detail = "withdrawn: the thread asks for something else".to_owned();
@@ -131,20 +138,24 @@ impl Gateway {
     }
 
     /// Answers no without anybody having been asked.
-    fn refuse_outright(self: &Rc<Self>, note: &Note, why: &'static str) {
+    pub(crate) fn refuse_outright(self: &Rc<Self>, note: &Note, reason: u32, why: &'static str) {
         tracing::warn!(agent = %note.asker.agent, pid = %note.asker.pid, why, "an ask is refused");
         let (gateway, asker, digest) = (Rc::clone(self), note.asker, note.digest);
         tokio::task::spawn_local(async move {
-            let given = gateway.give(asker, digest, false, abi::AA_REASON_NOBODY_ANSWERS).await;
+            let given = gateway.give(asker, digest, false, reason).await;
             if let Err(problem) = given {
                 tracing::error!(%problem, pid = %asker.pid, "a refusal was not given; the process stays stopped");
             }
-            // The refusal may have come before the stop.
-            for _ in 0..3 {
-                tokio::time::sleep(TICK).await;
-                gateway.let_go_on(asker).await;
-            }
+            gateway.let_go_on_for_sure(asker).await;
         });
+    }
+
+    /// What it waits for may have come before the stop.
+    pub(crate) async fn let_go_on_for_sure(&self, asker: Asker) {
+        for wait in [FAST_TICK, TICK, TICK] {
+            self.let_go_on(asker).await;
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// Lays an answer into the kernel and lets the process go on.

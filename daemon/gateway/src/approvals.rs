@@ -43,6 +43,8 @@ pub(crate) struct Note {
     pub(crate) generation: u32,
     /// It waits; else something came of it.
     pub(crate) held: bool,
+    /// What is in the program of this name is not known: it waits for that, and not for a person.
+    pub(crate) reads: Option<Vec<u8>>,
     /// On what, in words. Arguments stand here and not in the event: they can hold secrets, and the log keeps them.
     pub(crate) object: String,
 }
@@ -63,6 +65,7 @@ impl Note {
             digest: record.digest,
             generation: record.generation,
             held: u32::from(record.effect) == abi::AA_EFFECT_HELD,
+            reads: (u32::from(record.reason) == abi::AA_REASON_UNREADABLE_CONTENT).then(|| record.object.clone()),
             object: crate::actions::in_words(record, names),
         })
     }

@@ -27,6 +27,7 @@ use crate::explaining::Explaining;
 use crate::hours::Opener;
 use crate::lookups::Lookups;
 use crate::plaintext::PlaintextThread;
+use crate::reading::Readings;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
 use crate::sessions::Sessions;
@@ -57,6 +58,7 @@ pub(crate) struct Gateway {
     pub(crate) agents: RefCell<BTreeMap<AgentId, SavedAgent>>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) approvals: RefCell<Approvals>,
+    pub(crate) readings: RefCell<Readings>,
     pub(crate) lookups: Rc<RefCell<Lookups>>,
     pub(crate) opener: RefCell<Opener>,
     pub(crate) explaining: Explaining,
@@ -114,6 +116,7 @@ impl Gateway {
             ),
             sessions: RefCell::default(),
             approvals: RefCell::default(),
+            readings: RefCell::default(),
             lookups: parts.lookups,
             opener: RefCell::default(),
             explaining: Explaining::new(Instant::now()),

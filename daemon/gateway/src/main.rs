@@ -22,6 +22,7 @@ mod lookups;
 mod pipeline;
 mod plaintext;
 mod privileges;
+mod reading;
 mod requests;
 mod rings;
 mod seccomp;

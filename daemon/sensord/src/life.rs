@@ -134,7 +134,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         .map_err(|error| failed(&error))?;
     steps.done("tables open");
     let mut rows =
-        self_test::run(&mut tables, &tasks, &names, &settings.run_dir, way).map_err(|error| failed(&error))?;
+        self_test::run(&kernel, &mut tables, &tasks, &names, &settings.run_dir, way).map_err(|error| failed(&error))?;
     if !plan::judges_content(&rows) {
         rows.retain(|row| row.hook != plan::READS_CONTENT);
     }

@@ -22,6 +22,7 @@ mod privileges;
 mod probe;
 mod probing;
 mod process;
+mod reading;
 mod registry;
 mod seccomp;
 mod selecting;
@@ -120,7 +121,7 @@ fn settings(config: Option<PathBuf>) -> Result<Settings, Failure> {
 
 fn inject(fault: &str, agent: u32) -> Result<(), Failure> {
     use aa_bpf::abi;
-    const FAULTS: [(&str, u32); 8] = [
+    const FAULTS: [(&str, u32); 9] = [
         ("none", abi::AA_FAULT_NONE),
         ("path", abi::AA_FAULT_PATH),
         ("address", abi::AA_FAULT_ADDRESS),
@@ -129,6 +130,7 @@ fn inject(fault: &str, agent: u32) -> Result<(), Failure> {
         ("record", abi::AA_FAULT_RECORD),
         ("scratch", abi::AA_FAULT_SCRATCH),
         ("unattended", abi::AA_FAULT_UNATTENDED),
+        ("content", abi::AA_FAULT_CONTENT),
     ];
     let Some((_, number)) = FAULTS.iter().find(|(name, _)| *name == fault) else {
         let names = FAULTS.map(|(name, _)| name).join(", ");

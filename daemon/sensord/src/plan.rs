@@ -204,7 +204,7 @@ fn boot_line(host: &HostSupport) -> String {
 /// refused, or says that it does without.
 fn content(way: Way, proven: &[&str]) -> Protection {
     let missing = match way {
-        Way::Lsm => "a kernel with IMA, and SHA-256 for its hash (ima_hash=)",
+        Way::Lsm => "storage beside inodes",
         Way::FmodRet | Way::Cgroup => "LSM programs",
     };
     let via = way.name().to_owned();

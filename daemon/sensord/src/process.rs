@@ -1,10 +1,15 @@
 //! What `/proc` says of a process, read as text that is never interpreted beyond numbers.
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 
 use aa_procfs::stat::{self, NANOSECONDS_PER_TICK};
+use nix::libc;
 
 fn folder(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
@@ -52,6 +57,20 @@ pub(crate) fn mapped_ranges(pid: u32) -> io::Result<Vec<(u64, u64)>> {
         Some((from?, to?))
     });
     Ok(ranges.collect())
+}
+
+/// A regular file by the name it has for the process. Opening anything else could have effects, or block.
+pub(crate) fn open_in_root(pid: u32, name: &[u8]) -> io::Result<File> {
+    let below = Path::new(OsStr::from_bytes(name)).strip_prefix("/");
+    let below = below.map_err(|_| io::ErrorKind::InvalidInput)?;
+    let place = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH)
+        .open(folder(pid).join("root").join(below))?;
+    if !place.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
 }
 
 /// A file it has mapped at `from..to`.

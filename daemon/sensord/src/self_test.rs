@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use aa_bpf::Kernel;
 use aa_bpf::hooks::Way;
 use aa_bpf::names::{Class, Names, Place};
 use aa_bpf::tables::Tables;
@@ -23,8 +24,9 @@ use aa_policy::{Environment, Limits, Lowered};
 use aa_wire::status::SelfTestRow;
 
 use crate::probe::BOUND;
+use crate::reading::ReadingError;
 use crate::registry::{SELF_TEST_AGENT, SELF_TEST_SLOT};
-use crate::{probe, translate};
+use crate::{probe, reading, translate};
 
 /// The policy, with `$area` given by the test.
 const POLICY: &str = include_str!("self_test.yaml");
@@ -42,12 +44,15 @@ pub(crate) enum SelfTestError {
     Tasks(#[from] aa_bpf::tasks::TaskError),
     #[error("cannot bind the self-test's name")]
     Names(#[from] aa_bpf::names::NameError),
+    #[error("cannot tell the kernel what is in a program")]
+    Reading(#[from] ReadingError),
     #[error("the probe did not report: {0}")]
     NoReport(String),
 }
 
 /// Runs the proof. The rows say what was proven; an error means that nothing can be said.
 pub(crate) fn run(
+    kernel: &Kernel,
     tables: &mut Tables,
     tasks: &Tasks,
     names: &Names,
@@ -55,6 +60,12 @@ pub(crate) fn run(
     way: Way,
 ) -> Result<Vec<SelfTestRow>, SelfTestError> {
     let area = Area::prepare(run_dir).map_err(SelfTestError::Prepare)?;
+    if way == Way::Lsm {
+        // Where the kernel does not read it, nobody could be asked yet.
+        for (name, _) in probe::BY_CONTENT {
+            reading::tell_of_own(kernel, &area.path.join("content").join(name))?;
+        }
+    }
     let environment = Environment {
         lets: BTreeMap::from([("area".to_owned(), area.path.to_string_lossy().into_owned())]),
         ..Environment::default()

@@ -26,6 +26,7 @@ use crate::host::HostSupport;
 use crate::link::{Link, LinkError};
 use crate::naming::{Hosts, Resolver};
 use crate::probing::Probing;
+use crate::reading::ReadingError;
 use crate::registry::{AgentEntry, Registry, SlotEntry};
 use crate::selecting::check_selectors;
 use crate::{cgroups, plan, process, translate};
@@ -56,6 +57,8 @@ pub(crate) enum RequestError {
     Table(#[from] TableError),
     #[error(transparent)]
     Task(#[from] TaskError),
+    #[error(transparent)]
+    Reading(#[from] ReadingError),
     #[error(transparent)]
     Hold(#[from] HoldError),
     #[error(transparent)]
@@ -189,6 +192,9 @@ impl Sensor {
                 Ok(Reply::Done)
             }
             Request::Grant(grant) => self.grant(&grant).map(|()| Reply::Done),
+            Request::ReadProgram { pid, start_ns, name } => {
+                self.read_program(pid.0, start_ns, &name).map(|()| Reply::Done)
+            }
             Request::Continue { pid, start_ns } => self.continue_process(pid.0, start_ns).map(|()| Reply::Done),
             Request::ContinueHeld => self.continue_held().map(|_| Reply::Done),
             // Answered with a descriptor, in `answer`.

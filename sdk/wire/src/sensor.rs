@@ -15,7 +15,7 @@ use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 7;
+pub const PROTOCOL_VERSION: u16 = 8;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
@@ -116,6 +116,15 @@ pub enum Request {
     },
     /// Gives a held thread its answer and lets its process go on; answered by [`Reply::Done`].
     Grant(Grant),
+    /// Reads a program that a held process is about to run, and tells the kernel what is in it; answered by [`Reply::Done`].
+    ReadProgram {
+        /// Thread group id in the initial pid namespace.
+        pid: Pid,
+        /// When it started: another process of this pid is refused.
+        start_ns: u64,
+        /// As in the record of the hold: bytes, from the process's root on.
+        name: Vec<u8>,
+    },
     /// Lets a process that was stopped for an ask go on; what has no answer asks again. Answered by [`Reply::Done`].
     Continue {
         /// Thread group id in the initial pid namespace.
@@ -196,6 +205,7 @@ impl std::fmt::Debug for Request {
             Self::Processes => f.write_str("Processes"),
             Self::Status => f.write_str("Status"),
             Self::Maps { pid, .. } => write!(f, "Maps({pid})"),
+            Self::ReadProgram { pid, .. } => write!(f, "ReadProgram({pid})"),
             Self::OpenMapped { pid, from, to, .. } => write!(f, "OpenMapped({pid}, {from:x}-{to:x})"),
             Self::Losses => f.write_str("Losses"),
             Self::IsGoverned { pid } => write!(f, "IsGoverned({pid})"),

@@ -13,6 +13,7 @@ fn note(tid: u32, digest: u64) -> Note {
         digest: [digest, 1],
         generation: 1,
         held: true,
+        reads: None,
         object: "/etc/shadow".into(),
     }
 }

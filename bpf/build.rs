@@ -14,7 +14,7 @@ const OBJECTS: [&str; 9] = [
     "process", "file", "net", "names", "contain", "labels", "content", "cgroup", "tls",
 ];
 /// Loaded for a moment, and in force never.
-const PROBE: &str = "obedience";
+const PROBES: [&str; 2] = ["obedience", "forking"];
 const TABLES: [(&str, &str); 3] = [
     ("AA_ACTIONS", "ACTIONS"),
     ("AA_REASONS", "REASONS"),
@@ -31,7 +31,7 @@ fn main() -> Result<(), Failure> {
     bind_abi(&out)?;
     write_layouts(&out)?;
     write_tables(&out)?;
-    for object in OBJECTS.into_iter().chain([PROBE]) {
+    for object in OBJECTS.into_iter().chain(PROBES) {
         SkeletonBuilder::new()
             .source(format!("progs/{object}.bpf.c"))
             .clang_args(clang_args()?)

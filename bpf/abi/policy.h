@@ -349,6 +349,12 @@ struct aa_grant {
 	u32 reason;	/* enum aa_reason: what the record of it says */
 };
 
+/* What is found of a copy of a task: it is without its parent's storage, or still has it. */
+enum aa_forks {
+	AA_FORK_APART = 1,
+	AA_FORK_SHARES = 2,
+};
+
 /* What holding needs: one record, written by the sensor. */
 struct aa_hold {
 	u64 answered_until_ns; /* boot time until which somebody takes answers; renewed while a gateway lives */

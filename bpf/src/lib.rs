@@ -1,7 +1,8 @@
 //! The kernel programs of aa-sensord and the one safe way to them.
 //!
 //! - [`abi`]: the types both sides share, made by bindgen from `abi/*.h`, with the names of actions, reasons, losses.
-//! - [`hooks`]: where programs are attached, by which of three ways; [`obedience`]: whether the kernel runs them each time.
+//! - [`hooks`]: where programs are attached, by which of three ways; [`obedience`]: whether the kernel runs them each time,
+//!   and [`forking`]: whether it keeps who is governed.
 //! - [`load`]: open, load and attach the objects, or adopt what is pinned; the sensor only.
 //! - [`tables`]: the maps the sensor writes: agents, policies, addresses, selectors, settings.
 //! - [`pool`]: the automaton pool, mapped writable; builds a generation beside those in use.
@@ -20,6 +21,7 @@ pub mod abi;
 pub mod askers;
 mod clock;
 pub mod contents;
+pub mod forking;
 pub mod holds;
 pub mod hooks;
 pub mod load;

@@ -3,7 +3,7 @@
 //! Where systemd is process 1 there are those of the unit too.
 //!
 //! `aa-guest-test [--filter TEXT]... [--share N/M] [--list]`: a line for each test (`ok NAME` or `FAIL NAME` and what was wrong), at last
-//! `N passed, N failed`. `AA_KERNEL` and `AA_EXPECT` (`enforce`, `fmod-ret`, `passes-over`, `too-old`) say which tests there are: nothing is skipped
+//! `N passed, N failed`. `AA_KERNEL` and `AA_EXPECT` (`enforce`, `fmod-ret`, `passes-over`, `forgets`, `too-old`) say which tests there are: nothing is skipped
 //! at run time. What kernels do differently stands in `vmtest/expect/<kernel>.toml`.
 //!
 //! A test has ungoverned helpers (listeners, files) in this process and governed processes that run `act batch` (`act.c`) under
@@ -106,7 +106,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             attacks::TESTS,
             privileges::LAST,
         ]),
-        Expect::PassesOver | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),
+        Expect::PassesOver | Expect::Forgets | Expect::TooOld => tests.push(refusals::KERNEL_TESTS),
     }
     tests.concat()
 }

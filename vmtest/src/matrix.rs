@@ -80,7 +80,7 @@ impl Choice<'_> {
                 [filters(everywhere), vec!["--share".to_owned(), format!("{part}/{of}")]].concat()
             }
             (None, Expect::FmodRet) => filters(everywhere),
-            (None, Expect::PassesOver | Expect::TooOld) => vec![],
+            (None, Expect::PassesOver | Expect::Forgets | Expect::TooOld) => vec![],
         };
         kernels.iter().map(one).collect()
     }

@@ -52,6 +52,8 @@ pub(crate) enum Expect {
     FmodRet,
     /// The same, and the kernel passes over such programs: the daemon must refuse.
     PassesOver,
+    /// The kernel forgets who is governed where a fork fails: the daemon must refuse.
+    Forgets,
     /// The daemon must refuse.
     TooOld,
 }
@@ -62,6 +64,7 @@ impl fmt::Display for Expect {
             Self::Enforce => "enforce",
             Self::FmodRet => "fmod-ret",
             Self::PassesOver => "passes-over",
+            Self::Forgets => "forgets",
             Self::TooOld => "too-old",
         })
     }
@@ -74,6 +77,7 @@ impl Expect {
             Self::Enforce => "enforced, tested",
             Self::FmodRet => "enforced by `fmod_ret`, tested",
             Self::PassesOver => "refused, with the boot line to change; tested",
+            Self::Forgets => "refused: a process whose fork fails would be governed no more; tested",
             Self::TooOld => "refused: too old; tested",
         }
     }
@@ -247,7 +251,13 @@ mod tests {
     #[test]
     fn the_committed_table_is_valid_and_covers_each_expectation() {
         let table = Table::parse(COMMITTED).unwrap();
-        for expect in [Expect::Enforce, Expect::FmodRet, Expect::PassesOver, Expect::TooOld] {
+        for expect in [
+            Expect::Enforce,
+            Expect::FmodRet,
+            Expect::PassesOver,
+            Expect::Forgets,
+            Expect::TooOld,
+        ] {
             assert!(table.kernels().iter().any(|kernel| kernel.expect == expect), "{expect}");
         }
         assert_eq!(table.suite("bullseye-security").archive, "debian-security");

@@ -22,6 +22,8 @@ pub(crate) struct HostSupport {
     pub(crate) obeyed: FactState,
     /// Whether the kernel takes programs of the LSM's kind at all: where it is locked down it may not.
     pub(crate) lsm_programs: FactState,
+    /// A process whose fork fails keeps its identity.
+    pub(crate) keeps_identity: FactState,
     pub(crate) cgroup2: FactState,
     pub(crate) bpffs: FactState,
     /// No kernel lockdown, which would refuse the programs.
@@ -103,6 +105,11 @@ pub(crate) fn probe_host() -> HostSupport {
             Ok(false) => FactState::No,
             Err(error) => FactState::Unknown(error.to_string()),
         },
+        keeps_identity: match aa_bpf::forking::keeps_identity() {
+            Ok(true) => FactState::Yes,
+            Ok(false) => FactState::No,
+            Err(error) => FactState::Unknown(chain(&error)),
+        },
         cgroup2: mounted("cgroup2"),
         bpffs: mounted("bpf"),
         unlocked: match text("/sys/kernel/security/lockdown") {
@@ -146,6 +153,7 @@ impl HostSupport {
                 fact("lsm-bpf", &self.lsm_bpf),
                 fact("obeyed", &self.obeyed),
                 fact("lsm-programs", &self.lsm_programs),
+                fact("keeps-identity", &self.keeps_identity),
                 fact("cgroup2", &self.cgroup2),
                 fact("bpffs", &self.bpffs),
                 fact("unlocked", &self.unlocked),

@@ -150,6 +150,17 @@ pub(crate) fn decide(host: &HostSupport) -> Result<Way, WireError> {
             "use a newer kernel; 6.1 is the oldest that is tested",
         );
     }
+    if host.keeps_identity == FactState::No {
+        return refuse(
+            &format!("kernel {} forgets who is governed", host.kernel_release),
+            "when a fork fails, it frees what it keeps for BPF programs of the process that tried it, and goes on using that \
+             memory: anybody could leave his policy, and harm the kernel"
+                .into(),
+            "update the kernel to one with \"bpf,fork: wipe ->bpf_storage before bailouts that access it\"; Debian's 6.12.117 \
+             and 7.3.4 have it",
+        )
+        .map_err(|refusal| WireError { code: "AA-K007".into(), ..refusal });
+    }
     let way = host.way();
     if way != Way::Cgroup && host.obeyed == FactState::No {
         return Err(not_obeyed(host));
@@ -273,6 +284,7 @@ mod tests {
             lsm: ["lockdown", "capability", "bpf"].map(str::to_owned).into(),
             obeyed: FactState::Yes,
             lsm_programs: FactState::Yes,
+            keeps_identity: FactState::Yes,
             cgroup2: FactState::Yes,
             bpffs: FactState::Yes,
             unlocked: FactState::Yes,
@@ -312,6 +324,20 @@ mod tests {
             ..capable_host()
         };
         assert_eq!(decide(&with_bpf), Ok(Way::Lsm), "the self-test proves it");
+    }
+
+    #[test]
+    fn a_kernel_that_forgets_who_is_governed_is_refused() {
+        let refusal = decide(&HostSupport {
+            keeps_identity: FactState::No,
+            ..capable_host()
+        });
+        assert_eq!(refusal.unwrap_err().code, "AA-K007");
+        let unknown = HostSupport {
+            keeps_identity: FactState::Unknown("refused".into()),
+            ..capable_host()
+        };
+        assert_eq!(decide(&unknown), Ok(Way::Lsm));
     }
 
     #[test]

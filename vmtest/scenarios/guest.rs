@@ -69,6 +69,8 @@ pub(crate) struct RefusalExpectations {
     pub(crate) cause: String,
     /// In what to change.
     pub(crate) change: String,
+    /// In what `aasm doctor` says instead, where only a start finds it out.
+    pub(crate) doctor: Option<String>,
 }
 
 const EXPECTATIONS: &[(&str, &str)] = &[

@@ -229,7 +229,10 @@ fn daemon(found: &Found) -> Fact {
             "daemon",
             State::Missing,
             why.clone(),
-            Some("systemctl start aa-sensord\n  journalctl -u aa-sensord   # where it refuses: why, and what to change".to_owned()),
+            Some(
+                "systemctl start aa-sensord\n  journalctl -u aa-sensord   # where it refuses: why, and what to change"
+                    .to_owned(),
+            ),
         ),
     }
 }

@@ -30,6 +30,7 @@ const SETGID: u64 = 1 << 6;
 const SETUID: u64 = 1 << 7;
 const SYS_PTRACE: u64 = 1 << 19;
 const SYS_ADMIN: u64 = 1 << 21;
+const SYS_NICE: u64 = 1 << 23;
 const BPF: u64 = 1 << 39;
 const CHECKPOINT_RESTORE: u64 = 1 << 40;
 
@@ -68,7 +69,7 @@ fn check_process(checks: &mut Checks, program: &str, pid: i32, fields: &[(&str, 
 }
 
 fn sensor_and_gateway_hold_what_they_need_and_no_more(_: &Guest, checks: &mut Checks) {
-    let kept = BPF | SYS_PTRACE | CHECKPOINT_RESTORE | DAC_READ_SEARCH | KILL;
+    let kept = BPF | SYS_PTRACE | CHECKPOINT_RESTORE | DAC_READ_SEARCH | KILL | SYS_NICE;
     let for_the_gateway = CHOWN | DAC_READ_SEARCH | SETGID | SETUID;
     check(
         checks,

@@ -10,7 +10,7 @@ use caps::{CapSet, Capability};
 use nix::sched::{CloneFlags, unshare};
 
 /// Effective as long as the sensor runs.
-const KEPT: [Capability; 5] = [
+const KEPT: [Capability; 6] = [
     // Tables are written by bpf(2); before 5.19 that takes it even with a descriptor in hand.
     Capability::CAP_BPF,
     // `/proc/PID/maps` of a governed process, for the names in a denial's stack.
@@ -19,6 +19,8 @@ const KEPT: [Capability; 5] = [
     Capability::CAP_CHECKPOINT_RESTORE,
     // A mapped program that only its owner may read.
     Capability::CAP_DAC_READ_SEARCH,
+    // A process that has more capabilities is moved to its agent's cgroup: before 6.6 the cpuset controller asks for it.
+    Capability::CAP_SYS_NICE,
     // The kill switch, and a gateway that does not end.
     Capability::CAP_KILL,
 ];

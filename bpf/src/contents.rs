@@ -21,6 +21,14 @@ pub enum When {
     Now,
 }
 
+/// Whether the kernel asked what is in a file, which may be open as a place alone (`O_PATH`).
+pub fn is_asked(kernel: &Kernel, file: &File) -> Result<bool, TableError> {
+    let entry = kernel.map(MAP)?.lookup(&file.as_raw_fd().to_ne_bytes(), MapFlags::ANY);
+    entry
+        .map(|entry| entry.is_some())
+        .map_err(|source| TableError::Map { map: MAP, source })
+}
+
 /// Says of a regular file, of which `digest` is the SHA-256, that this is what is in it. Fails where it was not asked any
 /// more, and where storage beside inodes cannot be had.
 pub fn tell(kernel: &Kernel, file: &File, digest: [u8; 32], when: When) -> Result<(), TableError> {

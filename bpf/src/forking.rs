@@ -10,9 +10,8 @@ use std::io;
 use std::thread;
 
 use libbpf_rs::{MapCore, MapFlags, ObjectBuilder};
-use nix::unistd::getpid;
 
-use crate::abi;
+use crate::{abi, probe};
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/forking.bpf.o"));
 
@@ -37,15 +36,7 @@ pub enum ForkingError {
 /// Whether a copy is without its parent's storage before anything can fail. The program is gone afterwards.
 pub fn keeps_identity() -> Result<bool, ForkingError> {
     let mut open = ObjectBuilder::default().open_memory(OBJECT)?;
-    for mut map in open.maps_mut() {
-        if map.name().to_string_lossy().ends_with(".rodata") {
-            let process = map.initial_value_mut().ok_or(ForkingError::Layout)?;
-            if process.len() != 4 {
-                return Err(ForkingError::Layout);
-            }
-            process.copy_from_slice(&getpid().as_raw().to_ne_bytes());
-        }
-    }
+    probe::name_process(&mut open).ok_or(ForkingError::Layout)?;
     let object = open.load()?;
     let program = object.progs_mut().next().ok_or(ForkingError::Layout)?;
     let attached = program.attach()?;

@@ -17,6 +17,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, getpgid, getpid, gettid};
 
 use crate::hooks::Way;
+use crate::probe;
 
 const OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/obedience.bpf.o"));
 
@@ -45,15 +46,7 @@ pub enum ObedienceError {
 /// Whether programs attached this way run whenever they should. Takes 0.15 s, and the program is gone afterwards.
 pub fn is_obeyed(way: Way) -> Result<bool, ObedienceError> {
     let mut open = ObjectBuilder::default().open_memory(OBJECT)?;
-    for mut map in open.maps_mut() {
-        if map.name().to_string_lossy().ends_with(".rodata") {
-            let process = map.initial_value_mut().ok_or(ObedienceError::Layout)?;
-            if process.len() != 4 {
-                return Err(ObedienceError::Layout);
-            }
-            process.copy_from_slice(&getpid().as_raw().to_ne_bytes());
-        }
-    }
+    probe::name_process(&mut open).ok_or(ObedienceError::Layout)?;
     for mut program in open.progs_mut() {
         way.redirect(&mut program)?;
     }

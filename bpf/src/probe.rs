@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use libbpf_rs::OpenObject;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::sys::resource::{Resource, getrlimit};
@@ -77,6 +78,19 @@ pub fn has_task_storage() -> Result<bool, libbpf_rs::Error> {
 /// Whether the kernel takes programs of the LSM's kind: tries to load one.
 pub fn takes_lsm_programs() -> Result<bool, libbpf_rs::Error> {
     libbpf_rs::ProgramType::Lsm.is_supported()
+}
+
+/// Tells an object that tries something out whose process does it: all it has of constants. `None` if it has others.
+pub(crate) fn name_process(object: &mut OpenObject) -> Option<()> {
+    for mut map in object.maps_mut() {
+        if map.name().to_string_lossy().ends_with(".rodata") {
+            let process = map
+                .initial_value_mut()
+                .filter(|value| value.len() == size_of::<u32>())?;
+            process.copy_from_slice(&std::process::id().to_ne_bytes());
+        }
+    }
+    Some(())
 }
 
 /// The return value of a system call that gives -1 and `errno`.

@@ -10,13 +10,15 @@ use std::time::Duration;
 use aa_policy::ContentHash;
 use aa_wire::Event;
 use aa_wire::event::Effect;
+use nix::sys::signal::Signal;
 use sha2::{Digest, Sha256};
 
 use crate::act::{Act, policy_file};
+use crate::crashes::processes_of;
 use crate::faults::Fault;
-use crate::guest::{ACT, Guest, command, said, script_at, succeed, tiny_at, write_program};
+use crate::guest::{ACT, Guest, command, eventually, said, script_at, succeed, tiny_at, write_program};
 use crate::harness::{Checks, Test, tests};
-use crate::holding::events_of;
+use crate::holding::{events_of, signal, state};
 use crate::steps::{allow, deny, enforce_on, observe};
 
 pub(crate) const TESTS: &[Test] = tests![
@@ -24,6 +26,7 @@ pub(crate) const TESTS: &[Test] = tests![
     what_was_written_to_is_read_again,
     what_the_sensor_read_is_read_again,
     nothing_runs_that_is_written_meanwhile,
+    a_name_that_leads_elsewhere_by_now_is_not_opened,
     what_cannot_be_read_is_allowed_by_no_hash,
 ];
 
@@ -232,6 +235,39 @@ fn started_while_written(
         done.store(true, Ordering::Relaxed);
         answers
     })
+}
+
+/// The sensor has one loop: who had it open what never ends would stop it.
+fn a_name_that_leads_elsewhere_by_now_is_not_opened(guest: &Guest, checks: &mut Checks) {
+    let never_ends = Path::new("/sys/kernel/tracing/trace_pipe");
+    if !never_ends.exists() {
+        succeed("mount", &["-t", "tracefs", "tracefs", "/sys/kernel/tracing"]);
+    }
+    let program = tiny_at(guest.tree("elsewhere").join("program"));
+    let body = format!("exec: {{allow: [{ACT}, '{}']}}\n", hash(&program));
+    let mut act = Act::governed("elsewhere", &body);
+    let _fault = Fault::inject("content", act.number());
+    let own: u32 = act.ask("getpid").trim_start_matches("ok ").parse().unwrap();
+    let gateway = processes_of("aa-gateway")[0].cast_unsigned();
+    signal(gateway, Signal::SIGSTOP);
+    act.tell(&format!("exec {}", program.display()));
+    let held = eventually(Duration::from_secs(5), || has_stopped_child(own));
+    fs::remove_file(&program).unwrap();
+    std::os::unix::fs::symlink(never_ends, &program).unwrap();
+    signal(gateway, Signal::SIGCONT);
+    checks.that(held, || "it was not held".to_owned());
+    checks.equal("of what cannot run", &act.answer().as_str(), &"errno EACCES");
+    let status = command("aasm", &["status", "--json"]);
+    let sensor: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap_or_default();
+    checks.that(sensor["sensor"].is_object(), || {
+        format!("the sensor does not answer: {}", said(&status))
+    });
+}
+
+fn has_stopped_child(parent: u32) -> bool {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    let mut children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    children.any(|child| state(child) == 'T')
 }
 
 /// Larger than what is read at once: nobody can be killed meanwhile.

@@ -71,7 +71,7 @@ fn stops(pid: u32) -> bool {
     eventually(SOON, || state(pid) == 'T')
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 

@@ -59,17 +59,17 @@ pub(crate) fn mapped_ranges(pid: u32) -> io::Result<Vec<(u64, u64)>> {
     Ok(ranges.collect())
 }
 
-/// A regular file by the name it has for the process. Opening anything else could have effects, or block.
-pub(crate) fn open_in_root(pid: u32, name: &[u8]) -> io::Result<File> {
+/// What has this name for the process: a place that is not opened, and cannot be read.
+pub(crate) fn place_in_root(pid: u32, name: &[u8]) -> io::Result<File> {
     let below = Path::new(OsStr::from_bytes(name)).strip_prefix("/");
     let below = below.map_err(|_| io::ErrorKind::InvalidInput)?;
-    let place = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_PATH)
-        .open(folder(pid).join("root").join(below))?;
-    if !place.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_PATH);
+    options.open(folder(pid).join("root").join(below))
+}
+
+/// What is at a place, to be read. Opening it can have effects, or block, where it is not known what it is.
+pub(crate) fn open_place(place: &File) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
 }
 

@@ -23,6 +23,8 @@ const PIECE: usize = 1 << 16;
 pub(crate) enum ReadingError {
     #[error("cannot read the program")]
     File(#[from] io::Error),
+    #[error("the program's name leads to another file by now")]
+    NotAsked,
     #[error(transparent)]
     Kernel(#[from] TableError),
 }
@@ -31,7 +33,12 @@ impl Sensor {
     /// Reads the program at this name, as the process sees it, and tells the kernel.
     pub(crate) fn read_program(&self, pid: u32, start_ns: u64, name: &[u8]) -> Result<(), RequestError> {
         self.check_governed(pid, start_ns)?;
-        let file = process::open_in_root(pid, name).map_err(ReadingError::File)?;
+        let place = process::place_in_root(pid, name).map_err(ReadingError::File)?;
+        // By now the name may lead to anything, as to a file whose reader waits for ever.
+        if !contents::is_asked(&self.kernel, &place).map_err(ReadingError::Kernel)? {
+            return Err(ReadingError::NotAsked.into());
+        }
+        let file = process::open_place(&place).map_err(ReadingError::File)?;
         Ok(tell(&self.kernel, &file, When::StillAsked)?)
     }
 }

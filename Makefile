@@ -10,6 +10,8 @@ DENY := advisories licenses bans sources
 PACKAGES := build-essential clang llvm libclang-dev pkg-config autoconf automake libtool autopoint gettext flex bison gawk \
 	linux-libc-dev qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd fakeroot uidmap debian-archive-keyring \
 	ca-certificates curl git bpftool libbpf-dev
+# Whose plaintext `make test-all` reads too, and what installs others.
+RUNTIMES := nodejs npm golang-go python3-venv wget openssl
 
 .PHONY: help deps build test test-all soak check fuzz vm vm-run vm-shell bench run install
 
@@ -19,7 +21,8 @@ help: ## This list
 # Rust is Debian 13's rustup, or the current compiler that Debian 12 carries for its browsers.
 deps: .cache/deps ## Install what building and testing needs (Debian 12 or 13; root or sudo)
 
-.cache/deps: Makefile
+.cache/deps-all: PACKAGES += $(RUNTIMES)
+.cache/deps .cache/deps-all: Makefile
 	@mkdir -p .cache
 	@missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(PACKAGES) 2>/dev/null \
 		| awk '$$2 == "installed" {print $$1}' | sort > .cache/have; \
@@ -45,7 +48,7 @@ test: deps ## Build, host tests, guest tests dealt out among the kernels of the 
 	$(CARGO) build --release --workspace --bins
 	vmtest/run-all
 
-test-all: deps ## Every test there is: each on every kernel, the slow ones, under systemd, a minute of fuzzing for each decoder
+test-all: .cache/deps-all ## Every test there is: each on every kernel, the slow ones, under systemd, other runtimes from npm and PyPI, a minute of fuzzing for each decoder
 	$(CARGO) build --release --workspace --bins
 	vmtest/run-all --whole
 	$(CARGO) test --release --workspace -- --ignored

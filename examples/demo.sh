@@ -1,12 +1,14 @@
 #!/bin/bash
-# The main job, where aa-sensord is running: a governed agent at work, what a person lets it do, what it was denied, why,
-# and the log's proof.
+# The main job, where aa-sensord is running: a governed agent at work, what a person lets it do, what it was denied, why; another
+# that talks to a model, and the key it may not tell; and the log's proof.
 set -u
 user=${SUDO_USER:-agent}
 home=$(getent passwd "$user" | cut -d: -f6)
 work=$home/demo
 here=$(cd "$(dirname "$0")" && pwd)
-[ -f "${AA_DEMO_AGENT:=$here/agent.py}" ] || { echo "demo: no agent at $AA_DEMO_AGENT" >&2; exit 2; }
+for needed in python3 git openssl; do
+    command -v "$needed" >/dev/null || { echo "demo: $needed is not installed" >&2; exit 2; }
+done
 
 show() { printf '\n$ %s\n' "$*"; "$@"; }
 
@@ -29,17 +31,39 @@ print(*[row["id"] for row in json.load(sys.stdin) if "HEAD:refs/heads/main" in r
 }
 answer > >(sed 's/^/                second terminal | /') &
 second=$!
-show aasm run --policy coding-agent --work "$work" --user "$user" -- python3 "$AA_DEMO_AGENT"
+show aasm run --policy coding-agent --work "$work" --user "$user" -- python3 "$here/agent.py"
 status=$?
 kill "$second" 2>/dev/null
 wait "$second" 2>/dev/null
-mapfile -t denied < <(aasm events --denied --json | python3 -c '
+# The events in which something was denied by a policy.
+denied() {
+    aasm events --denied --json | python3 -c '
 import json, sys
 for line in sys.stdin:
     event = json.loads(line)
-    if event.get("effect") == "denied" and event.get("agent", {}).get("name") != "self-test" and event.get("policy", {}).get("name") == "coding-agent":
-        print(event["id"])')
-for event in "${denied[@]}"; do show aasm why "$event"; done
+    if event.get("effect") == "denied" and event.get("policy", {}).get("name") == sys.argv[1]:
+        print(event["id"])' "$1"
+}
+mapfile -t denials < <(denied coding-agent)
+for event in "${denials[@]}"; do show aasm why "$event"; done
+[ "${#denials[@]}" -ge 3 ] || { echo "demo: expected three denials, saw ${#denials[@]}" >&2; exit 1; }
+
+# A server that answers as a model does, and an agent that has to tell it what a log says. In the log stands a key.
+model=$(mktemp -d)
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$model/key.pem" -out "$model/cert.pem" 2>/dev/null
+chmod 755 "$model"
+coproc python3 "$here/model.py" "$model/key.pem" "$model/cert.pem" "$model/received"
+trap 'kill "$COPROC_PID"; rm -rf "$model"' EXIT
+read -r port <&"${COPROC[0]}"
+key=AKIAQ3EGRIJ2XKF7ZB5D
+printf 'export AWS_ACCESS_KEY_ID=%s\npushing image\nno space left on device\n' "$key" >"$work/deploy.log"
+show aasm watch --policy "$here/assistant.yaml" --work "$work" --user "$user" -- \
+    python3 "$here/assistant.py" "https://localhost:$port" "$model/cert.pem" || status=1
+mapfile -t leaks < <(denied assistant)
+[ "${#leaks[@]}" -ge 1 ] || { echo "demo: expected a denied leak, saw none" >&2; exit 1; }
+show aasm why "${leaks[0]}"
+printf '\n$ grep --count %s what-the-model-received\n%s\n' "$key" "$(grep -c "$key" "$model/received")"
+! grep -q "$key" "$model/received" || { echo "demo: the key arrived" >&2; exit 1; }
+
 show aasm audit verify
-[ "${#denied[@]}" -ge 3 ] || { echo "demo: expected three denials, saw ${#denied[@]}" >&2; exit 1; }
 exit "$status"

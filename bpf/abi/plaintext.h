@@ -14,6 +14,7 @@ enum aa_plaintext_limits {
 	AA_EVENT_PLAINTEXT = 3,	    /* the kind; see enum aa_event_kind */
 	AA_PLAINTEXT_BYTES = 16384, /* of one record; a TLS record holds no more (RFC 8446, 5.1) */
 	AA_TLS_SITES = 4096,
+	AA_TLS_ANSWERS = 4096, /* questions that wait at a time */
 };
 
 /* Where an argument is when a probe fires: the index of a register in struct pt_regs, or in memory above the stack pointer. */
@@ -59,6 +60,9 @@ struct aa_plaintext {
 	u16 port;    /* of the far end; 0 if the socket is not known */
 	u16 reserved;
 	u8 address[16]; /* likewise, canonical */
+	u64 question;	/* of AA_PLAINTEXT_ASKS: what the answer is laid under; else 0 */
+	u32 generation; /* of AA_PLAINTEXT_ASKS: of the policy that blocks data; else 0 */
+	u32 pad;
 };
 
 enum aa_plaintext_flags {
@@ -66,6 +70,16 @@ enum aa_plaintext_flags {
 	AA_PLAINTEXT_ENDS = 2, /* no more comes of this object; `offset` is how much there was in this direction */
 	AA_PLAINTEXT_HALF = 4, /* the object is of one direction alone */
 	AA_PLAINTEXT_BINDS = 8, /* no bytes: from now on the socket is known */
+	AA_PLAINTEXT_ASKS = 16, /* they are not encrypted yet: the caller waits until the question is answered */
+	AA_PLAINTEXT_FIRST = 32, /* of the question */
+	AA_PLAINTEXT_LAST = 64,
+};
+
+/* An answer. The gateway writes it by mmap at the question's number modulo AA_TLS_ANSWERS, the question last. */
+struct aa_tls_answer {
+	u64 question;
+	u32 decision; /* AA_ALLOW, or the decision that denies */
+	u32 pad;
 };
 
 /* A TCP socket of a governed process. Written by the kernel programs, read by the sensor; gone with the least used. */
@@ -78,11 +92,13 @@ struct aa_tls_socket {
 	u32 pid;
 	u32 agent;
 	u16 port; /* of the far end */
-	u16 reserved[3];
+	u16 bound; /* 1: it is known whose plaintext goes over it */
+	u16 reserved[2];
 	u8 address[16]; /* likewise, canonical */
 };
 
-_Static_assert(sizeof(struct aa_plaintext) == 136, "aa_plaintext");
+_Static_assert(sizeof(struct aa_plaintext) == 152, "aa_plaintext");
+_Static_assert(sizeof(struct aa_tls_answer) == 16, "aa_tls_answer");
 _Static_assert(sizeof(struct aa_tls_socket) == 72, "aa_tls_socket");
 
 #endif

@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 9,
+	AA_ABI_VERSION = 10,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_SELF_TEST_AGENT = AA_MAX_AGENTS - 1, /* never given out */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
@@ -71,6 +71,7 @@ enum aa_decision_bits {
 
 enum aa_policy_flags {
 	AA_POLICY_OBSERVE = 1, /* record verdicts, let pass */
+	AA_POLICY_BLOCKS_DATA = 2, /* what its agents send inside TLS is judged before it is encrypted */
 };
 
 /* Set by the sensor, or by a hook whose rule says so. While one is set every hook denies. */
@@ -372,6 +373,7 @@ enum aa_fault {
 	AA_FAULT_SCRATCH = 6,
 	AA_FAULT_UNATTENDED = 7, /* nobody takes answers */
 	AA_FAULT_CONTENT = 8,	 /* the kernel has no IMA */
+	AA_FAULT_UNJUDGED = 9,	 /* what is sent inside TLS is not judged in time */
 };
 
 /*

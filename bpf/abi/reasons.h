@@ -45,7 +45,8 @@
 	X(KERNEL, 49, "kernel", "change the kernel") \
 	X(TERMINAL, 50, "terminal-input", "type into a terminal") \
 	X(LABEL, 51, "label", "carry a label") \
-	X(SETUID, 52, "setuid", "gain the rights of a program")
+	X(SETUID, 52, "setuid", "gain the rights of a program") \
+	X(SEND_DATA, 53, "send-data", "send data inside TLS")
 
 /* X(NAME, number, "name in records", "sentence for a person") */
 #define AA_REASONS(X) \
@@ -83,7 +84,9 @@
 	X(NO_LABEL, 32, "no-label", "the label could not be put on the process or on what it writes") \
 	X(PRIVILEGE, 33, "privilege", "governed processes may do this only if their policy lists it") \
 	X(UNIX_UNSEEN, 34, "unix-socket-unseen", "which unix socket it is cannot be seen where the kernel takes no LSM programs") \
-	X(UNREADABLE_CONTENT, 35, "unreadable-content", "what is in the program is not known, and a hash decides on it")
+	X(UNREADABLE_CONTENT, 35, "unreadable-content", "what is in the program is not known, and a hash decides on it") \
+	X(BLOCKED_CONNECTION, 36, "blocked-connection", "the connection holds data that was blocked, encrypted") \
+	X(UNJUDGED_DATA, 37, "unjudged-data", "what was to be sent could not be read or judged in time")
 
 /* X(NAME, number, "name in metrics", "what was lost") */
 #define AA_LOSSES(X) \

@@ -241,6 +241,12 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct sigpending {
+	struct {
+		u64 sig[1];
+	} signal;
+};
+
 struct task_struct {
 	struct css_set *cgroups;
 	struct thread_info thread_info;
@@ -257,6 +263,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct nsproxy *nsproxy;
 	struct signal_struct *signal;
+	struct sigpending pending;
 	struct callback_head *task_works;
 	struct bpf_local_storage *bpf_storage;
 	char comm[16];

@@ -42,7 +42,8 @@ struct aa_tls_call {
 	u64 done;
 	u64 sp;
 	u32 site;
-	u32 inner; /* enum aa_tls_inner */
+	u16 inner;  /* enum aa_tls_inner */
+	u16 judged; /* the gateway has the bytes already */
 };
 
 /* Calls that have not returned. Made at a function's entry, deleted at its return; what never returns is the least used. */
@@ -181,34 +182,42 @@ struct aa_sending {
 	u32 agent;
 	u32 file;
 	u32 flags; /* enum aa_plaintext_flags */
+	/* Of a question, see lib/leak.bpf.h. */
+	u32 generation;
+	u64 question;
+	u64 until_ns;
 };
 
-static __always_inline void describe_socket(struct aa_plaintext *r)
+static __always_inline void tell_far_end(u64 cookie, u8 *address, u16 *port)
 {
-	u64 cookie = r->socket;
-	struct aa_tls_socket *socket = bpf_map_lookup_elem(&tls_sockets, &cookie);
+	struct aa_tls_socket *socket = cookie ? bpf_map_lookup_elem(&tls_sockets, &cookie) : 0;
 
-	if (!socket)
-		return;
-	r->port = socket->port;
-	__builtin_memcpy(r->address, socket->address, sizeof(r->address));
+	*port = socket ? socket->port : 0;
+	if (socket)
+		__builtin_memcpy(address, socket->address, sizeof(socket->address));
+	else
+		__builtin_memset(address, 0, sizeof(socket->address));
 }
 
-/* One record. Returns 0, or -1 if the memory was not there. */
-static __always_inline int send_piece(struct aa_sending *s, u32 bytes)
+/*
+ * One record. Returns 0, or why it could not be sent: an aa_loss, which is not counted yet. A global function for the
+ * verifier's sake: it looks at it once.
+ */
+__noinline u32 send_piece(struct aa_sending *s, u32 bytes)
 {
-	struct aa_tls_buffer *b = claim_tls_buffer();
-	int ret = 0;
+	struct aa_tls_buffer *b;
+	u32 cause = 0;
 
-	if (!b) {
-		count_lost_bytes(AA_LOSS_PLAINTEXT_BUFFER, bytes);
-		return 0;
-	}
+	if (!s)
+		return AA_LOSS_PLAINTEXT_CALL;
+	b = claim_tls_buffer();
+	if (!b)
+		return AA_LOSS_PLAINTEXT_BUFFER;
 	/* Callers see to it; the verifier cannot. */
 	if (bytes > AA_PLAINTEXT_BYTES)
 		bytes = AA_PLAINTEXT_BYTES;
 	if (bytes && bpf_probe_read_user(b->data, bytes, (void *)s->from)) {
-		ret = -1;
+		cause = AA_LOSS_PLAINTEXT_READ;
 	} else {
 		struct aa_plaintext *r = &b->record;
 
@@ -222,15 +231,30 @@ static __always_inline int send_piece(struct aa_sending *s, u32 bytes)
 		r->file = s->file;
 		r->flags = s->flags;
 		r->socket = s->socket;
-		r->port = 0;
-		__builtin_memset(r->address, 0, sizeof(r->address));
-		if (s->socket)
-			describe_socket(r);
+		r->question = s->question;
+		r->generation = s->generation;
+		tell_far_end(s->socket, r->address, &r->port);
 		if (bpf_ringbuf_output(&plaintext, r, sizeof(*r) + bytes, 0))
-			count_lost_bytes(AA_LOSS_PLAINTEXT_RING, bytes);
+			cause = AA_LOSS_PLAINTEXT_RING;
 	}
 	release_tls_buffer(b);
-	return ret;
+	return cause;
+}
+
+/* A record without bytes. */
+static __always_inline void send_note(struct aa_sending *s)
+{
+	u32 cause = send_piece(s, 0);
+
+	if (cause)
+		count_lost_bytes(cause, 0);
+}
+
+static __always_inline void advance(struct aa_sending *s, u32 bytes)
+{
+	s->from += bytes;
+	s->offset += bytes;
+	s->left -= bytes;
 }
 
 /* Makes the memory resident; holds nothing while it waits. */
@@ -250,22 +274,23 @@ static __always_inline void touch(u64 from, u32 bytes)
 static long send_next_piece(u32 index, struct aa_sending *s)
 {
 	u32 bytes = s->left > AA_PLAINTEXT_BYTES ? AA_PLAINTEXT_BYTES : s->left;
+	u32 cause;
 
 	if (!bytes)
 		return 1;
-	if (send_piece(s, bytes)) {
+	cause = send_piece(s, bytes);
+	if (cause == AA_LOSS_PLAINTEXT_READ) {
 		touch(s->from, bytes);
-		if (send_piece(s, bytes))
-			count_lost_bytes(AA_LOSS_PLAINTEXT_READ, bytes);
+		cause = send_piece(s, bytes);
 	}
-	s->from += bytes;
-	s->offset += bytes;
-	s->left -= bytes;
+	if (cause)
+		count_lost_bytes(cause, bytes);
+	advance(s, bytes);
 	return 0;
 }
 
-/* The connection of an object, made if there is none; null if it cannot be. */
-static __always_inline struct aa_tls_connection *connection_of(struct aa_tls_object *key)
+/* The connection of an object, made if there is none; null if it cannot be. Not inline, for the room on the stack. */
+static __noinline struct aa_tls_connection *connection_of(struct aa_tls_object *key)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	u64 start_ns = BPF_CORE_READ(task, group_leader, start_boottime), exec = task->self_exec_id;
@@ -316,14 +341,37 @@ static __always_inline void bind_socket(const struct aa_identity *identity, stru
 
 	connection->socket = cookie;
 	if (socket) {
+		socket->bound = 1;
 		__sync_fetch_and_add(&socket->said, connection->bytes[0]);
 		__sync_fetch_and_add(&socket->heard, connection->bytes[1]);
 	}
-	send_piece(&s, 0);
+	send_note(&s);
 }
 
-static __always_inline void send_bytes(const struct aa_identity *identity, const struct aa_tls_site *site, u64 object,
-				       u64 buffer, u64 bytes)
+/* Counts bytes that were sent or received; how many there were before. */
+static __always_inline u64 count_bytes(struct aa_tls_connection *connection, u32 received, u64 bytes)
+{
+	u64 cookie = connection->socket;
+	struct aa_tls_socket *socket = cookie ? bpf_map_lookup_elem(&tls_sockets, &cookie) : 0;
+
+	if (socket)
+		__sync_fetch_and_add(received ? &socket->heard : &socket->said, bytes);
+	return __sync_fetch_and_add(&connection->bytes[received], bytes);
+}
+
+/* The same of bytes that the gateway has already, since it was asked of them. */
+static __always_inline void count_judged(u64 object, u64 bytes)
+{
+	struct aa_tls_object key = { .object = object, .pid = bpf_get_current_pid_tgid() >> 32 };
+	struct aa_tls_connection *connection = connection_of(&key);
+
+	if (connection)
+		count_bytes(connection, 0, bytes);
+}
+
+/* Not inline, for the room on the stack. */
+static __noinline int send_bytes(const struct aa_identity *identity, const struct aa_tls_site *site, u64 object, u64 buffer,
+				 u64 bytes)
 {
 	u64 thread = bpf_get_current_pid_tgid();
 	struct aa_tls_object key = { .object = object, .pid = thread >> 32 };
@@ -333,7 +381,7 @@ static __always_inline void send_bytes(const struct aa_identity *identity, const
 
 	if (!connection) {
 		count_loss(AA_LOSS_PLAINTEXT_CALL);
-		return;
+		return 0;
 	}
 	if (site->flags & AA_TLS_HALF)
 		flags |= AA_PLAINTEXT_HALF;
@@ -345,38 +393,33 @@ static __always_inline void send_bytes(const struct aa_identity *identity, const
 			bind_socket(identity, connection, object, last->from, flags);
 	}
 
-	u64 cookie = connection->socket;
-	struct aa_tls_socket *socket = cookie ? bpf_map_lookup_elem(&tls_sockets, &cookie) : 0;
-
-	if (socket)
-		__sync_fetch_and_add(received ? &socket->heard : &socket->said, bytes);
-
 	struct aa_sending s = {
 		.from = buffer,
 		.left = bytes,
-		.offset = __sync_fetch_and_add(&connection->bytes[received], bytes),
+		.offset = count_bytes(connection, received, bytes),
 		.object = object,
 		.born_ns = connection->born_ns,
 		.session = identity->session,
 		.agent = identity->agent,
 		.file = site->file,
-		.socket = cookie,
+		.socket = connection->socket,
 		.flags = flags,
 	};
 
 	bpf_loop(AA_TLS_PIECES, send_next_piece, &s, 0);
 	if (s.left)
 		count_lost_bytes(AA_LOSS_PLAINTEXT_READ, s.left);
+	return 0;
 }
 
 /* Says of both directions how much there was. */
-static __always_inline void end_connection(const struct aa_identity *identity, const struct aa_tls_site *site, u64 object)
+static __noinline int end_connection(const struct aa_identity *identity, const struct aa_tls_site *site, u64 object)
 {
 	struct aa_tls_object key = { .object = object, .pid = bpf_get_current_pid_tgid() >> 32 };
 	struct aa_tls_connection *connection = bpf_map_lookup_elem(&tls_connections, &key);
 
 	if (!connection)
-		return;
+		return 0;
 
 	struct aa_sending s = {
 		.object = object,
@@ -391,10 +434,11 @@ static __always_inline void end_connection(const struct aa_identity *identity, c
 	u64 received = connection->bytes[1];
 
 	bpf_map_delete_elem(&tls_connections, &key);
-	send_piece(&s, 0);
+	send_note(&s);
 	s.offset = received;
 	s.flags |= AA_PLAINTEXT_RECEIVED;
-	send_piece(&s, 0);
+	send_note(&s);
+	return 0;
 }
 
 #endif

@@ -4,9 +4,9 @@
  * functions it was told of, in files that governed processes map; a process nobody governs leaves at once.
  *
  * Copied at the return, when it is known how much was taken: a writer may call again with the same bytes (node does three
- * times). Never seen here: plaintext of functions that are not known, and what is encrypted outside of such functions.
+ * times). Where the policy blocks data what is sent is copied at the entry, and waits there to be judged. Never seen here: plaintext of functions that are not known, and what is encrypted outside of such functions.
  */
-#include "../lib/tls.bpf.h"
+#include "../lib/leak.bpf.h"
 
 AA_LICENSE;
 
@@ -64,8 +64,11 @@ static __always_inline u64 application_bytes(const struct aa_tls_call *call, u64
 	return read_type(call->buffer + bytes - 1) == AA_TLS_APPLICATION_DATA ? bytes - 1 : 0;
 }
 
-/* Remembers a call until it returns. One from within another of the same object is passed over: the outer one tells. */
-static __always_inline void begin_call(const struct aa_registers *ctx, const struct aa_tls_site *site, struct aa_tls_call *call)
+/*
+ * Remembers a call until it returns. One from within another of the same object is passed over: the outer one tells.
+ * Whether it is the outer one.
+ */
+static __noinline int begin_call(const struct aa_registers *ctx, const struct aa_tls_site *site, struct aa_tls_call *call)
 {
 	struct aa_tls_caller caller = caller_of(ctx, site);
 	struct aa_tls_call *outer = bpf_map_lookup_elem(&tls_calls, &caller);
@@ -73,11 +76,35 @@ static __always_inline void begin_call(const struct aa_registers *ctx, const str
 	call->sp = ctx->sp;
 	if (outer && !(site->flags & AA_TLS_GOROUTINE) && outer->object == call->object && outer->site != call->site &&
 	    outer->sp > call->sp)
-		return;
+		return 0;
 	if (bpf_map_update_elem(&tls_calls, &caller, call, BPF_ANY))
 		count_loss(AA_LOSS_PLAINTEXT_CALL);
 	if (!caller.receives)
 		await_socket(call->object, call->length);
+	return 1;
+}
+
+/* The arguments of a call. Not inline: the copy of the registers has no room on the stack beside what a judgement needs. */
+static __noinline int read_call(const struct aa_registers *ctx, const struct aa_tls_site *site, struct aa_tls_call *call)
+{
+	u64 registers[AA_PLACE_REGISTERS + 1];
+
+#pragma unroll
+	for (u32 i = 0; i < AA_PLACE_REGISTERS; i++)
+		registers[i] = ctx->general[i];
+	registers[AA_PLACE_REGISTERS] = 0;
+	call->object = read_place(registers, ctx->sp, site->object);
+	call->buffer = read_place(registers, ctx->sp, site->buffer);
+	call->length = read_place(registers, ctx->sp, site->length);
+	call->done = read_place(registers, ctx->sp, site->done);
+	if (site->flags & AA_TLS_INT_LENGTH)
+		call->length = (s32)call->length < 0 ? 0 : (u32)call->length;
+	if (site->flags & AA_TLS_FLAGS_FIRST && call->done < AA_PAGE_BYTES)
+		call->done = registers[AA_R8];
+	if (site->flags & AA_TLS_HALF)
+		call->inner = inner_of(read_place(registers, ctx->sp, site->associated),
+				       read_place(registers, ctx->sp, site->associated_bytes));
+	return 0;
 }
 
 SEC("uprobe.s")
@@ -90,45 +117,39 @@ int tls_enter(struct aa_registers *ctx)
 
 	u32 index = bpf_get_attach_cookie(ctx);
 	struct aa_tls_site *site = bpf_map_lookup_elem(&tls_sites, &index);
-	u64 registers[AA_PLACE_REGISTERS + 1];
+	struct aa_tls_call call = { .site = index };
 
 	if (!site)
 		return 0;
-#pragma unroll
-	for (u32 i = 0; i < AA_PLACE_REGISTERS; i++)
-		registers[i] = ctx->general[i];
-	registers[AA_PLACE_REGISTERS] = 0;
-
-	struct aa_tls_call call = {
-		.object = read_place(registers, ctx->sp, site->object),
-		.buffer = read_place(registers, ctx->sp, site->buffer),
-		.length = read_place(registers, ctx->sp, site->length),
-		.done = read_place(registers, ctx->sp, site->done),
-		.site = index,
-	};
-
-	if (site->flags & AA_TLS_INT_LENGTH)
-		call.length = (s32)call.length < 0 ? 0 : (u32)call.length;
-	if (site->flags & AA_TLS_HALF) {
-		call.inner = inner_of(read_place(registers, ctx->sp, site->associated),
-				      read_place(registers, ctx->sp, site->associated_bytes));
-		if (call.inner == AA_INNER_OTHER)
-			return 0;
-	}
+	read_call(ctx, site, &call);
+	if (call.inner == AA_INNER_OTHER)
+		return 0;
 	if (site->flags & AA_TLS_ENDS) {
 		end_connection(identity, site, call.object);
-	} else if (site->flags & AA_TLS_WHOLE) {
-		u64 bytes = application_bytes(&call, call.length);
-
-		if (bytes) {
-			send_bytes(identity, site, call.object, call.buffer, bytes);
-			await_socket(call.object, bytes);
-		}
-	} else {
-		if (site->flags & AA_TLS_FLAGS_FIRST && call.done < AA_PAGE_BYTES)
-			call.done = registers[AA_R8];
-		begin_call(ctx, site, &call);
+		return 0;
 	}
+
+	u64 question, bytes = site->flags & AA_TLS_RECEIVES ? 0 : application_bytes(&call, call.length);
+
+	u32 decision;
+
+	call.judged = bytes && blocking_generation(identity);
+	if (site->flags & AA_TLS_WHOLE) {
+		if (!bytes)
+			return 0;
+		await_socket(call.object, bytes);
+		if (!call.judged)
+			send_bytes(identity, site, call.object, call.buffer, bytes);
+	} else if (!begin_call(ctx, site, &call)) {
+		return 0;
+	}
+	if (!call.judged)
+		return 0;
+	decision = judge_data(identity, site, &call, bytes, &question);
+	if (!decision || !passes(decision))
+		deny_data(ctx, identity, call.object, question, decision);
+	if (site->flags & AA_TLS_WHOLE)
+		count_judged(call.object, bytes);
 	return 0;
 }
 
@@ -170,7 +191,9 @@ int tls_leave(struct aa_registers *ctx)
 	if (bytes > call.length)
 		bytes = call.length;
 	bytes = application_bytes(&call, bytes);
-	if (bytes)
+	if (bytes && call.judged)
+		count_judged(call.object, bytes);
+	else if (bytes)
 		send_bytes(identity, site, call.object, call.buffer, bytes);
 	return 0;
 }
@@ -196,16 +219,16 @@ static __always_inline struct aa_tls_socket *socket_of(const struct aa_identity 
 		.agent = identity->agent,
 		.port = bpf_ntohs(sk->__sk_common.skc_dport),
 	};
-	u32 *words = (u32 *)fresh.address;
 
-	if (family == AA_AF_INET) {
-		words[2] = bpf_htonl(0xffff);
-		words[3] = sk->__sk_common.skc_daddr;
-	} else {
-		BPF_CORE_READ_INTO(&fresh.address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
-	}
+	read_far_end(sk, fresh.address);
 	bpf_map_update_elem(&tls_sockets, cookie, &fresh, BPF_ANY);
 	return bpf_map_lookup_elem(&tls_sockets, cookie);
+}
+
+/* What a thread gives to a socket at least after it had something encrypted. */
+static __always_inline u64 least_sent(const struct aa_tls_thread *thread)
+{
+	return (thread->bytes > AA_TLS_RECORD ? AA_TLS_RECORD : thread->bytes) + AA_TLS_LEAST_ADDED;
 }
 
 static __always_inline void note_sent(struct sock *sk, s64 bytes)
@@ -229,9 +252,8 @@ static __always_inline void note_sent(struct sock *sk, s64 bytes)
 
 	struct aa_tls_object key = { .object = last->object, .pid = thread >> 32 };
 	struct aa_tls_connection *connection;
-	u64 least = last->bytes > AA_TLS_RECORD ? AA_TLS_RECORD : last->bytes;
 
-	if ((u64)bytes < least + AA_TLS_LEAST_ADDED)
+	if ((u64)bytes < least_sent(last))
 		return;
 	connection = connection_of(&key);
 	if (connection && !connection->socket)
@@ -288,4 +310,63 @@ int BPF_PROG(tls_received_by_function, struct sock *sk, struct msghdr *msg, unsi
 {
 	note_received(sk, ret);
 	return 0;
+}
+
+/* A send of so many bytes over a socket: if it is of the blocked object, which the thread had encrypted just before, the socket is known. */
+static __noinline int find_blocked_socket(const struct aa_identity *identity, struct aa_blocked *blocked, u64 cookie, s64 bytes)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct aa_tls_thread *last = bpf_map_lookup_elem(&tls_threads, &thread);
+	struct aa_tls_object object = { .object = blocked->object, .pid = thread >> 32 };
+	struct aa_blocked_key process = blocked_process(), socket = { .socket = cookie };
+
+	if (!last || last->object != blocked->object || bytes < (s64)least_sent(last))
+		return 0;
+	if (bpf_map_update_elem(&tls_blocked, &socket, blocked, BPF_ANY))
+		return 0;
+	bpf_map_delete_elem(&tls_blocked, &process);
+
+	struct aa_tls_connection *connection = connection_of(&object);
+
+	if (connection && !connection->socket)
+		bind_socket(identity, connection, object.object, cookie, 0);
+	return 0;
+}
+
+/*
+ * Over the socket of a connection that was blocked nothing goes. While it is not known which that is, nothing goes over any
+ * socket of the process of which it is not known either.
+ */
+SEC("lsm/socket_sendmsg")
+int BPF_PROG(judge_blocked_send, struct socket *sock, struct msghdr *msg, int size)
+{
+	struct aa_identity *identity = identity_of(bpf_get_current_task_btf());
+	struct sock *sk = sock->sk;
+	struct subject subject;
+
+	if (!identity || !sk || sock->type != AA_SOCK_STREAM || !blocking_generation(identity))
+		return 0;
+
+	u16 family = sk->__sk_common.skc_family;
+	u64 cookie = bpf_get_socket_cookie(sk);
+	struct aa_blocked_key key = { .socket = cookie };
+	struct aa_blocked *blocked = bpf_map_lookup_elem(&tls_blocked, &key);
+
+	if (family != AA_AF_INET && family != AA_AF_INET6)
+		return 0;
+	if (!blocked) {
+		struct aa_blocked_key process = blocked_process();
+		struct aa_tls_socket *socket = bpf_map_lookup_elem(&tls_sockets, &cookie);
+
+		blocked = bpf_map_lookup_elem(&tls_blocked, &process);
+		if (!blocked || (socket && socket->bound))
+			return 0;
+		find_blocked_socket(identity, blocked, cookie, size);
+		/* What is deleted may be another's already. */
+		blocked = bpf_map_lookup_elem(&tls_blocked, &key) ?: bpf_map_lookup_elem(&tls_blocked, &process);
+		if (!blocked)
+			return eperm();
+	}
+	subject_of_agent(&subject, identity->agent, identity->session);
+	return refuse_blocked(ctx, &subject, blocked, sk);
 }

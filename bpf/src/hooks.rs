@@ -77,7 +77,7 @@ impl Way {
     pub(crate) fn loads(self, object: &str, section: &str) -> bool {
         match (self, object) {
             (Self::Lsm | Self::FmodRet, _) | (_, "cgroup") => true,
-            (Self::Cgroup, "tls") => !section.starts_with("fexit/"),
+            (Self::Cgroup, "tls") => !section.starts_with("fexit/") && !section.starts_with("lsm/"),
             (Self::Cgroup, "names") => section.starts_with("cgroup/recvmsg"),
             (Self::Cgroup, _) => section.starts_with("tp_btf/") || section.starts_with("iter/"),
         }
@@ -244,6 +244,7 @@ mod tests {
             ("process", "iter/task", true),
             ("names", "cgroup/connect4", false),
             ("names", "cgroup/recvmsg6", true),
+            ("tls", "lsm/socket_sendmsg", false),
             ("cgroup", "cgroup/connect4", true),
         ] {
             assert_eq!(Way::Cgroup.loads(object, section), loaded, "{object} {section}");

@@ -18,6 +18,7 @@
 //! Nothing here knows the policy language; `aa-sensord` translates.
 
 pub mod abi;
+pub mod answers;
 pub mod askers;
 mod clock;
 pub mod contents;

@@ -380,6 +380,8 @@ fn prepare_maps(
             Some((_, "rodata")) => Some((pool_words - 1) * 4),
             // `by_fmod_ret` alone.
             Some((_, "way")) => Some(u32::from(way == Way::FmodRet)),
+            // `sends_can_fail` alone.
+            Some((_, "sends")) => Some(u32::from(way != Way::Cgroup)),
             _ => None,
         };
         if let Some(value) = constant {

@@ -127,16 +127,6 @@ pub fn prioritise_io(process: Pid) -> io::Result<()> {
     outcome(unsafe { libc::syscall(libc::SYS_ioprio_set, PROCESS, process.as_raw(), NONE) })
 }
 
-/// Asks for a restart without the words it takes (`reboot(2)`): who may restart is told `EINVAL`, which is success here.
-pub fn restart_wrongly() -> io::Result<()> {
-    // SAFETY: the kernel looks at the first two numbers, which are wrong, and at nothing else.
-    let asked = outcome(unsafe { libc::syscall(libc::SYS_reboot, 0, 0, 0, 0) });
-    match asked {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
-        other => other,
-    }
-}
-
 /// Sets up an io_uring of one entry (`io_uring_setup(2)`). A kernel that has none refuses it as well as one that may not.
 pub fn set_up_ring() -> io::Result<()> {
     // struct io_uring_params

@@ -228,7 +228,7 @@ impl Tables {
         })?;
         let policy = abi::aa_policy {
             generation,
-            flags: if tables.observe { abi::AA_POLICY_OBSERVE } else { 0 },
+            flags: flags(tables),
             paths: layout.paths,
             sockets: layout.sockets,
             argv: layout.argv,
@@ -519,6 +519,11 @@ impl Tables {
             },
         ]
     }
+}
+
+fn flags(tables: &PolicyTables<'_>) -> u32 {
+    let set = |flag, is_set| if is_set { flag } else { 0 };
+    set(abi::AA_POLICY_OBSERVE, tables.observe) | set(abi::AA_POLICY_BLOCKS_DATA, tables.blocks_data)
 }
 
 fn contents_flags(tables: &PolicyTables<'_>) -> u32 {

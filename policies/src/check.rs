@@ -1,10 +1,10 @@
 //! The document's tree to a checked [`Policy`]: every key known, every value possible, every error reported.
 
 mod asking;
+mod data;
 mod header;
 mod labels;
 mod limits;
-mod redact;
 mod sections;
 
 use crate::action::Action;

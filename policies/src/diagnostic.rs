@@ -69,7 +69,7 @@ pub enum Code {
     /// A key twice in one mapping.
     #[serde(rename = "AA-P014")]
     Duplicate,
-    /// A section that is absent.
+    /// A section that is absent, or what another needs of it.
     #[serde(rename = "AA-P101")]
     Absent,
     /// A rule that never decides anything.

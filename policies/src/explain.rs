@@ -6,7 +6,7 @@ use crate::labels::CarriedKind;
 use crate::policy::{Mode, Policy};
 use crate::privileges::Privilege;
 use crate::rate::RateClass;
-use crate::rule::{RuleKind, Section};
+use crate::rule::{Rule, RuleKind, Section};
 use crate::verdict::{RuleId, Verdict};
 use serde::Serialize;
 use std::fmt;
@@ -32,7 +32,7 @@ pub struct Explanation {
     pub enforced: String,
     /// What would allow it, where it is not allowed.
     pub allow: Option<String>,
-    /// How often and when it is so, where the policy limits that.
+    /// How often, for what data and when it is not so, where the policy limits that.
     pub limits: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ impl Policy {
         }
     }
 
-    /// What `rate` and `hours` add to a verdict that lets pass or asks.
+    /// What `rate`, `data.block` and `hours` add to a verdict that lets pass or asks.
     fn limits(&self, action: &Action, verdict: Verdict) -> Vec<String> {
         if verdict >= Verdict::Deny {
             return Vec::new();
@@ -89,10 +89,14 @@ impl Policy {
         let counted = |class| verdict < Verdict::Ask && RateClass::of(action) == Some(class);
         let rates = self.rates().filter(|(limit, _)| counted(limit.class));
         let rates = rates.map(|(_, rule)| format!("{}: {} (line {})", rule.text, rule.verdict, rule.line));
+        let connects = RateClass::of(action) == Some(RateClass::Connect);
+        let blocks = |rule: &&Rule| connects && rule.section == Section::Block;
+        let blocked = self.rules.iter().filter(blocks);
+        let blocked = blocked.map(|rule| format!("{} sent inside TLS: deny (line {})", rule.text, rule.line));
         let hours = self
             .hours()
             .map(|(_, rule)| format!("{}: deny (line {})", rule.text, rule.line));
-        rates.chain(hours).collect()
+        rates.chain(blocked).chain(hours).collect()
     }
 
     /// The rules to add so that an action that only a default denies is allowed.

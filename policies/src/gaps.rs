@@ -113,7 +113,8 @@ fn without_lsm(rule: &Rule) -> Option<&'static str> {
         (_, Pattern::Content(_)) => Some(NOT_JUDGED),
         (Section::Exec, _) if rule.verdict == Verdict::Ask => Some(NOT_ASKED),
         (Section::Exec, Pattern::Interpreter(_)) => Some("judged for scripts alone"),
-        (Section::Net | Section::Exec, _) => None,
+        // Libraries are probed there too.
+        (Section::Net | Section::Exec | Section::Block, _) => None,
         (Section::Hours, _) => Some("closes the network and programs only"),
         (Section::Privileges, _) => Some("closed by seccomp under `aasm run`, listed or not"),
         _ => Some(NOT_JUDGED),

@@ -7,6 +7,7 @@ use crate::glob::PathPattern;
 use crate::policy::Policy;
 use crate::print::quote;
 use crate::privileges::Privilege;
+use crate::redact::DATA_CLASSES;
 use crate::rule::{Pattern, Rule, RuleKind, Section};
 use crate::witness;
 use std::fmt::Write as _;
@@ -103,6 +104,13 @@ pub fn random_policy_with_labels(seed: u64) -> String {
         }
     }
     text + &data
+}
+
+/// The same with labels, and classes of data that are blocked.
+pub fn random_policy_with_data(seed: u64) -> String {
+    let mut random = Random::new(seed ^ 0xda7a);
+    let classes: Vec<&str> = (0..random.below(4)).map(|_| random.word(&DATA_CLASSES)).collect();
+    random_policy_with_labels(seed) + &format!("  block: [{}]\n", classes.join(", "))
 }
 
 /// The same with host names and `dns`.

@@ -68,8 +68,12 @@ pub(crate) fn bit(labels: &[String], name: &str) -> u32 {
 
 /// The names behind bits, as text.
 pub(crate) fn names(labels: &[String], bits: u32) -> Vec<&str> {
-    let carried = labels.iter().enumerate().filter(|(place, _)| bits >> place & 1 == 1);
-    carried.map(|(_, label)| label.as_str()).collect()
+    // There are no more labels than bits, but in what somebody made who is not to be trusted.
+    let carried = labels
+        .iter()
+        .zip(0..u32::BITS)
+        .filter(|(_, place)| bits >> place & 1 == 1);
+    carried.map(|(label, _)| label.as_str()).collect()
 }
 
 /// Whether a word can be a label.

@@ -189,6 +189,8 @@ pub struct Lowered {
     pub labels: Vec<String>,
     /// For each label, what is taken from who carries it, in the order of [`CarriedKind::ALL`].
     pub carried: Vec<[Decision; 3]>,
+    /// Whether what its agents send inside TLS is judged before it is sent.
+    pub blocks: bool,
 }
 
 impl Policy {
@@ -244,6 +246,7 @@ impl Policy {
                 .iter()
                 .map(|label| CarriedKind::ALL.map(|kind| self.carried(label, kind)))
                 .collect(),
+            blocks: self.blocked().next().is_some(),
         })
     }
 }

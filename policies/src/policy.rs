@@ -177,7 +177,12 @@ impl SectionDefaults {
             Section::Exec => self.exec,
             Section::Load => self.load,
             Section::Net => self.net,
-            Section::Label | Section::Carried | Section::Privileges | Section::Rate | Section::Hours => Decision::NONE,
+            Section::Label
+            | Section::Carried
+            | Section::Block
+            | Section::Privileges
+            | Section::Rate
+            | Section::Hours => Decision::NONE,
         }
     }
 
@@ -214,7 +219,12 @@ impl Sections {
             Section::Write => self.write,
             Section::Exec | Section::Load => self.exec,
             Section::Net => self.net,
-            Section::Label | Section::Carried | Section::Privileges | Section::Rate | Section::Hours => None,
+            Section::Label
+            | Section::Carried
+            | Section::Block
+            | Section::Privileges
+            | Section::Rate
+            | Section::Hours => None,
         }
     }
 
@@ -322,6 +332,14 @@ impl Policy {
     /// The classes of data that are hidden on the way out; `None` where the policy does not say.
     pub fn redact(&self) -> Option<&[RedactedClass]> {
         self.redact.as_deref()
+    }
+
+    /// The classes of data that are not sent inside TLS, and the decision that cites the rule of each; in the order of the file.
+    pub fn blocked(&self) -> impl Iterator<Item = (&'static str, Decision)> {
+        self.rules.iter().filter_map(|rule| match rule.pattern {
+            Pattern::Data(class) => Some((class, rule.decision())),
+            _ => None,
+        })
     }
 
     /// SHA-256 of the text.

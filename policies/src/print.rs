@@ -82,7 +82,7 @@ impl Policy {
         out.push_str(&self.section_text(Section::Exec, "exec", ""));
         out.push_str(&self.privileges_text());
         out.push_str(&self.limits_text());
-        let data = self.redact_text() + &self.carried_text();
+        let data = self.redact_text() + &self.blocked_text() + &self.carried_text();
         if !data.is_empty() {
             out.push_str("data:\n");
             out.push_str(&data);
@@ -101,6 +101,15 @@ impl Policy {
             let names: Vec<&str> = classes.iter().map(|class| class.name).collect();
             format!("  redact: [{}]\n", names.join(", "))
         })
+    }
+
+    fn blocked_text(&self) -> String {
+        let names: Vec<&str> = self.blocked().map(|(class, _)| class).collect();
+        if names.is_empty() {
+            String::new()
+        } else {
+            format!("  block: [{}]\n", names.join(", "))
+        }
     }
 
     fn privileges_text(&self) -> String {

@@ -49,6 +49,9 @@ pub enum Section {
     /// What is taken from who carries a label.
     #[serde(rename = "data.from")]
     Carried,
+    /// What is not sent inside TLS.
+    #[serde(rename = "data.block")]
+    Block,
     /// What nobody may do unless it is listed.
     #[serde(rename = "privileges")]
     Privileges,
@@ -66,6 +69,7 @@ impl fmt::Display for Section {
             Self::Hours => "hours",
             Self::Label => "file.label",
             Self::Carried => "data.from",
+            Self::Block => "data.block",
             Self::Privileges => "privileges",
         })
     }
@@ -115,6 +119,8 @@ pub(crate) enum Pattern {
         label: String,
         kind: CarriedKind,
     },
+    /// One of [`DATA_CLASSES`](crate::DATA_CLASSES).
+    Data(&'static str),
     Privilege(Privilege),
 }
 
@@ -273,6 +279,7 @@ impl Rule {
             | Pattern::Deleted
             | Pattern::Dns
             | Pattern::Carried { .. }
+            | Pattern::Data(_)
             | Pattern::Privilege(_)
             | Pattern::Rate(_)
             | Pattern::Hours(_) => (0, 0),
@@ -328,8 +335,10 @@ pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> R
         },
         Section::Exec => parse_exec(text),
         Section::Privileges => parse_privilege(text),
-        // Their rules are no patterns of anything: see check/limits.rs.
-        Section::Rate | Section::Hours => Err(Complaint::new(Code::Value, format!("`{section}` has no patterns"))),
+        // Their rules are no patterns of anything: see check/limits.rs and check/data.rs.
+        Section::Rate | Section::Hours | Section::Block => {
+            Err(Complaint::new(Code::Value, format!("`{section}` has no patterns")))
+        }
     }
 }
 

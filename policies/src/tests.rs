@@ -1,6 +1,7 @@
 //! What holds for every policy and every action, and the cases of `policies/cases`.
 
 mod cases;
+mod data;
 mod deputies;
 mod diagnostics;
 mod differential;

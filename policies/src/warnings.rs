@@ -1,4 +1,4 @@
-//! What is odd about a policy without being wrong: kinds of action it leaves ungoverned, rules that never decide anything.
+//! What is odd about a policy without being wrong: kinds of action it leaves ungoverned, rules that never decide anything or too much.
 
 use crate::action::Action;
 use crate::diagnostic::{Code, Diagnostic, Report, Span};
@@ -19,6 +19,7 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
     };
     absent(policy, top, &mut report);
     idle(policy, &mut report);
+    nowhere(policy, &mut report);
     let gap = policy.gap();
     if let Some(gap) = &gap {
         let class = policy.redact().and_then(|classes| classes.first());
@@ -68,6 +69,28 @@ fn idle(policy: &Policy, report: &mut Report<'_>) {
             .hint(format!(
                 "`data: {{from: {{{label}: {{deny: [net]}}}}}}` takes the network"
             ));
+    }
+}
+
+/// Secrets that are blocked wherever they are sent: no name is vouched for by the resolver.
+fn nowhere(policy: &Policy, report: &mut Report<'_>) {
+    let mut rules = policy.rules().iter().zip(&policy.spans);
+    let secret = rules.find(|(rule, _)| rule.pattern == Pattern::Data("secret"));
+    let every_name = policy.defaults().net.verdict() < Verdict::Deny;
+    let answered = |rule: &Rule| match rule.pattern {
+        Pattern::Host(_) => true,
+        Pattern::Dns => every_name,
+        _ => false,
+    };
+    if let (Some((_, span)), false) = (secret, policy.rules().iter().any(answered)) {
+        report
+            .warning(
+                Code::Absent,
+                *span,
+                "`net` names no host, so an agent's own key is blocked too",
+            )
+            .cause("a secret may go to its own provider only where the resolver vouches for the name")
+            .hint("list the provider: `net: {allow: [\"api.example.com:443\"]}`");
     }
 }
 
@@ -126,7 +149,9 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
     lowered.carried.iter().flatten().copied().for_each(&mut cite);
     let written = policy.rules().iter().filter(|rule| rule.is_written());
     // Of several that label the same one is cited, and all count.
-    let always = |rule: &Rule| rule.label().is_some() || matches!(rule.pattern, Pattern::Rate(_) | Pattern::Hours(_));
+    let always = |rule: &Rule| {
+        rule.label().is_some() || matches!(rule.pattern, Pattern::Rate(_) | Pattern::Hours(_) | Pattern::Data(_))
+    };
     let uncited = |(rule, _): &(&Rule, &Span)| !always(rule) && !cited.contains(&rule.id);
     for (rule, span) in written.zip(&policy.spans).filter(uncited) {
         let winner = policy

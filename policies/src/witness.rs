@@ -126,6 +126,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
                 | Section::Hours
                 | Section::Label
                 | Section::Carried
+                | Section::Block
                 | Section::Privileges => Action::Read { path },
             }
         }
@@ -144,6 +145,8 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             labels: vec![label.clone()],
             action: Box::new(taken(*kind)),
         },
+        // What is said is no action: it is said over a connection.
+        Pattern::Data(_) => taken(CarriedKind::Net),
         Pattern::Privilege(privilege) => Action::Use { privilege: *privilege },
         Pattern::Content(content) => exec_of(*content),
         Pattern::Memfd => exec(b"/memfd".to_vec(), Vec::new(), ProgramKind::Memfd),

@@ -140,6 +140,14 @@ static int leak(long fd)
 	return HAPPENED;
 }
 
+/* A mount namespace. What the twin mounts there, nobody else sees: systemd makes mounts shared. */
+static void own_mounts(void)
+{
+	must(unshare(CLONE_NEWNS));
+	if (!world.denied)
+		must(mount(0, "/", 0, MS_REC | MS_PRIVATE, 0));
+}
+
 static int leak_file(const char *path)
 {
 	return leak(open(path, O_RDONLY));

@@ -9,15 +9,21 @@ use std::process::{Child, Command, Stdio};
 use aa_wire::Event;
 use aa_wire::event::{Kind, Object};
 
+use crate::act::Act;
+use crate::faults::Fault;
 use crate::guest::{Guest, command, file_at, said, succeed};
 use crate::harness::{Checks, Test, tests};
 
-pub(crate) const TESTS: &[Test] = tests![what_is_said_inside_tls_is_seen_with_where_it_goes];
+pub(crate) const TESTS: &[Test] = tests![
+    what_is_said_inside_tls_is_seen_with_where_it_goes,
+    what_a_policy_blocks_is_not_sent_and_neighbours_are,
+    what_cannot_be_judged_is_not_sent,
+];
 
 const SENT: u64 = 300_007;
 const ASKED: u64 = 150_001;
 
-const SCRIPTS: [(&str, &str); 4] = [
+const SCRIPTS: [(&str, &str); 5] = [
     (
         "server.py",
         include_str!("../../daemon/sensord/tests/runtimes/server.py"),
@@ -34,7 +40,14 @@ const SCRIPTS: [(&str, &str); 4] = [
         "fetch.mjs",
         include_str!("../../daemon/sensord/tests/runtimes/fetch.mjs"),
     ),
+    (
+        "neighbours.py",
+        include_str!("../../daemon/sensord/tests/runtimes/neighbours.py"),
+    ),
 ];
+
+const KEY: &str = "AKIAQ3EGRIJ2XKF7ZB5D";
+const BLOCKS: &str = "policy: leaks\nversion: 1\ndefault: allow\nnet: {}\ndata: {block: [secret]}\n";
 
 struct Server {
     process: Child,
@@ -110,10 +123,10 @@ fn what_is_said_inside_tls_is_seen_with_where_it_goes(guest: &Guest, checks: &mu
     fs::write(&body, "s".repeat(usize::try_from(SENT).unwrap())).unwrap();
     let (url, sent, asked) = (
         format!("https://localhost:{}/v1/path", server.port),
-        SENT.to_string(),
+        body,
         ASKED.to_string(),
     );
-    let (header, body) = (format!("x-answer: {ASKED}"), format!("@{body}"));
+    let (header, body) = (format!("x-answer: {ASKED}"), format!("@{sent}"));
     let trusts_all = "NODE_TLS_REJECT_UNAUTHORIZED=0";
     let (blocking, asynchronous, fetch) = (
         server.script("blocking.py"),
@@ -158,4 +171,85 @@ fn what_is_said_inside_tls_is_seen_with_where_it_goes(guest: &Guest, checks: &mu
             checks.equal("where", &there, &Some(format!("127.0.0.1:{}/tcp", server.port)));
         }
     }
+}
+
+/// Runs a program by a policy that blocks secrets; what it said, whether it ended well, and what was denied.
+fn run_blocked(server: &Server, program: &[&str]) -> (String, bool, Vec<Event>) {
+    let policy = file_at(server.folder.join("blocks.yaml"), BLOCKS).display().to_string();
+    let work = server.folder.display().to_string();
+    let watch = [
+        &["watch", "--json", "--policy", &policy, "--work", &work, "--"],
+        program,
+    ]
+    .concat();
+    let output = command("aasm", &watch);
+    let told = said(&output);
+    let events = told.lines().filter_map(|line| serde_json::from_str::<Event>(line).ok());
+    let denied = events.filter(|event| event.action == "send-data").collect();
+    (told, output.status.success(), denied)
+}
+
+fn what_a_policy_blocks_is_not_sent_and_neighbours_are(guest: &Guest, checks: &mut Checks) {
+    let server = Server::start(guest);
+    let url = format!("https://localhost:{}/v1/path", server.port);
+    let filler = "s".repeat(50_000);
+    let leak = file_at(server.folder.join("leak"), &format!("{filler} {KEY} "))
+        .display()
+        .to_string();
+    let clean = file_at(server.folder.join("clean"), &format!("{filler} clean-mark"))
+        .display()
+        .to_string();
+    let scripts = ["neighbours.py", "blocking.py", "asynchronous.py", "fetch.mjs"];
+    let [neighbours, blocking, asynchronous, fetch] = scripts.map(|name| server.script(name));
+    let data = format!("@{leak}");
+    let trusts_all = "NODE_TLS_REJECT_UNAUTHORIZED=0";
+    let received = || fs::read(server.folder.join("received")).unwrap_or_default();
+    let arrived = |mark: &str| received().windows(mark.len()).any(|window| window == mark.as_bytes());
+    for program in [
+        &["curl", "-sSk", "--fail", "-H", "expect:", "--data-binary", &data, &url][..],
+        &["python3", &blocking, &url, &leak, "14"],
+        &["python3", &asynchronous, &url, &leak, "14"],
+        &["env", trusts_all, "node", &fetch, &url, &leak, "14"],
+    ] {
+        let (told, well, denied) = run_blocked(&server, program);
+        checks.that(!well && !arrived(KEY), || format!("{program:?}: {told}"));
+        let first = denied.first().map(|event| event.effect.to_string());
+        checks.equal(format!("{program:?}"), &first.as_deref(), &Some("denied"));
+        let secrets = denied
+            .first()
+            .and_then(|event| event.exchange.as_ref())
+            .map(|exchange| exchange.secrets.clone());
+        checks.that(
+            secrets.is_some_and(|found| found[0].kind == "aws-access-key-id"),
+            || format!("{program:?}: {told}"),
+        );
+        checks.that(!told.contains(KEY), || format!("{program:?} is told with the key"));
+    }
+    let (told, well, denied) = run_blocked(&server, &["python3", &neighbours, &url, &leak, &clean]);
+    checks.that(well, || format!("neighbours: {told}"));
+    checks.that(arrived("clean-mark") && !arrived(KEY), || format!("neighbours: {told}"));
+    let reasons: Vec<_> = denied
+        .iter()
+        .filter_map(|event| Some(event.reason.as_ref()?.code.as_str()))
+        .collect();
+    let each = ["rule", "blocked-connection"];
+    checks.equal("why", &reasons, &[each, each].concat());
+}
+
+fn what_cannot_be_judged_is_not_sent(guest: &Guest, checks: &mut Checks) {
+    let server = Server::start(guest);
+    let url = format!("https://localhost:{}/v1/path", server.port);
+    let clean = file_at(server.folder.join("clean"), "clean-mark").display().to_string();
+    let blocking = server.script("blocking.py");
+    let received = || fs::read(server.folder.join("received")).unwrap_or_default();
+    let post = format!("exec /usr/bin/python3 {blocking} {url} {clean} 14");
+    let mut act = Act::governed("unjudged", &BLOCKS.lines().skip(2).collect::<Vec<_>>().join("\n"));
+    let fault = Fault::inject("unjudged", act.number());
+    let ended = act.ask(&post);
+    checks.that(received().is_empty(), || format!("it arrived: {ended}"));
+    drop(fault);
+    act.ask(&post);
+    checks.that(!received().is_empty(), || {
+        "without the fault it did not arrive".to_owned()
+    });
 }

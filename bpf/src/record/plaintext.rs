@@ -28,6 +28,8 @@ pub struct Piece<'a> {
     pub socket: Option<Socket>,
     /// In which probed file the function is, as the sensor counts them.
     pub file: u32,
+    /// The caller waits for what is said of these bytes.
+    pub question: Option<Question>,
     /// The plaintext.
     pub bytes: &'a [u8],
 }
@@ -58,6 +60,19 @@ pub enum Step {
     Binds,
     /// It has none: the object has ended, and nothing follows in this direction.
     Ends,
+}
+
+/// What a caller waits for that is about to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The kernel's number of it, which no other has until the next boot.
+    pub number: u64,
+    /// These are its first bytes.
+    pub first: bool,
+    /// These are its last bytes.
+    pub last: bool,
+    /// The policy's that has data judged.
+    pub generation: u32,
 }
 
 /// A socket, and where it leads.
@@ -154,6 +169,12 @@ pub fn decode(bytes: &[u8]) -> Result<Piece<'_>, Undecodable> {
             to: SocketAddr::new(Ipv6Addr::from(record.address).to_canonical(), record.port),
         }),
         file: record.file,
+        question: (record.flags & abi::AA_PLAINTEXT_ASKS != 0).then_some(Question {
+            number: record.question,
+            first: record.flags & abi::AA_PLAINTEXT_FIRST != 0,
+            last: record.flags & abi::AA_PLAINTEXT_LAST != 0,
+            generation: record.generation,
+        }),
         bytes: data,
     })
 }
@@ -171,7 +192,7 @@ pub mod testing {
         let head = abi::aa_event_head {
             version: 2,
             kind: 3,
-            size: 136_u32.saturating_add(count),
+            size: 152_u32.saturating_add(count),
             ktime_ns: 5_000_000_000,
             agent: 2,
             session: 3,

@@ -33,6 +33,8 @@ pub struct AddressRow {
 pub struct PolicyTables<'a> {
     /// Record verdicts and let pass.
     pub observe: bool,
+    /// What its agents send inside TLS is judged before it is encrypted.
+    pub blocks_data: bool,
     /// Path automaton with [`abi::AA_COLUMNS`] columns.
     pub paths: AutomatonTable<'a>,
     /// Automaton of unix sockets' names, with one column.

@@ -26,6 +26,7 @@ pub(crate) fn object(record: &Record, names: &[EscapedBytes]) -> Option<Object> 
     };
     match u32::from(record.action) {
         abi::AA_ACTION_CONNECT | abi::AA_ACTION_SEND => Some(address(record, names)),
+        abi::AA_ACTION_SEND_DATA => (record.port != 0).then(|| address(record, names)),
         abi::AA_ACTION_BIND | abi::AA_ACTION_LISTEN => Some(address(record, &[])),
         abi::AA_ACTION_RECEIVE_FD if record.object.is_empty() => Some(address(record, names)),
         abi::AA_ACTION_UNIX_CONNECT | abi::AA_ACTION_UNIX_SEND | abi::AA_ACTION_RECEIVE_FD => Some(Object::Unix {
@@ -48,6 +49,11 @@ pub(crate) fn object(record: &Record, names: &[EscapedBytes]) -> Option<Object> 
             flags: flags(record.object_flags),
         }),
     }
+}
+
+/// Whether the action is to send data, of which the gateway knows what was found in it.
+pub(crate) fn is_of_data(record: &Record) -> bool {
+    u32::from(record.action) == abi::AA_ACTION_SEND_DATA
 }
 
 /// The second object: a path, or for an exec its arguments.

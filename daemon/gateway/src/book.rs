@@ -12,6 +12,8 @@ use aa_wire::sensor::PolicyInKernel;
 use aa_wire::status::{BadPolicy, PolicyRow};
 use aa_wire::{Generation, Slot};
 
+use crate::plaintext::judge::Blocks;
+
 /// Retired generations that are still explained.
 const RETIRED_KEPT: usize = 256;
 
@@ -58,9 +60,18 @@ pub(crate) struct Book {
     in_force: HashMap<String, Generation>,
     /// What the kernel holds, by the slot's name, whether it is understood here or not.
     kernel: HashMap<String, PolicyInKernel>,
+    /// What those that are known block, for the thread that judges data.
+    blocks: Blocks,
 }
 
 impl Book {
+    pub(crate) fn new(blocks: Blocks) -> Self {
+        Self {
+            blocks,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn source(&self, name: &str) -> Option<&Source> {
         self.sources.get(name).map(|(source, _)| source)
     }
@@ -155,6 +166,7 @@ impl Book {
         {
             before.retired = true;
         }
+        self.blocks.add(generation, &load.policy);
         self.loads.insert(generation, load);
         let retired: Vec<_> = self
             .loads
@@ -164,6 +176,7 @@ impl Book {
             .collect();
         for key in retired.iter().take(retired.len().saturating_sub(RETIRED_KEPT)) {
             self.loads.remove(key);
+            self.blocks.remove(*key);
         }
     }
 

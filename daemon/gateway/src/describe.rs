@@ -51,7 +51,7 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
     event.ring = Some(ring(record.ring));
     event.cpu = Some(record.cpu);
     event.sequence = Some(record.sequence);
-    event.digest = (record.digest != [0, 0]).then(|| digest_text(record.digest));
+    event.digest = (record.digest != [0, 0] && !actions::is_of_data(record)).then(|| digest_text(record.digest));
     event.stack = record.stack.iter().map(|address| bare_frame(*address)).collect();
     if record.generation != 0 {
         event.policy = Some(policy_ref(record.generation, known.load));
@@ -100,6 +100,12 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
             text: "a reason this version does not know".to_owned(),
         });
     }
+    if actions::is_of_data(record) {
+        let blocking = event.rule.as_ref().and(load).zip(decision.rule());
+        let rule = blocking.and_then(|(load, id)| load.policy.rule(id));
+        event.would_allow = rule.map(|rule| format!("nothing added: remove `{}` from {}", rule.text, rule.section));
+        return;
+    }
     let by_policy = matches!(
         u32::from(record.reason),
         abi::AA_REASON_RULE | abi::AA_REASON_DEFAULT | abi::AA_REASON_PRIVILEGE
@@ -122,6 +128,7 @@ pub(crate) fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
         id: id.0,
         text: rule.map(|rule| match rule.section {
             Section::Label => format!("label {}", rule.text),
+            Section::Block => format!("block {}", rule.text),
             _ => format!("{}: {}", rule.verdict, rule.text),
         }),
         file: load.map(|load| load.source.file_name.clone()),

@@ -11,7 +11,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,8 +24,9 @@ use crate::approvals::Approvals;
 use crate::book::{Book, Origin};
 use crate::explaining::Explaining;
 use crate::hours::Opener;
-use crate::lookups::Lookups;
+use crate::lookups::SharedLookups;
 use crate::plaintext::PlaintextThread;
+use crate::plaintext::judge::{Blocks, Denied};
 use crate::reading::Readings;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
@@ -53,13 +53,15 @@ pub(crate) struct Gateway {
     /// Of the decisions.
     pub(crate) backlog: Backlog,
     pub(crate) book: RefCell<Book>,
+    /// What was found in what agents may not send.
+    pub(crate) denied: Denied,
     /// Held while a policy is being loaded.
     pub(crate) loading: Mutex<()>,
     pub(crate) agents: RefCell<BTreeMap<AgentId, SavedAgent>>,
     pub(crate) sessions: RefCell<Sessions>,
     pub(crate) approvals: RefCell<Approvals>,
     pub(crate) readings: RefCell<Readings>,
-    pub(crate) lookups: Rc<RefCell<Lookups>>,
+    pub(crate) lookups: SharedLookups,
     pub(crate) opener: RefCell<Opener>,
     pub(crate) explaining: Explaining,
     /// Something new is asked.
@@ -88,7 +90,9 @@ pub(crate) struct Parts {
     pub(crate) backlog: Backlog,
     pub(crate) stacks: Stacks,
     pub(crate) saved: BTreeMap<u32, SavedAgent>,
-    pub(crate) lookups: Rc<RefCell<Lookups>>,
+    pub(crate) blocks: Blocks,
+    pub(crate) denied: Denied,
+    pub(crate) lookups: SharedLookups,
     pub(crate) rings_in_log: RingsInLog,
 }
 
@@ -105,7 +109,8 @@ impl Gateway {
             rings: parts.rings,
             listening: parts.listening,
             backlog: parts.backlog,
-            book: RefCell::default(),
+            book: RefCell::new(Book::new(parts.blocks)),
+            denied: parts.denied,
             loading: Mutex::new(()),
             agents: RefCell::new(
                 parts

@@ -3,6 +3,9 @@
 //!
 //! Numbers may arrive out of order: a task can be preempted between taking its number and writing its record. So a
 //! number that is passed over is only told as lost after [`PATIENCE`].
+//!
+//! Of the activity not all is recorded, so a log does not say how far a predecessor read: what is missing there before the
+//! first number that comes is no loss. What the ring could not hold the kernel counts.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
@@ -31,6 +34,8 @@ pub(crate) struct Holes {
     numbers: HashMap<(Ring, u32), Numbers>,
     /// Not all that was ever recorded was looked at: a ring and processor may be new here and not new.
     partial: bool,
+    /// There is a log.
+    logged: bool,
 }
 
 #[derive(Debug)]
@@ -41,6 +46,8 @@ struct Numbers {
     open: BTreeMap<u64, Instant>,
     /// Passed over in one leap too long to remember: first and count.
     leaps: Vec<(u64, u64)>,
+    /// Numbers below are not told as lost.
+    told_from: u64,
 }
 
 impl Numbers {
@@ -49,6 +56,16 @@ impl Numbers {
             next,
             open: BTreeMap::new(),
             leaps: Vec::new(),
+            told_from: 0,
+        }
+    }
+
+    /// After what a log says of them.
+    fn logged(ring: Ring, first: u64) -> Self {
+        let told_from = if ring == Ring::Activity { u64::MAX } else { 0 };
+        Self {
+            told_from,
+            ..Self::from(first)
         }
     }
 
@@ -58,7 +75,9 @@ impl Numbers {
             return self.open.remove(&number).is_some();
         }
         if number - self.next > OPEN_LIMIT {
-            self.leaps.push((self.next, number - self.next));
+            if self.next >= self.told_from {
+                self.leaps.push((self.next, number - self.next));
+            }
         } else {
             self.open.extend((self.next..number).map(|missing| (missing, now)));
         }
@@ -81,12 +100,16 @@ impl Holes {
         let (Some(ring), Some(cpu), Some(first)) = (event.ring, event.cpu, event.sequence) else {
             return;
         };
+        self.logged = true;
         let count = if event.kind == Kind::Loss {
             event.lost.unwrap_or(1).min(OPEN_LIMIT)
         } else {
             1
         };
-        let numbers = self.numbers.entry((ring, cpu)).or_insert_with(|| Numbers::from(first));
+        let numbers = self
+            .numbers
+            .entry((ring, cpu))
+            .or_insert_with(|| Numbers::logged(ring, first));
         for number in first..first.saturating_add(count) {
             numbers.arrive(number, now);
         }
@@ -94,8 +117,10 @@ impl Holes {
 
     /// Notes a record's number; false if it was recorded before.
     pub(crate) fn note(&mut self, ring: Ring, cpu: u32, number: u64, now: Instant) -> bool {
-        let first = if self.partial { number } else { 1 };
+        let unknown = self.partial || (self.logged && ring == Ring::Activity);
+        let first = if unknown { number } else { 1 };
         let numbers = self.numbers.entry((ring, cpu)).or_insert_with(|| Numbers::from(first));
+        numbers.told_from = numbers.told_from.min(number);
         numbers.arrive(number, now)
     }
 
@@ -115,6 +140,9 @@ impl Holes {
             numbers.open.retain(|number, passed| {
                 if !late(*passed) {
                     return true;
+                }
+                if *number < numbers.told_from {
+                    return false;
                 }
                 row = match row {
                     Some((first, count)) if first + count == *number => Some((first, count + 1)),
@@ -212,6 +240,32 @@ mod tests {
         assert!(!holes.note(RING, 0, 15, now), "recorded");
         assert!(holes.note(RING, 0, 17, now));
         assert_eq!(rows(&mut holes, now + PATIENCE), [(0, 16, 1)]);
+    }
+
+    #[test]
+    fn activity_that_no_log_need_hold_is_not_lost() {
+        let (mut holes, now) = (Holes::default(), Instant::now());
+        let activity = |sequence| Event {
+            ring: Some(Ring::Activity),
+            ..recorded(Kind::Decision, 0, sequence, None)
+        };
+        for event in [activity(3), activity(9), recorded(Kind::Decision, 1, 2, None)] {
+            holes.seed(&event, now);
+        }
+        assert!(holes.note(Ring::Activity, 0, 20, now));
+        assert!(holes.note(Ring::Activity, 0, 19, now), "late, and not recorded");
+        assert!(holes.note(Ring::Activity, 1, 125, now), "the first of its processor");
+        assert!(holes.note(Ring::Activity, 0, 23, now));
+        assert!(holes.note(RING, 1, 4, now));
+        let told: Vec<_> = holes
+            .overdue(now + PATIENCE)
+            .iter()
+            .map(|hole| (hole.ring, hole.first, hole.count))
+            .collect();
+        assert!(
+            told.contains(&(Ring::Activity, 21, 2)) && told.contains(&(RING, 3, 1)) && told.len() == 2,
+            "{told:?}"
+        );
     }
 
     #[test]

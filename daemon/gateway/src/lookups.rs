@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aa_bpf::abi;
 use aa_bpf::record::Record;
@@ -18,6 +19,16 @@ use crate::gateway::Gateway;
 const ADDRESSES: usize = 65_536;
 /// Names of one address; the kernel has room for as many.
 const NAMES: usize = abi::AA_BOUND_NAMES as usize;
+
+/// What the threads share of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedLookups(Arc<Mutex<Lookups>>);
+
+impl SharedLookups {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Lookups> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Which names led an agent to an address, the latest last.
 #[derive(Debug, Default)]
@@ -54,8 +65,9 @@ impl Gateway {
     /// The names that led to a record's address. `heard`: the sensor was asked already, and so all is known that it said
     /// before the record was made.
     pub(crate) async fn names_of(&self, record: &Record, heard: &mut bool) -> Vec<EscapedBytes> {
-        let known = || self.lookups.borrow().names(AgentId(record.agent), record.address);
-        let goes_out = [abi::AA_ACTION_CONNECT, abi::AA_ACTION_SEND].contains(&record.action.into());
+        let known = || self.lookups.lock().names(AgentId(record.agent), record.address);
+        let goes_out =
+            [abi::AA_ACTION_CONNECT, abi::AA_ACTION_SEND, abi::AA_ACTION_SEND_DATA].contains(&record.action.into());
         let by_names = || {
             let book = self.book.borrow();
             let load = book.load(Generation(record.generation));

@@ -34,7 +34,7 @@ mod state;
 mod status;
 mod switches;
 
-use std::cell::RefCell;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -42,8 +42,10 @@ use std::time::{Duration, Instant};
 
 use aa_audit::{AuditLog, Options};
 use aa_bpf::abi::AA_ABI_VERSION;
+use aa_bpf::answers::Answers;
 use aa_bpf::ring::Ring;
 use aa_wire::event::Effect;
+use aa_wire::sensor::HELLO_DESCRIPTORS;
 use aa_wire::{Event, WireError};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -53,7 +55,8 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::gateway::{Gateway, Parts};
 use crate::holes::Holes;
-use crate::lookups::Lookups;
+use crate::lookups::SharedLookups;
+use crate::plaintext::judge::Judge;
 use crate::sensor_link::{Greeted, Order};
 use crate::settings::{Flags, Settings};
 use crate::state::{RingsInLog, StateFile};
@@ -96,18 +99,12 @@ fn live(mut flags: Flags) -> Result<()> {
     // Before the rings are looked at: where to read on is known when nobody else reads.
     let _lock = settings.lock.as_deref().map(alone::take_lock).transpose()?;
     let listener = privileges::bind_control_socket(&settings)?;
-    let (hello, [decisions, activity, plaintext], socket, inbox) = Greeted::into_parts(greeted);
-    let map = |descriptor| Ring::new(descriptor).context("cannot map the kernel's rings");
-    let (rings, plaintext) = ([map(decisions)?, map(activity)?], map(plaintext)?);
+    let (hello, maps, socket, inbox) = Greeted::into_parts(greeted);
+    let (rings, plaintext, answers) = map_tables(maps)?;
     let (rings_id, backlog) = (rings[0].id(), rings[0].backlog());
     privileges::drop_all(account)?;
 
-    let (audit, recovery) = AuditLog::open(&settings.audit_dir, Options::default())?;
-    tracing::info!(
-        records = recovery.last,
-        repairs = recovery.repairs.len(),
-        "audit log open"
-    );
+    let audit = open_log(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -115,16 +112,18 @@ fn live(mut flags: Flags) -> Result<()> {
     LocalSet::new().block_on(&runtime, async move {
         let (sensor, reader) = sensor_link::connect(socket, inbox)?;
         let (orders, order) = mpsc::unbounded_channel();
-        let lookups = Rc::new(RefCell::new(Lookups::default()));
-        let named = Rc::clone(&lookups);
+        let lookups = SharedLookups::default();
+        let named = lookups.clone();
         let link = spawn_local(reader.run(move |order| match order {
             // At once: whoever hears an answer of the sensor knows what it said before.
-            Order::Named(told) => named.borrow_mut().note(told.agent, &told.name, &told.addresses),
+            Order::Named(told) => named.lock().note(told.agent, &told.name, &told.addresses),
             // The receiver lives as long as the gateway runs.
             order => drop(orders.send(order)),
         }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
-        let (listening, spoken) = plaintext::start(plaintext)?;
+        let judge = Judge::new(answers, lookups.clone());
+        let (blocks, denied) = (judge.blocks.clone(), judge.denied.clone());
+        let (listening, spoken) = plaintext::start(plaintext, judge)?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
         let in_kernel = hello.policies_in_kernel.clone();
@@ -140,6 +139,8 @@ fn live(mut flags: Flags) -> Result<()> {
             backlog,
             stacks,
             saved: agents,
+            blocks,
+            denied,
             lookups,
             rings_in_log,
         };
@@ -152,6 +153,24 @@ fn live(mut flags: Flags) -> Result<()> {
         gateway.reload().await;
         run(gateway, ring_thread, records, holes, listener, link, order).await
     })
+}
+
+fn open_log(settings: &Settings) -> Result<AuditLog> {
+    let (audit, recovery) = AuditLog::open(&settings.audit_dir, Options::default())?;
+    tracing::info!(
+        records = recovery.last,
+        repairs = recovery.repairs.len(),
+        "audit log open"
+    );
+    Ok(audit)
+}
+
+/// What the kernel tells and is told by memory, in the order in which the sensor gives it.
+fn map_tables(maps: [OwnedFd; HELLO_DESCRIPTORS]) -> Result<(rings::KernelRings, Ring, Answers)> {
+    let map = |descriptor| Ring::new(descriptor).context("cannot map the kernel's rings");
+    let [decisions, activity, plaintext, answers] = maps;
+    let answers = Answers::new(answers).context("cannot map the kernel's table of answers")?;
+    Ok(([map(decisions)?, map(activity)?], map(plaintext)?, answers))
 }
 
 /// What may not happen unrecorded: the sensor takes its programs out of force when this has ended well.

@@ -15,6 +15,7 @@ use aa_wire::{AgentId, EscapedBytes, Event, Generation, Timestamp};
 use tokio::sync::mpsc;
 use tokio::sync::oneshot::error::RecvError;
 
+use crate::actions;
 use crate::approvals::Note;
 use crate::describe::{Known, describe, ring};
 use crate::gateway::{Gateway, Recorded};
@@ -161,7 +162,13 @@ impl Gateway {
             names,
             explaining: &self.explaining,
         };
-        describe(record, &known)
+        let found = actions::is_of_data(record)
+            .then(|| self.denied.take(record.digest[0]))
+            .flatten();
+        Event {
+            exchange: found.map(Box::new),
+            ..describe(record, &known)
+        }
     }
 
     /// Has the names of a recorded denial's stack recorded too, if there is room to find them.

@@ -4,7 +4,9 @@
 //! The ring may lose; what is missing is a gap in its connection. A thread that does not keep up is told by the kernel's
 //! counters, never by a connection that looks whole.
 
+pub(crate) mod judge;
 mod listener;
+mod providers;
 mod summary;
 mod unbound;
 
@@ -20,7 +22,7 @@ use aa_audit::Durability;
 use aa_bpf::abi;
 use aa_bpf::record::plaintext::{ConnectionId, Speaker, decode};
 use aa_bpf::record::{Record, RecordKind};
-use aa_bpf::ring::{self, Ring};
+use aa_bpf::ring::{self, Backlog, Ring};
 use aa_redact::{Engine, EngineError, Options};
 use aa_wire::event::{AgentRef, Effect, Kind, Object, ProcessRef};
 use aa_wire::exchange::Exchange;
@@ -28,6 +30,7 @@ use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Pid, SessionId, Timestamp}
 use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;
+use judge::Judge;
 use listener::Listener;
 
 /// Records that are read before their room is given back.
@@ -65,9 +68,22 @@ struct Ended {
     ktime_ns: u64,
 }
 
+/// How far the thread and who records for it have come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Processes whose end was noted, and was heard of.
+    noted: AtomicU64,
+    heard: AtomicU64,
+    /// Exchanges that were told, and are recorded.
+    told: AtomicU64,
+    recorded: AtomicU64,
+}
+
 /// The thread's handle. Dropping it has the thread end.
 pub(crate) struct PlaintextThread {
     ended: Sender<Ended>,
+    backlog: Backlog,
+    progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
     undecodable: Arc<AtomicU64>,
     _thread: JoinHandle<()>,
@@ -81,6 +97,7 @@ impl PlaintextThread {
             record.kind == RecordKind::Life && [abi::AA_ACTION_EXIT, abi::AA_ACTION_EXEC].contains(&action)
         };
         for record in records.iter().filter(ends) {
+            self.progress.noted.fetch_add(1, Ordering::Relaxed);
             // It may be ending.
             let _ = self.ended.send(Ended {
                 pid: record.pid,
@@ -88,6 +105,18 @@ impl PlaintextThread {
                 ktime_ns: record.ktime_ns,
             });
         }
+    }
+
+    /// Whether all that was said by processes whose end was noted is recorded.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        let Progress {
+            noted,
+            heard,
+            told,
+            recorded,
+        } = &*self.progress;
+        count(noted) == count(heard) && self.backlog.is_empty() && count(told) == count(recorded)
     }
 
     /// Records that this build cannot read.
@@ -103,35 +132,51 @@ impl Drop for PlaintextThread {
 }
 
 /// Starts the thread.
-pub(crate) fn start(ring: Ring) -> Result<(PlaintextThread, mpsc::Receiver<Spoken>), PlaintextError> {
+pub(crate) fn start(ring: Ring, judge: Judge) -> Result<(PlaintextThread, Told), PlaintextError> {
     let engine = Arc::new(Engine::new(&Options::default())?);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let (stop, undecodable) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let (stopped, unread) = (Arc::clone(&stop), Arc::clone(&undecodable));
     let (ended, ends) = std::sync::mpsc::channel();
-    let thread = std::thread::Builder::new()
-        .name("plaintext".into())
-        .spawn(move || listen(ring, &engine, &sender, &ends, &stopped, &unread))?;
+    let (backlog, progress) = (ring.backlog(), Arc::new(Progress::default()));
+    let (heard, told) = (Arc::clone(&progress), Arc::clone(&progress));
+    let thread = std::thread::Builder::new().name("plaintext".into()).spawn(move || {
+        listen(
+            ring,
+            Listener::new(engine, judge),
+            &sender,
+            &ends,
+            &stopped,
+            &unread,
+            &heard,
+        );
+    })?;
     let handle = PlaintextThread {
         ended,
+        backlog,
+        progress,
         stop,
         undecodable,
         _thread: thread,
     };
-    Ok((handle, receiver))
+    let spoken = receiver;
+    Ok((handle, Told { spoken, progress: told }))
 }
 
 fn listen(
     mut ring: Ring,
-    engine: &Arc<Engine>,
+    mut listener: Listener,
     sender: &mpsc::Sender<Spoken>,
     ends: &Receiver<Ended>,
     stop: &AtomicBool,
     undecodable: &AtomicU64,
+    progress: &Progress,
 ) {
-    let mut listener = Listener::new(Arc::clone(engine));
-    // Fails when the gateway ends: then nobody is told.
-    let mut tell = |spoken| drop(sender.blocking_send(spoken));
+    let mut tell = |spoken| {
+        progress.told.fetch_add(1, Ordering::Release);
+        // Fails when the gateway ends: then nobody is told.
+        drop(sender.blocking_send(spoken));
+    };
     let mut ended: Vec<Ended> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         ended.extend(ends.try_iter());
@@ -143,6 +188,7 @@ fn listen(
         if count == 0 {
             for end in ended.drain(..) {
                 listener.end_process(&end, &mut tell);
+                progress.heard.fetch_add(1, Ordering::Release);
             }
             listener.forget_idle(&mut tell);
             if let Err(error) = ring::wait(std::slice::from_ref(&ring), POLL) {
@@ -153,16 +199,25 @@ fn listen(
     }
 }
 
+/// What the thread tells, to be recorded.
+pub(crate) struct Told {
+    spoken: mpsc::Receiver<Spoken>,
+    progress: Arc<Progress>,
+}
+
 /// Records what was said until the thread ends.
-pub(crate) async fn record(gateway: Rc<Gateway>, mut spoken: mpsc::Receiver<Spoken>) {
+pub(crate) async fn record(gateway: Rc<Gateway>, told: Told) {
+    let Told { mut spoken, progress } = told;
     while let Some(first) = spoken.recv().await {
         let mut events = vec![gateway.tell_of(first)];
         while let Ok(next) = spoken.try_recv() {
             events.push(gateway.tell_of(next));
         }
+        let count = events.len() as u64;
         if let Ok(recorded) = gateway.record_batch(events, Durability::Written).await {
             gateway.publish(recorded);
         }
+        progress.recorded.fetch_add(count, Ordering::Release);
     }
 }
 
@@ -197,7 +252,7 @@ impl Gateway {
             address: to.ip(),
             port: to.port(),
             protocol: "tcp".to_owned(),
-            names: self.lookups.borrow().names(agent, to.ip()),
+            names: self.lookups.lock().names(agent, to.ip()),
         });
         event.exchange = Some(Box::new(exchange));
         event

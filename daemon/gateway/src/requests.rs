@@ -19,6 +19,8 @@ use crate::state::SavedAgent;
 /// How long `denials` waits for records still on their way.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(1);
 const SETTLE_LIMIT: Duration = Duration::from_millis(400);
+/// The same for what was said inside TLS, which may be much, on a machine with more to do.
+const HEARD_LIMIT: Duration = Duration::from_secs(5);
 /// How many events may stand between a denial and the names of its stack.
 const STACK_WITHIN: usize = 20_000;
 /// Bytes of an agent's name.
@@ -32,7 +34,7 @@ impl Gateway {
             Request::Agents => self.agent_rows().await.map(Reply::Agents),
             Request::Events(_) => Err(WireError::new("internal", "events are a stream")),
             Request::Why { id } => self.why(id).await,
-            Request::Denials { session } => Ok(self.denials(session).await),
+            Request::Denials { session, heard } => Ok(self.denials(session, heard).await),
             Request::Govern(request) => self.govern(peer, request).await,
             Request::Apply { text, file_name } => self.apply_for(peer, &text, &file_name).await,
             Request::PolicyList => Ok(Reply::Policies(self.book.borrow().rows())),
@@ -99,10 +101,12 @@ impl Gateway {
     }
 
     /// What was denied in a session, once what is under way has arrived.
-    async fn denials(&self, session: SessionId) -> Reply {
+    async fn denials(&self, session: SessionId, heard: bool) -> Reply {
         let begun = Instant::now();
-        // A record leaves the ring when it is in the log and counted.
-        while !self.backlog.is_empty() && begun.elapsed() < SETTLE_LIMIT {
+        // A record leaves the ring when it is in the log and counted; which processes ended is noted before.
+        let is_settled = || self.backlog.is_empty() && (!heard || self.listening.is_quiet());
+        let limit = if heard { HEARD_LIMIT } else { SETTLE_LIMIT };
+        while !is_settled() && begun.elapsed() < limit {
             tokio::time::sleep(SETTLE_INTERVAL).await;
         }
         let denials = self.sessions.borrow().of(session);
@@ -173,7 +177,7 @@ impl Gateway {
             slot_name: in_force.slot_name,
         };
         self.agents.borrow_mut().insert(agent, saved);
-        self.lookups.borrow_mut().forget(agent);
+        self.lookups.lock().forget(agent);
         self.save_state();
         let warnings = in_force.policy.warnings().iter().map(ToString::to_string).collect();
         let gaps = self.gaps(&in_force.policy, confines_itself);

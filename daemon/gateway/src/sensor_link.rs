@@ -97,7 +97,7 @@ impl Inbox {
 /// The connection after the sensor's hello, not yet asynchronous.
 pub(crate) struct Greeted {
     pub(crate) hello: Hello,
-    pub(crate) rings: [OwnedFd; HELLO_DESCRIPTORS],
+    pub(crate) maps: [OwnedFd; HELLO_DESCRIPTORS],
     socket: StdStream,
     inbox: Inbox,
 }
@@ -123,10 +123,10 @@ pub(crate) fn greet(socket: OwnedFd) -> Result<Greeted, LinkError> {
             theirs: hello.protocol_version,
         });
     }
-    let rings = received.descriptors.try_into().map_err(|_| LinkError::NoDescriptors)?;
+    let maps = received.descriptors.try_into().map_err(|_| LinkError::NoDescriptors)?;
     Ok(Greeted {
         hello,
-        rings,
+        maps,
         socket,
         inbox,
     })
@@ -188,7 +188,7 @@ pub(crate) struct InboxAfterHello(Inbox);
 
 impl Greeted {
     pub(crate) fn into_parts(self) -> (Hello, [OwnedFd; HELLO_DESCRIPTORS], StdStream, InboxAfterHello) {
-        (self.hello, self.rings, self.socket, InboxAfterHello(self.inbox))
+        (self.hello, self.maps, self.socket, InboxAfterHello(self.inbox))
     }
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What probes cost on this machine (promise T3): nanoseconds a call of SSL_write, with no probe, governed, and by a neighbour whom nobody
-# governs while the library is probed. The daemon runs in a mount namespace whose BPF file system is its own. Root; `make bench B=tls`.
+# What probes cost on this machine (promise T3): nanoseconds a call of SSL_write, with no probe, governed, by a neighbour whom nobody
+# governs while the library is probed, and where each call waits until the gateway has judged it (`data.block`). The daemon runs in a mount namespace whose BPF file system is its own. Root; `make bench B=tls`.
 set -euo pipefail
 release=$(cd "$(dirname "$0")/../../.." && pwd)/target/release
 here=$(cd "$(dirname "$0")" && pwd)
@@ -27,6 +27,7 @@ policy_dir = '$at/policies'
 audit_dir = '$at/audit'
 END
 printf 'policy: bench\nversion: 1\nmode: observe\ndefault: allow\nnet: {}\n' > "$at/policy.yaml"
+printf 'policy: judging\nversion: 1\ndefault: allow\nnet: {}\ndata: {block: [secret, private-key]}\n' > "$at/judging.yaml"
 measure() { "$@" "$at/tls" "$at/certificate" "$at/key"; }
 aasm() { "$release/aasm" --socket "$at/run/control.sock" "$@" 2>> "$at/aasm.log"; }
 
@@ -35,12 +36,14 @@ unshare --mount sh -c 'mount -t bpf bpf /sys/fs/bpf && exec "$0" --config "$1"' 
 daemon=$!
 for _ in $(seq 200); do aasm agents > "$at/agents" && break; sleep 0.1; done
 governed=$(cd "$at" && measure aasm run --policy "$at/policy.yaml" --work "$at" --)
+judged=$(cd "$at" && measure aasm run --policy "$at/judging.yaml" --work "$at" --)
 (cd "$at" && aasm run --policy "$at/policy.yaml" --work "$at" -- sh -c "'$at/tls' '$at/certificate' '$at/key' > '$at/unused'; sleep 60") &
 for _ in $(seq 100); do aasm status --tls | grep -q libssl && break; sleep 0.1; done
 sleep 5
 neighbour=$(measure)
 aasm kill all > "$at/killed"
 lost=$({ aasm status || true; } | sed -n 's/^lost: *//p')
-paste <(echo "$bare") <(echo "$governed") <(echo "$neighbour") | awk '
-	{ printf "SSL_write of %5d bytes: bare %6d ns, governed +%d ns, a neighbour while probed +%d ns\n", $1, $2, $4 - $2, $6 - $2 }'
+paste <(echo "$bare") <(echo "$governed") <(echo "$neighbour") <(echo "$judged") | awk '
+	{ printf "SSL_write of %5d bytes: bare %6d ns, governed +%d ns, a neighbour while probed +%d ns\n", $1, $2, $6 - $2, $10 - $2
+	  printf "    judged before it is encrypted: half of all calls within %.1f us, 99 of 100 within %.1f us\n", $15 / 1000, $16 / 1000 }'
 echo "lost meanwhile: ${lost:-not told}"

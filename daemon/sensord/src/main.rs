@@ -121,7 +121,7 @@ fn settings(config: Option<PathBuf>) -> Result<Settings, Failure> {
 
 fn inject(fault: &str, agent: u32) -> Result<(), Failure> {
     use aa_bpf::abi;
-    const FAULTS: [(&str, u32); 9] = [
+    const FAULTS: [(&str, u32); 10] = [
         ("none", abi::AA_FAULT_NONE),
         ("path", abi::AA_FAULT_PATH),
         ("address", abi::AA_FAULT_ADDRESS),
@@ -131,6 +131,7 @@ fn inject(fault: &str, agent: u32) -> Result<(), Failure> {
         ("scratch", abi::AA_FAULT_SCRATCH),
         ("unattended", abi::AA_FAULT_UNATTENDED),
         ("content", abi::AA_FAULT_CONTENT),
+        ("unjudged", abi::AA_FAULT_UNJUDGED),
     ];
     let Some((_, number)) = FAULTS.iter().find(|(name, _)| *name == fault) else {
         let names = FAULTS.map(|(name, _)| name).join(", ");

@@ -14,15 +14,17 @@ use std::path::Path;
 use std::process::Command;
 
 use aa_bpf::probe::{
-    Child, limit, new_file_system, own, picked_file_system, prioritise, prioritise_io, restart_wrongly, route,
-    set_up_ring,
+    Child, limit, new_file_system, own, picked_file_system, prioritise, prioritise_io, route, set_up_ring,
 };
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, sched_getaffinity, sched_setaffinity, unshare};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, sendmmsg, socket};
+use nix::sys::socket::sockopt::RcvBufForce;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, sendmmsg, setsockopt, socket,
+};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::{Pid, Uid, execv, getgroups, getpid, getppid, setgroups, setresuid};
 
@@ -315,9 +317,9 @@ const ALWAYS: [(&str, &str, TryAlways, TryAlways); 19] = [
     ),
     (
         "capable",
-        "restart the machine",
+        "have a larger buffer than anybody may (net_admin)",
         |_| Ok(setgroups(&getgroups()?)?),
-        |_| restart_wrongly(),
+        |_| Ok(setsockopt(&UdpSocket::bind("127.0.0.1:0")?, RcvBufForce, &4096)?),
     ),
 ];
 

@@ -115,15 +115,11 @@ impl Sensor {
                 })
                 .collect(),
         };
-        let rings = ["decisions", "activity", "plaintext"].map(|ring| self.kernel.map(ring));
-        let [decisions, activity, plaintext] = rings;
-        match (decisions, activity, plaintext) {
-            (Ok(decisions), Ok(activity), Ok(plaintext)) => link.send(
-                &FromSensor::Hello(hello),
-                &[decisions.as_fd(), activity.as_fd(), plaintext.as_fd()],
-            ),
-            _ => Err(LinkError::Io(io::Error::other("a ring is missing"))),
-        }
+        let maps = ["decisions", "activity", "plaintext", "tls_answers"].map(|name| self.kernel.map(name));
+        let maps: Result<Vec<_>, _> = maps.into_iter().collect();
+        let maps = maps.map_err(|error| LinkError::Io(io::Error::other(error)))?;
+        let descriptors: Vec<_> = maps.iter().map(|map| map.as_fd()).collect();
+        link.send(&FromSensor::Hello(hello), &descriptors)
     }
 
     /// Answers one request.

@@ -9,6 +9,7 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
     let decisions = lowered.path_decisions.iter().flat_map(columns).collect();
     PolicyTables {
         observe: lowered.mode == Mode::Observe,
+        blocks_data: lowered.blocks,
         paths: automaton(&lowered.paths, decisions, abi::AA_COLUMNS),
         sockets: single(&lowered.sockets, &lowered.socket_decisions),
         // An automaton that begins dead says nothing of any argument.

@@ -201,6 +201,11 @@ impl Conversation {
         matches!(self.layer, Layer::Opaque)
     }
 
+    /// Whether bytes are not looked at now, or not yet.
+    pub fn is_unread(&self) -> bool {
+        matches!(self.layer, Layer::Opaque | Layer::Unknown(_))
+    }
+
     /// Bytes that were only counted.
     pub fn unread(&self) -> u64 {
         self.unread

@@ -61,7 +61,7 @@ fn what_later_versions_know_is_an_error_with_a_hint() {
     for body in [
         "tool: {deny: [x]}",
         "model: {}",
-        "data: {block: [private-key]}",
+        "data: {block: [\"vault/*\"]}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {kill: [net]}}}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {deny: [model]}}}",
         "spend: {}",

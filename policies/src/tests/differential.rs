@@ -1,6 +1,6 @@
 //! The tables say what the rules say.
 
-use crate::generate::{random_actions, random_policy, random_policy_with_hosts, random_policy_with_labels};
+use crate::generate::{random_actions, random_policy, random_policy_with_data, random_policy_with_hosts};
 use crate::{Action, Decision, Environment, Limits, Lowered, Rule, Verdict, parse_policy};
 use proptest::prelude::*;
 
@@ -8,12 +8,12 @@ fn agree(seed: u64, actions: usize) {
     agree_on(&random_policy(seed), seed, actions);
     agree_on(&random_policy_with_hosts(seed), seed, actions);
     // Labels do not outrank each other, so more of these become too large.
-    let with_labels = random_policy_with_labels(seed);
-    let parsed = parse_policy(&with_labels, "random.yaml", &Environment::default());
+    let with_data = random_policy_with_data(seed);
+    let parsed = parse_policy(&with_data, "random.yaml", &Environment::default());
     if parsed.is_ok_and(|policy| policy.lower(&Limits::default()).is_ok()) {
-        agree_on(&with_labels, seed, actions);
+        agree_on(&with_data, seed, actions);
     } else {
-        assert_ne!(seed, 0, "{with_labels}");
+        assert_ne!(seed, 0, "{with_data}");
     }
 }
 
@@ -157,8 +157,10 @@ proptest! {
         let printed = policy.to_yaml();
         let again = parse_policy(&printed, "printed.yaml", &Environment::default()).unwrap_or_else(|errors| panic!("{printed}\n{errors}"));
         prop_assert_eq!(again, policy);
-        let policy = parse_policy(&random_policy_with_hosts(seed), "random.yaml", &Environment::default()).unwrap();
-        prop_assert_eq!(parse_policy(&policy.to_yaml(), "printed.yaml", &Environment::default()), Ok(policy));
+        for text in [random_policy_with_hosts(seed), random_policy_with_data(seed)] {
+            let policy = parse_policy(&text, "random.yaml", &Environment::default()).unwrap();
+            prop_assert_eq!(parse_policy(&policy.to_yaml(), "printed.yaml", &Environment::default()), Ok(policy));
+        }
     }
 
     #[test]

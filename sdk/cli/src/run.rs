@@ -77,7 +77,7 @@ pub(crate) fn run(socket: &Path, arguments: &RunArgs, watcher: Option<Watcher>) 
         .wait()
         .map_err(|error| internal("cannot wait for the program", error))?;
     if let Some(watching) = watching {
-        watching.finish();
+        watching.finish(socket);
     }
     if let Some(session) = session {
         tell_denials(socket, session);
@@ -154,7 +154,7 @@ fn tell_asks(socket: &Path, session: SessionId) {
 
 fn tell_denials(socket: &Path, session: SessionId) {
     // The program has ended; that the daemon does not answer now changes nothing for its exit code.
-    let Ok((count, first)) = Client::connect(socket).and_then(|mut client| client.denials(session)) else {
+    let Ok((count, first)) = Client::connect(socket).and_then(|mut client| client.denials(session, false)) else {
         return;
     };
     if let Some(footer) = first.and_then(|first| footer(count, &first)) {

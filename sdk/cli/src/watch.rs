@@ -91,6 +91,7 @@ pub(crate) struct Watcher {
 /// A watcher at work.
 #[derive(Debug)]
 pub(crate) struct Watching {
+    session: SessionId,
     told: Receiver<()>,
 }
 
@@ -106,7 +107,7 @@ impl Watcher {
         if let Err(error) = spawned {
             eprintln!("aasm: nothing will be shown here ({error}); see `aasm watch` in another terminal");
         }
-        Watching { told }
+        Watching { session, told }
     }
 
     /// On standard error: the other is the program's.
@@ -131,7 +132,9 @@ impl Watcher {
 
 impl Watching {
     /// Waits until what the program said last was told.
-    pub(crate) fn finish(self) {
+    pub(crate) fn finish(self, socket: &Path) {
+        // A daemon that does not answer tells nothing more either.
+        let _ = Client::connect(socket).and_then(|mut client| client.denials(self.session, true));
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             match self.told.recv_timeout(SILENCE) {
@@ -144,27 +147,29 @@ impl Watching {
 
 /// An event in lines: who and what first, then what is to be known about it.
 fn show(event: &Event) -> String {
-    let Some(exchange) = &event.exchange else {
-        return format!("{}\n", crate::events::line(event));
-    };
     // 2026-11-21T01:58:55.123: the time of day.
     let time: String = event.time.to_string().chars().skip(11).take(8).collect();
     let name = event.agent.as_ref().and_then(|agent| agent.name.clone());
     let pid = event.process.as_ref().map_or(0, |process| process.pid.0);
-    let mut text = format!(
-        "{time}  {}[{pid}]  {} {}{}  {}  {}  {} up, {} down\n",
-        name.unwrap_or_default(),
-        exchange.method,
-        exchange.host,
-        exchange.path,
-        exchange
-            .status
-            .map_or_else(|| "no answer".to_owned(), |status| status.to_string()),
-        duration(exchange.took_ms),
-        bytes(exchange.request_bytes),
-        bytes(exchange.answer_bytes),
-    );
-    for line in details(exchange) {
+    let exchange = event.exchange.as_ref();
+    let (what, mut lines) = match exchange {
+        Some(exchange) => (
+            format!(
+                "{} {}{}  {}",
+                exchange.method,
+                exchange.host,
+                exchange.path,
+                outcome(event, exchange)
+            ),
+            details(event, exchange),
+        ),
+        None => (format!("{}  {}", crate::why::what(event), loud(event)), Vec::new()),
+    };
+    let mut text = format!("{time}  {}[{pid}]  {what}\n", name.unwrap_or_default());
+    if is_denial(event) {
+        lines.push(format!("{} - aasm why {}", crate::why::short_reason(event), event.id));
+    }
+    for line in lines {
         text += "          ";
         text += &line;
         text.push('\n');
@@ -172,7 +177,23 @@ fn show(event: &Event) -> String {
     text
 }
 
-fn details(exchange: &Exchange) -> Vec<String> {
+fn loud(event: &Event) -> String {
+    event.effect.to_string().to_uppercase()
+}
+
+/// What came of it.
+fn outcome(event: &Event, exchange: &Exchange) -> String {
+    if is_denial(event) {
+        return loud(event);
+    }
+    let status = exchange
+        .status
+        .map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let (up, down) = (bytes(exchange.request_bytes), bytes(exchange.answer_bytes));
+    format!("{status}  {}  {up} up, {down} down", duration(exchange.took_ms))
+}
+
+fn details(event: &Event, exchange: &Exchange) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(call) = &exchange.call {
         let mut line = format!("model {} ({})", call.model, call.provider);
@@ -209,11 +230,9 @@ fn details(exchange: &Exchange) -> Vec<String> {
         );
     }
     if !exchange.secrets.is_empty() {
-        let counts = exchange.secrets.iter().map(|secret| match secret.count {
-            1 => secret.kind.clone(),
-            count => format!("{count} x {}", secret.kind),
-        });
-        lines.push(format!("sent {}", counts.collect::<Vec<_>>().join(", ")));
+        let counts = exchange.secrets.iter().map(ToString::to_string);
+        let way = if is_denial(event) { "holds" } else { "sent" };
+        lines.push(format!("{way} {}", counts.collect::<Vec<_>>().join(", ")));
     }
     if !exchange.doubts.is_empty() {
         lines.push(format!("not certain: {}", exchange.doubts.join(", ")));

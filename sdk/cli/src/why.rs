@@ -23,6 +23,14 @@ pub(crate) fn is_denied(event: &Event) -> bool {
 
 /// In a few words: the rule with its place, or the reason.
 pub(crate) fn short_reason(event: &Event) -> String {
+    // What the rule is about was told before.
+    let follows = event
+        .reason
+        .as_ref()
+        .filter(|reason| reason.code == "blocked-connection");
+    if let Some(reason) = follows {
+        return reason.text.clone();
+    }
     let written = event
         .rule
         .as_ref()
@@ -83,6 +91,10 @@ fn explain(event: &Event) -> String {
     if let Some(reason) = &event.reason {
         rows.push(("reason", format!("{} ({})", reason.text, reason.code)));
     }
+    if let Some(exchange) = event.exchange.as_ref().filter(|exchange| !exchange.secrets.is_empty()) {
+        let counts = exchange.secrets.iter().map(ToString::to_string);
+        rows.push(("found", counts.collect::<Vec<_>>().join(", ")));
+    }
     if let Some(would_allow) = &event.would_allow {
         rows.push(("to allow it", would_allow.clone()));
     }
@@ -95,14 +107,15 @@ fn explain(event: &Event) -> String {
     pairs(&rows)
 }
 
-fn what(event: &Event) -> String {
+pub(crate) fn what(event: &Event) -> String {
     let objects: Vec<String> = event
         .object
         .iter()
         .chain(&event.second_object)
         .map(ToString::to_string)
         .collect();
-    [vec![event.action.clone()], objects].concat().join(" ")
+    let request = event.exchange.iter().map(ToString::to_string).collect();
+    [vec![event.action.clone()], objects, request].concat().join(" ")
 }
 
 fn frame(frame: &Frame) -> String {

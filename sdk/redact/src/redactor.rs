@@ -28,7 +28,7 @@ pub struct Redactor {
 }
 
 /// What is at hand of the input. Its `Debug` shows no bytes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Stream {
     bytes: Vec<u8>,
     /// Stream position of the first of them.
@@ -129,6 +129,17 @@ impl Redactor {
     /// Takes the findings of what was given out since they were last taken, in order.
     pub fn take_findings(&mut self) -> Vec<Finding> {
         std::mem::take(&mut self.output.findings)
+    }
+
+    /// What else would be found if the stream ended here. It goes on as if nobody had asked.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<Finding> {
+        let mut end = Self {
+            stream: self.stream.clone(),
+            ..Self::detector(&self.engine)
+        };
+        end.advance(true);
+        end.output.findings
     }
 
     /// Bytes that are held back.

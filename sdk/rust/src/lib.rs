@@ -122,9 +122,10 @@ impl Client {
         }
     }
 
-    /// How much was denied in a session so far, and the first of it.
-    pub fn denials(&mut self, session: SessionId) -> Result<(u64, Option<Event>), SdkError> {
-        match self.request(Request::Denials { session })? {
+    /// How much was denied in a session so far, and the first of it. With `heard` it answers once all that processes said
+    /// inside TLS until they ended was told to who follows events.
+    pub fn denials(&mut self, session: SessionId, heard: bool) -> Result<(u64, Option<Event>), SdkError> {
+        match self.request(Request::Denials { session, heard })? {
             Reply::Denials { count, first } => Ok((count, first.map(|event| *event))),
             _ => Err(SdkError::Unexpected),
         }

@@ -75,6 +75,9 @@ pub enum Request {
     Denials {
         /// Which session.
         session: SessionId,
+        /// Answer once all that processes said inside TLS until they ended was told too.
+        #[serde(default)]
+        heard: bool,
     },
     /// Govern the process that asks: [`Reply::Governed`].
     Govern(GovernRequest),

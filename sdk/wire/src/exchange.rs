@@ -111,11 +111,21 @@ pub struct SecretCount {
     pub count: u64,
 }
 
+impl std::fmt::Display for SecretCount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.count {
+            1 => f.write_str(&self.kind),
+            count => write!(f, "{count} x {}", self.kind),
+        }
+    }
+}
+
 impl std::fmt::Display for Exchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}{}", self.method, self.host, self.path)?;
         match self.status {
             Some(status) => write!(f, " {status}")?,
+            None if self.took_ms == 0 => {}
             None => f.write_str(" (no answer)")?,
         }
         if let Some(call) = &self.call {

@@ -15,15 +15,16 @@ use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 8;
+pub const PROTOCOL_VERSION: u16 = 9;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
 pub const PROCESS_LIST_LIMIT: usize = 8192;
 /// Bytes of a process's command in [`GovernedProcess`].
 pub const COMMAND_LIMIT: usize = 64;
-/// Descriptors beside a [`Hello`]: the ring maps of decisions, activity and plaintext, in this order.
-pub const HELLO_DESCRIPTORS: usize = 3;
+/// Descriptors beside a [`Hello`]: the ring maps of decisions, activity and plaintext, and the table of answers to what is asked in the
+/// last, in this order.
+pub const HELLO_DESCRIPTORS: usize = 4;
 
 /// A frame from the gateway. The body comes first, so that the first byte names the kind and with it the size limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,9 +8,8 @@
  */
 ATTACK
 {
-	must(unshare(CLONE_NEWNS));
+	own_mounts();
 	if (!world.denied) {
-		must(mount(0, "/", 0, MS_REC | MS_PRIVATE, 0));
 		must(mkdir(OWN "/root", 0700));
 		must(mount("none", OWN "/root", "tmpfs", 0, 0));
 		must(chdir(OWN "/root"));

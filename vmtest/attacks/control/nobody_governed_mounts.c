@@ -8,7 +8,7 @@
  */
 ATTACK
 {
-	must(unshare(CLONE_NEWNS));
+	own_mounts();
 	must(mkdir(OWN "/here", 0700));
 	return outcome(mount("none", OWN "/here", "tmpfs", 0, 0));
 }

@@ -8,7 +8,7 @@
  */
 ATTACK
 {
-	must(unshare(CLONE_NEWNS));
+	own_mounts();
 	must(mkdir(OWN "/bound", 0755));
 	try(mount(at("dir"), OWN "/bound", 0, MS_BIND, 0));
 	return leak_file(OWN "/bound/inner");

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aa_bpf::record::plaintext::{ConnectionId, Piece, Speaker, Step};
+use aa_bpf::record::plaintext::{ConnectionId, Piece, Question, Speaker, Step};
 use aa_redact::{Engine, Finding, Redactor};
 use aa_traffic::{Conversation, Direction, Exchange, Limits, Protocol, Told};
-use aa_wire::exchange::SecretCount;
+use aa_wire::exchange::{self, SecretCount};
 
+use super::judge::{Asked, Found, Judge, Retried};
 use super::unbound::Unbound;
-use super::{Ended, Spoken, summary};
+use super::{Ended, Spoken, providers, summary};
 
 /// Connections at a time; then the one that was silent longest goes.
 const CONNECTIONS: usize = 4096;
@@ -27,6 +28,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 /// All connections.
 pub(super) struct Listener {
     engine: Arc<Engine>,
+    judge: Judge,
     connections: HashMap<ConnectionId, Connection>,
     /// How many came.
     pieces: u64,
@@ -39,6 +41,9 @@ struct Connection {
     heard: Heard,
     sent: Side,
     received: Side,
+    retried: Retried,
+    /// What was sent where nobody understands it.
+    raw: Redactor,
     /// When it was heard first, boot time.
     first_ns: u64,
     last: Instant,
@@ -64,18 +69,29 @@ struct Heard {
     open: BTreeMap<u64, Open>,
     /// What was sent in no exchange.
     unnamed: Redactor,
+    /// The exchange that something was sent in last.
+    latest: u64,
+    /// A question is being asked.
+    asking: bool,
+    /// Found since it began.
+    found: Vec<Found>,
 }
 
 struct Open {
+    /// The request, as far as its head says.
+    asked: Option<exchange::Exchange>,
+    /// It was not let out: another event tells it.
+    denied: bool,
     since_ns: u64,
     scanner: Redactor,
     secrets: BTreeMap<&'static str, u64>,
 }
 
 impl Listener {
-    pub(super) fn new(engine: Arc<Engine>) -> Self {
+    pub(super) fn new(engine: Arc<Engine>, judge: Judge) -> Self {
         Self {
             engine,
+            judge,
             connections: HashMap::new(),
             pieces: 0,
             unbound: Unbound::default(),
@@ -88,13 +104,13 @@ impl Listener {
         if piece.step == Step::Binds {
             self.bind(piece, tell);
         } else if piece.half {
-            match piece.socket {
-                Some(socket) => {
-                    // That it was bound may have been lost.
-                    self.bind(piece, tell);
-                    self.hear_of(&piece.over(socket), tell);
-                }
-                None => self.unbound.keep(piece),
+            if let Some(socket) = piece.socket {
+                // That it was bound may have been lost.
+                self.bind(piece, tell);
+                self.hear_of(&piece.over(socket), tell);
+            } else {
+                self.unbound.keep(piece);
+                self.answer_unbound(piece);
             }
         } else {
             self.hear_of(piece, tell);
@@ -120,23 +136,13 @@ impl Listener {
             tracing::debug!(?piece, "a connection begins");
             self.make_room(tell);
         }
-        let connection = self.connections.entry(piece.connection).or_insert_with(|| Connection {
-            conversation: Conversation::new(Limits::default()),
-            heard: Heard {
-                engine: Arc::clone(&self.engine),
-                speaker: piece.speaker,
-                id: piece.connection,
-                to: far_end(piece),
-                now_ns: piece.ktime_ns,
-                open: BTreeMap::new(),
-                unnamed: Redactor::detector(&self.engine),
-            },
-            sent: Side::default(),
-            received: Side::default(),
-            first_ns: piece.ktime_ns,
-            last: Instant::now(),
-        });
-        if connection.hear(piece, tell) {
+        let begin = || Connection::new(&self.engine, piece);
+        let connection = self.connections.entry(piece.connection).or_insert_with(begin);
+        let over = connection.hear(piece, tell);
+        if let Some(question) = piece.question.filter(|question| question.last) {
+            connection.answer(piece, &question, &self.judge);
+        }
+        if over {
             self.connections.remove(&piece.connection);
         }
         self.pieces += 1;
@@ -145,8 +151,27 @@ impl Listener {
         }
     }
 
+    /// A key's bytes whose socket is not known: all there are of it make a conversation for as long as the question takes.
+    fn answer_unbound(&self, piece: &Piece<'_>) {
+        let Some(question) = piece.question.filter(|question| question.last) else {
+            return;
+        };
+        let mut connection = Connection::new(&self.engine, piece);
+        let mut heard = 0;
+        for kept in self.unbound.of(&piece.connection) {
+            let kept = kept.piece();
+            heard += kept.bytes.len() as u64;
+            connection.hear(&kept, &mut |_| {});
+        }
+        // All of the key from its first byte on, or nothing can be said.
+        connection
+            .retried
+            .set_heard(heard == piece.offset + piece.bytes.len() as u64);
+        connection.answer(piece, &question, &self.judge);
+    }
+
     fn bound_memory(&mut self, tell: &mut impl FnMut(Spoken)) {
-        let kept = |(id, connection): (&ConnectionId, &Connection)| (connection.conversation.memory(), *id);
+        let kept = |(id, connection): (&ConnectionId, &Connection)| (connection.memory(), *id);
         let mut kept: Vec<(usize, ConnectionId)> = self.connections.iter().map(kept).collect();
         kept.sort_unstable();
         let mut all: usize = kept.iter().map(|(bytes, _)| bytes).sum();
@@ -201,6 +226,56 @@ fn far_end(piece: &Piece<'_>) -> Option<SocketAddr> {
 }
 
 impl Connection {
+    fn new(engine: &Arc<Engine>, piece: &Piece<'_>) -> Self {
+        Self {
+            conversation: Conversation::new(Limits::default()),
+            heard: Heard {
+                engine: Arc::clone(engine),
+                speaker: piece.speaker,
+                id: piece.connection,
+                to: far_end(piece),
+                now_ns: piece.ktime_ns,
+                open: BTreeMap::new(),
+                unnamed: Redactor::detector(engine),
+                latest: 0,
+                asking: false,
+                found: Vec::new(),
+            },
+            sent: Side::default(),
+            received: Side::default(),
+            retried: Retried::default(),
+            raw: Redactor::detector(engine),
+            first_ns: piece.ktime_ns,
+            last: Instant::now(),
+        }
+    }
+
+    /// Bytes that are kept, roughly.
+    fn memory(&self) -> usize {
+        self.conversation.memory() + self.retried.memory()
+    }
+
+    /// Answers a question of which this piece was the last.
+    fn answer(&mut self, piece: &Piece<'_>, question: &Question, judge: &Judge) {
+        let mut found = std::mem::take(&mut self.heard.found);
+        self.heard.asking = false;
+        found.extend(self.heard.unfinished());
+        let raw = [self.raw.take_findings(), self.raw.unfinished()].concat();
+        if self.conversation.is_unread() {
+            found.extend(raw.into_iter().map(Found::anywhere));
+        }
+        let asked = Asked {
+            heard: self.retried.is_heard(),
+            found,
+        };
+        let open = self.heard.open.get_mut(&self.heard.latest);
+        let request = open.as_ref().and_then(|open| open.asked.clone());
+        let denied = judge.answer(piece, question, &asked, || request.unwrap_or_else(summary::of_nothing));
+        if let Some(open) = open {
+            open.denied |= denied;
+        }
+    }
+
     /// Whether it is over.
     fn hear(&mut self, piece: &Piece<'_>, tell: &mut impl FnMut(Spoken)) -> bool {
         let (conversation, heard) = (&mut self.conversation, &mut self.heard);
@@ -210,14 +285,25 @@ impl Connection {
             (Direction::Sent, &mut self.sent)
         };
         heard.now_ns = piece.ktime_ns;
+        heard.asking |= piece.question.is_some();
         heard.to = far_end(piece).or(heard.to);
         self.last = Instant::now();
         let mut each = |told: Told<'_>| heard.note(&told, tell);
         if piece.offset > side.bytes {
             conversation.gap(direction, piece.offset - side.bytes, &mut each);
         }
-        conversation.bytes(direction, piece.bytes, &mut each);
-        side.bytes = piece.offset + piece.bytes.len() as u64;
+        let known = match &piece.question {
+            Some(question) => self.retried.take(piece, question, side.bytes),
+            None => 0,
+        };
+        let bytes = piece.bytes.get(known..).unwrap_or_default();
+        if piece.question.is_some() {
+            self.raw.push(bytes);
+        }
+        conversation.bytes(direction, bytes, &mut each);
+        let end = piece.offset + piece.bytes.len() as u64;
+        // What was asked of and not taken comes again.
+        side.bytes = if known > 0 { end.max(side.bytes) } else { end };
         side.ended |= piece.step == Step::Ends;
         let over = self.sent.ended && self.received.ended;
         if over {
@@ -237,20 +323,32 @@ impl Heard {
     fn note(&mut self, told: &Told<'_>, tell: &mut impl FnMut(Spoken)) {
         match told {
             Told::Request(exchange) => {
-                self.open.insert(exchange.id, Open::new(&self.engine, self.now_ns));
+                let mut open = Open::new(&self.engine, self.now_ns);
+                if exchange.asked == Direction::Sent {
+                    self.latest = exchange.id;
+                    open.asked = Some(summary::of(exchange, 0, Vec::new(), &self.engine));
+                }
+                self.open.insert(exchange.id, open);
                 self.scan_fields(exchange, Direction::Sent);
             }
             Told::Answer(exchange) => self.scan_fields(exchange, Direction::Received),
             // Of no exchange that can be named: counted for the next that is told.
             Told::Body(piece) if piece.direction == Direction::Sent => {
-                let open = self.open.get_mut(&piece.exchange).map(|open| &mut open.scanner);
-                open.unwrap_or(&mut self.unnamed).push(piece.bytes);
+                self.latest = piece.exchange;
+                let open = self.open.get_mut(&piece.exchange);
+                let Some(open) = open else {
+                    self.unnamed.push(piece.bytes);
+                    return;
+                };
+                open.scanner.push(piece.bytes);
+                self.take_found(piece.exchange);
             }
             // Of many over a WebSocket each is told when it is over.
             Told::Call(exchange) if exchange.protocol == Protocol::WebSocket => self.tell(exchange, tell),
             Told::Done(exchange) => {
                 if let Some(open) = self.open.get_mut(&exchange.id) {
                     open.scanner.finish();
+                    self.take_found(exchange.id);
                 }
                 self.tell(exchange, tell);
                 self.open.remove(&exchange.id);
@@ -265,21 +363,55 @@ impl Heard {
         let Some(open) = self.open.get_mut(&exchange.id).filter(|_| sent) else {
             return;
         };
-        let mut scanner = Redactor::detector(&self.engine);
-        for field in exchange.fields() {
-            scanner.push(field.name.as_bytes());
-            scanner.push(b": ");
-            scanner.push(&field.value);
-            scanner.push(b"\r\n");
+        for credential in [false, true] {
+            let mut scanner = Redactor::detector(&self.engine);
+            let fields = exchange.fields().iter();
+            for field in fields.filter(|field| providers::holds_credential(&field.name) == credential) {
+                scanner.push(field.name.as_bytes());
+                scanner.push(b": ");
+                scanner.push(&field.value);
+                scanner.push(b"\r\n");
+            }
+            scanner.finish();
+            let found = scanner.take_findings();
+            if self.asking {
+                let found = found.iter().map(|finding| Found {
+                    finding: *finding,
+                    credential,
+                });
+                self.found.extend(found);
+            }
+            open.count(found);
         }
-        scanner.finish();
-        open.count(scanner.take_findings());
+    }
+
+    /// Takes what was found in an exchange's body.
+    fn take_found(&mut self, exchange: u64) {
+        let Some(open) = self.open.get_mut(&exchange) else {
+            return;
+        };
+        let found = open.scanner.take_findings();
+        if self.asking {
+            self.found.extend(found.iter().copied().map(Found::anywhere));
+        }
+        open.count(found);
+    }
+
+    /// What else would be found if all bodies ended now.
+    fn unfinished(&mut self) -> Vec<Found> {
+        let bodies = self.open.values().map(|open| &open.scanner);
+        let bodies = bodies.flat_map(Redactor::unfinished);
+        let unnamed = [self.unnamed.take_findings(), self.unnamed.unfinished()].concat();
+        bodies.chain(unnamed).map(Found::anywhere).collect()
     }
 
     fn tell(&mut self, exchange: &Exchange, tell: &mut impl FnMut(Spoken)) {
         let unnamed = self.unnamed.take_findings();
         let mut nothing = Open::new(&self.engine, self.now_ns);
         let open = self.open.get_mut(&exchange.id).unwrap_or(&mut nothing);
+        if open.denied {
+            return;
+        }
         open.count(unnamed);
         let (since_ns, secrets) = (open.since_ns, open.counted());
         let took_ms = self.now_ns.saturating_sub(since_ns) / 1_000_000;
@@ -296,6 +428,8 @@ impl Heard {
 impl Open {
     fn new(engine: &Arc<Engine>, since_ns: u64) -> Self {
         Self {
+            asked: None,
+            denied: false,
             since_ns,
             scanner: Redactor::detector(engine),
             secrets: BTreeMap::new(),
@@ -320,139 +454,4 @@ impl Open {
 }
 
 #[cfg(test)]
-mod tests {
-    use aa_bpf::record::plaintext::Socket;
-    use aa_redact::Options;
-
-    use super::*;
-
-    const KEY: &str = "AKIAQ3EGRIJ2XKF7ZB5D";
-    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-    fn request() -> Vec<u8> {
-        let body = format!("{{\"key\": \"{KEY}\"}}");
-        let head = "POST /v1/x?token=1 HTTP/1.1\r\nHost: example.com";
-        format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
-    }
-
-    /// Of process 100, which started at 4 s, at 5 s of boot time.
-    fn piece(object: u64, received: bool, offset: u64, bytes: &[u8]) -> Piece<'_> {
-        Piece {
-            speaker: Speaker {
-                agent: 2,
-                session: 3,
-                cgroup: 4,
-                tid: 101,
-                parent_pid: 99,
-                uid: 1000,
-            },
-            connection: ConnectionId {
-                pid: 100,
-                start_ns: 4_000_000_000,
-                object,
-                born_ns: 4_500_000_000,
-            },
-            ktime_ns: 5_000_000_000,
-            received,
-            offset,
-            step: Step::Goes,
-            half: false,
-            socket: None,
-            file: 1,
-            bytes,
-        }
-    }
-
-    fn hear(listener: &mut Listener, pieces: &[Piece<'_>]) -> Vec<Spoken> {
-        let mut told = Vec::new();
-        for piece in pieces {
-            listener.hear(piece, &mut |spoken| told.push(spoken));
-        }
-        told
-    }
-
-    fn listener() -> Listener {
-        Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()))
-    }
-
-    #[test]
-    fn an_exchange_is_told_with_kinds_of_secrets_and_without_them() {
-        let request = request();
-        let told = hear(
-            &mut listener(),
-            &[piece(7, false, 0, &request), piece(7, true, 0, ANSWER)],
-        );
-        let [spoken] = told.as_slice() else { panic!("{told:?}") };
-        let exchange = &spoken.exchange;
-        assert_eq!(
-            (exchange.host.as_str(), exchange.path.as_str()),
-            ("example.com", "/v1/x")
-        );
-        assert_eq!((exchange.status, exchange.answer_bytes), (Some(200), 2));
-        assert_eq!((exchange.secrets.len(), exchange.secrets[0].count), (1, 1));
-        assert!(
-            exchange.doubts.is_empty() && !format!("{told:?}").contains(KEY),
-            "{told:?}"
-        );
-    }
-
-    #[test]
-    fn what_the_ring_lost_is_a_gap_of_its_connection_alone() {
-        let request = request();
-        let (first, second) = request.split_at(request.len() - 9);
-        let lost = piece(7, false, first.len() as u64 + 4, &second[4..]);
-        let other = [piece(8, false, 0, &request), piece(8, true, 0, ANSWER)];
-        let mut listener = listener();
-        let told = hear(
-            &mut listener,
-            &[piece(7, false, 0, first), lost, piece(7, true, 0, ANSWER)],
-        );
-        assert_eq!(told[0].exchange.doubts, ["gap"]);
-        assert!(hear(&mut listener, &other)[0].exchange.doubts.is_empty());
-    }
-
-    #[test]
-    fn what_two_keys_say_over_one_socket_belongs_together_also_before_it_was_known() {
-        let request = request();
-        let to = "192.0.2.1:443".parse().unwrap();
-        let socket = Some(Socket { cookie: 55, to });
-        let half = |object, received, bytes| Piece {
-            half: true,
-            ..piece(object, received, 0, bytes)
-        };
-        let sent = half(7, false, request.as_slice());
-        let bound = Piece {
-            step: Step::Binds,
-            socket,
-            bytes: &[],
-            ..sent
-        };
-        let received = Piece {
-            socket,
-            ..half(9, true, ANSWER)
-        };
-        let told = hear(&mut listener(), &[sent, bound, received]);
-        assert_eq!(told.len(), 1);
-        assert_eq!((told[0].exchange.status, told[0].to), (Some(200), Some(to)));
-        assert!(told[0].exchange.doubts.is_empty());
-    }
-
-    #[test]
-    fn a_program_that_ends_ends_what_it_said_and_not_what_its_successor_says() {
-        let request = request();
-        let mut listener = listener();
-        let sent = piece(7, false, 0, &request);
-        assert!(hear(&mut listener, &[sent]).is_empty());
-        let mut told = Vec::new();
-        for ktime_ns in [4_900_000_000, 5_100_000_000] {
-            let end = Ended {
-                pid: 100,
-                start_ns: 4_000_000_000,
-                ktime_ns,
-            };
-            listener.end_process(&end, &mut |spoken| told.push((ktime_ns, spoken)));
-        }
-        assert_eq!(told.len(), 1);
-        assert_eq!((told[0].0, told[0].1.exchange.status), (5_100_000_000, None));
-    }
-}
+mod tests;

@@ -62,6 +62,25 @@ pub(super) fn of(
     }
 }
 
+/// Of what is no exchange anybody understands.
+pub(super) fn of_nothing() -> exchange::Exchange {
+    exchange::Exchange {
+        protocol: "unknown".to_owned(),
+        serves: false,
+        method: EscapedBytes::default(),
+        host: EscapedBytes::default(),
+        path: EscapedBytes::default(),
+        status: None,
+        request_bytes: 0,
+        answer_bytes: 0,
+        took_ms: 0,
+        call: None,
+        mcp: Vec::new(),
+        secrets: Vec::new(),
+        doubts: Vec::new(),
+    }
+}
+
 fn told(engine: &Arc<Engine>, text: &str) -> EscapedBytes {
     let mut redactor = Redactor::new(engine);
     let cut = text.as_bytes().get(..LONGEST).unwrap_or(text.as_bytes());

@@ -37,10 +37,20 @@ impl Unbound {
         let bytes: usize = kept.iter().map(|kept| kept.bytes.len()).sum();
         if bytes + piece.bytes.len() <= BYTES {
             kept.push(Kept {
-                piece: Piece { bytes: &[], ..*piece },
+                piece: Piece {
+                    bytes: &[],
+                    // Answered before it is heard again.
+                    question: None,
+                    ..*piece
+                },
                 bytes: piece.bytes.to_vec(),
             });
         }
+    }
+
+    /// What waits of a key.
+    pub(super) fn of(&self, connection: &ConnectionId) -> &[Kept] {
+        self.0.get(connection).map(Vec::as_slice).unwrap_or_default()
     }
 
     pub(super) fn take(&mut self, connection: &ConnectionId) -> Vec<Kept> {

@@ -41,29 +41,29 @@ fn files(count: usize) -> Vec<OwnedFd> {
 
 fn greeted() -> (StdStream, Greeted) {
     let (ours, theirs) = StdStream::pair().unwrap();
-    send(&theirs, &FromSensor::Hello(hello()), &files(3));
+    send(&theirs, &FromSensor::Hello(hello()), &files(HELLO_DESCRIPTORS));
     (theirs, greet(ours.into()).unwrap())
 }
 
 #[test]
-fn a_hello_comes_with_three_rings() {
+fn a_hello_comes_with_all_its_descriptors() {
     let (_theirs, greeted) = greeted();
     assert_eq!(greeted.hello, hello());
 }
 
 #[test]
-fn a_hello_without_rings_or_of_another_version_is_refused() {
+fn a_hello_without_one_of_them_or_of_another_version_is_refused() {
     let (ours, theirs) = StdStream::pair().unwrap();
-    send(&theirs, &FromSensor::Hello(hello()), &files(2));
+    send(&theirs, &FromSensor::Hello(hello()), &files(HELLO_DESCRIPTORS - 1));
     assert!(matches!(greet(ours.into()), Err(LinkError::NoDescriptors)));
 
     let (ours, theirs) = StdStream::pair().unwrap();
     let other = Hello {
-        protocol_version: 9,
+        protocol_version: PROTOCOL_VERSION + 1,
         ..hello()
     };
-    send(&theirs, &FromSensor::Hello(other), &files(3));
-    assert!(matches!(greet(ours.into()), Err(LinkError::Version { theirs: 9 })));
+    send(&theirs, &FromSensor::Hello(other), &files(HELLO_DESCRIPTORS));
+    assert!(matches!(greet(ours.into()), Err(LinkError::Version { .. })));
 
     let (ours, theirs) = StdStream::pair().unwrap();
     send(&theirs, &FromSensor::Reload, &[]);

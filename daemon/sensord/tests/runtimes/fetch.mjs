@@ -1,8 +1,10 @@
 // node, Bun and Deno.
-const [url, sent, asked] = (globalThis.Deno?.args ?? process.argv.slice(2));
+import { readFileSync } from "node:fs";
+
+const [url, body, asked] = (globalThis.Deno?.args ?? process.argv.slice(2));
 const answer = await fetch(url, {
     method: "POST",
-    body: "s".repeat(Number(sent)),
+    body: readFileSync(body),
     headers: { "x-answer": asked },
     tls: { rejectUnauthorized: false },
 });

@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import { connect } from "node:http2";
 
-const [url, sent, asked] = process.argv.slice(2);
+const [url, body, asked] = process.argv.slice(2);
 const { origin, pathname } = new URL(url);
 const session = connect(origin, { rejectUnauthorized: false });
 const stream = session.request({ ":method": "POST", ":path": pathname, "x-answer": asked });
@@ -10,4 +11,4 @@ stream.on("end", () => {
     session.close();
     process.exitCode = length == asked ? 0 : 1;
 });
-stream.end(Buffer.alloc(Number(sent), "s"));
+stream.end(readFileSync(body));

@@ -1,11 +1,14 @@
-// A server of HTTP/2 over TLS on a port of the kernel's choice, which it prints: takes what is posted, answers with as many bytes as asked for.
+// A server of HTTP/2 over TLS on a port of the kernel's choice, which it prints: keeps what is posted in the file `received`, answers with as many bytes as asked for.
 import { createSecureServer } from "node:http2";
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 
 const server = createSecureServer({ cert: readFileSync("cert.pem"), key: readFileSync("key.pem") });
 server.on("stream", (stream, headers) => {
-    stream.resume();
+    appendFileSync("received", JSON.stringify(headers));
+    stream.on("data", (piece) => appendFileSync("received", piece));
+    stream.on("error", () => {});
     stream.on("end", () => {
+        if (stream.destroyed) return;
         stream.respond({ ":status": 200 });
         stream.end("x".repeat(Number(headers["x-answer"] ?? 14)));
     });

@@ -1,4 +1,4 @@
-"""A server over TLS on a port of the kernel's choice, which it prints: takes what is posted, answers with as many bytes as asked for."""
+"""A server over TLS on a port of the kernel's choice, which it prints: keeps what is posted in the file `received`, answers with as many bytes as asked for."""
 import http.server, ssl, sys
 
 
@@ -6,13 +6,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        if self.headers.get("transfer-encoding") == "chunked":
-            while size := int(self.rfile.readline(), 16):
-                self.rfile.read(size + 2)
-            self.rfile.readline()
-        left = int(self.headers.get("content-length", 0))
-        while left:
-            left -= len(self.rfile.read(min(left, 65536)))
+        with open("received", "ab", buffering=0) as received:
+            received.write(str(self.headers).encode())
+            if self.headers.get("transfer-encoding") == "chunked":
+                while size := int(self.rfile.readline() or b"0", 16):
+                    received.write(self.rfile.read(size + 2))
+                self.rfile.readline()
+            left = int(self.headers.get("content-length", 0))
+            while left:
+                piece = self.rfile.read1(min(left, 65536))
+                if not piece:
+                    return
+                received.write(piece)
+                left -= len(piece)
         body = b"x" * int(self.headers.get("x-answer", 14))
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
@@ -26,6 +32,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server.handle_error = lambda *_: None
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain("cert.pem", "key.pem")
 server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

@@ -1,0 +1,273 @@
+use aa_bpf::abi;
+use aa_bpf::record::plaintext::Socket;
+use aa_redact::Options;
+use aa_wire::AgentId;
+
+use super::super::judge::testing;
+use super::*;
+
+const KEY: &str = "AKIAQ3EGRIJ2XKF7ZB5D";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn request() -> Vec<u8> {
+    let body = format!("{{\"key\": \"{KEY}\"}}");
+    let head = "POST /v1/x?token=1 HTTP/1.1\r\nHost: example.com";
+    format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// Of process 100, which started at 4 s, at 5 s of boot time.
+fn piece(object: u64, received: bool, offset: u64, bytes: &[u8]) -> Piece<'_> {
+    Piece {
+        speaker: Speaker {
+            agent: 2,
+            session: 3,
+            cgroup: 4,
+            tid: 101,
+            parent_pid: 99,
+            uid: 1000,
+        },
+        connection: ConnectionId {
+            pid: 100,
+            start_ns: 4_000_000_000,
+            object,
+            born_ns: 4_500_000_000,
+        },
+        ktime_ns: 5_000_000_000,
+        received,
+        offset,
+        step: Step::Goes,
+        half: false,
+        socket: None,
+        file: 1,
+        question: None,
+        bytes,
+    }
+}
+
+fn hear(listener: &mut Listener, pieces: &[Piece<'_>]) -> Vec<Spoken> {
+    let mut told = Vec::new();
+    for piece in pieces {
+        listener.hear(piece, &mut |spoken| told.push(spoken));
+    }
+    told
+}
+
+fn listener() -> Listener {
+    let (judge, _) = testing::judge("");
+    Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge)
+}
+
+#[test]
+fn an_exchange_is_told_with_kinds_of_secrets_and_without_them() {
+    let request = request();
+    let told = hear(
+        &mut listener(),
+        &[piece(7, false, 0, &request), piece(7, true, 0, ANSWER)],
+    );
+    let [spoken] = told.as_slice() else { panic!("{told:?}") };
+    let exchange = &spoken.exchange;
+    assert_eq!(
+        (exchange.host.as_str(), exchange.path.as_str()),
+        ("example.com", "/v1/x")
+    );
+    assert_eq!((exchange.status, exchange.answer_bytes), (Some(200), 2));
+    assert_eq!((exchange.secrets.len(), exchange.secrets[0].count), (1, 1));
+    assert!(
+        exchange.doubts.is_empty() && !format!("{told:?}").contains(KEY),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_the_ring_lost_is_a_gap_of_its_connection_alone() {
+    let request = request();
+    let (first, second) = request.split_at(request.len() - 9);
+    let lost = piece(7, false, first.len() as u64 + 4, &second[4..]);
+    let other = [piece(8, false, 0, &request), piece(8, true, 0, ANSWER)];
+    let mut listener = listener();
+    let told = hear(
+        &mut listener,
+        &[piece(7, false, 0, first), lost, piece(7, true, 0, ANSWER)],
+    );
+    assert_eq!(told[0].exchange.doubts, ["gap"]);
+    assert!(hear(&mut listener, &other)[0].exchange.doubts.is_empty());
+}
+
+#[test]
+fn what_two_keys_say_over_one_socket_belongs_together_also_before_it_was_known() {
+    let request = request();
+    let to = "192.0.2.1:443".parse().unwrap();
+    let socket = Some(Socket { cookie: 55, to });
+    let half = |object, received, bytes| Piece {
+        half: true,
+        ..piece(object, received, 0, bytes)
+    };
+    let sent = half(7, false, request.as_slice());
+    let bound = Piece {
+        step: Step::Binds,
+        socket,
+        bytes: &[],
+        ..sent
+    };
+    let received = Piece {
+        socket,
+        ..half(9, true, ANSWER)
+    };
+    let told = hear(&mut listener(), &[sent, bound, received]);
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].exchange.status, told[0].to), (Some(200), Some(to)));
+    assert!(told[0].exchange.doubts.is_empty());
+}
+
+/// Asks of these bytes, in as many pieces; what was answered.
+fn ask(listener: &mut Listener, answers: &testing::Given, number: u64, base: Piece<'_>, pieces: &[&[u8]]) -> u32 {
+    let mut offset = base.offset;
+    for (index, bytes) in pieces.iter().enumerate() {
+        let question = Question {
+            number,
+            first: index == 0,
+            last: index + 1 == pieces.len(),
+            generation: testing::GENERATION,
+        };
+        let piece = Piece {
+            offset,
+            bytes,
+            question: Some(question),
+            ..base
+        };
+        listener.hear(&piece, &mut |_| {});
+        offset += bytes.len() as u64;
+    }
+    answers.decision(number)
+}
+
+#[test]
+fn what_is_blocked_is_denied_by_its_rule_and_what_is_clean_is_not() {
+    let (judge, answers) = testing::judge("data: {block: [secret]}\n");
+    let denied = judge.denied.clone();
+    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let clean = b"POST /v1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 2\r\n\r\nok";
+    let dirty = request();
+    let (one, other) = dirty.split_at(dirty.len() - 9);
+    let base = |object| piece(object, false, 0, &[]);
+    assert_eq!(ask(&mut listener, &answers, 1, base(7), &[clean]), abi::AA_ALLOW);
+    let after = Piece {
+        offset: clean.len() as u64,
+        ..base(7)
+    };
+    let decision = ask(&mut listener, &answers, 2, after, &[one, other]);
+    assert_eq!(
+        decision & (abi::AA_DECISION_VERDICT | abi::AA_DECISION_EXPLICIT),
+        abi::AA_DENY | abi::AA_DECISION_EXPLICIT
+    );
+    let found = denied.take(2).unwrap();
+    assert_eq!(
+        (found.host.as_str(), found.secrets[0].kind.as_str()),
+        ("example.com", "aws-access-key-id")
+    );
+    assert!(denied.take(1).is_none() && !format!("{found:?}").contains(KEY));
+    // Of no protocol, and of a key whose socket is not known.
+    assert_ne!(
+        ask(&mut listener, &answers, 3, base(8), &[KEY.as_bytes()]),
+        abi::AA_ALLOW
+    );
+    let half = |object| Piece {
+        half: true,
+        ..base(object)
+    };
+    assert_ne!(ask(&mut listener, &answers, 4, half(9), &[&dirty]), abi::AA_ALLOW);
+    assert_eq!(ask(&mut listener, &answers, 5, half(10), &[clean]), abi::AA_ALLOW);
+}
+
+#[test]
+fn what_was_not_heard_as_it_is_sent_is_denied_by_no_rule() {
+    let (judge, answers) = testing::judge("data: {block: [secret]}\n");
+    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let base = |object| piece(object, false, 0, &[]);
+    let mut ask = |number, base, pieces: &[&[u8]]| ask(&mut listener, &answers, number, base, pieces);
+    // Not taken, and said again.
+    assert_eq!(ask(1, base(7), &[b"GET / HTTP/1.1\r\n"]), abi::AA_ALLOW);
+    assert_eq!(ask(2, base(7), &[b"GET / HTTP/1.1\r\n"]), abi::AA_ALLOW);
+    assert_eq!(ask(3, base(7), &[b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"]), abi::AA_ALLOW);
+    // Said otherwise.
+    assert_eq!(ask(4, base(7), &[b"GET /other HTTP/1.1\r\n"]), abi::AA_DENY);
+    // Under a policy that nobody knows.
+    let unknown = Question {
+        number: 5,
+        first: true,
+        last: true,
+        generation: testing::GENERATION + 1,
+    };
+    let piece = Piece {
+        question: Some(unknown),
+        bytes: b"ok",
+        ..base(8)
+    };
+    listener.hear(&piece, &mut |_| {});
+    assert_eq!(answers.decision(5), abi::AA_DENY);
+    // Its beginning was lost.
+    let unknown = Question {
+        number: 6,
+        first: false,
+        generation: testing::GENERATION,
+        ..unknown
+    };
+    let piece = Piece {
+        question: Some(unknown),
+        ..piece
+    };
+    listener.hear(&piece, &mut |_| {});
+    assert_eq!(answers.decision(6), abi::AA_DENY);
+}
+
+#[test]
+fn an_agents_own_key_goes_home_as_a_credential_and_nowhere_else() {
+    let (judge, answers) = testing::judge("data: {block: [secret]}\n");
+    let home: SocketAddr = "192.0.2.1:443".parse().unwrap();
+    judge
+        .lookups
+        .lock()
+        .note(AgentId(2), &"api.anthropic.com".into(), &[home.ip()]);
+    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let key = format!("sk-ant-api03-{}", "aB3dE6gH9j".repeat(9));
+    let head = format!("POST /v1 HTTP/1.1\r\nHost: api.anthropic.com\r\nx-api-key: {key}\r\n");
+    let credential = format!("{head}Content-Length: 2\r\n\r\nok");
+    let body = format!("{head}Content-Length: {}\r\n\r\n{key}", key.len());
+    let other = "192.0.2.2:443".parse().unwrap();
+    for (number, (to, text, goes)) in [
+        (home, &credential, true),
+        (home, &body, false),
+        (other, &credential, false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let number = number as u64 + 1;
+        let socket = Some(Socket { cookie: number, to });
+        let base = Piece {
+            socket,
+            ..piece(20 + number, false, 0, &[])
+        };
+        let decision = ask(&mut listener, &answers, number, base, &[text.as_bytes()]);
+        assert_eq!(decision == abi::AA_ALLOW, goes, "{to} {number}");
+    }
+}
+
+#[test]
+fn a_program_that_ends_ends_what_it_said_and_not_what_its_successor_says() {
+    let request = request();
+    let mut listener = listener();
+    let sent = piece(7, false, 0, &request);
+    assert!(hear(&mut listener, &[sent]).is_empty());
+    let mut told = Vec::new();
+    for ktime_ns in [4_900_000_000, 5_100_000_000] {
+        let end = Ended {
+            pid: 100,
+            start_ns: 4_000_000_000,
+            ktime_ns,
+        };
+        listener.end_process(&end, &mut |spoken| told.push((ktime_ns, spoken)));
+    }
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].0, told[0].1.exchange.status), (5_100_000_000, None));
+}

@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[Test] = tests![
     denials_go_on_while_the_gateway_is_dead_and_are_recorded_after,
     denials_go_on_while_the_sensor_is_dead_and_are_recorded_after,
     denials_go_on_while_both_are_dead_and_are_recorded_after,
+    a_sensor_starts_where_nobody_has_read_the_denials,
     what_ran_while_the_daemon_was_away_is_picked_up,
     a_new_sensor_waits_for_the_gateway_of_the_old_one,
     a_gateway_that_does_not_end_is_replaced,
@@ -173,6 +174,35 @@ fn denials_go_on_while_the_sensor_is_dead_and_are_recorded_after(guest: &Guest, 
 
 fn denials_go_on_while_both_are_dead_and_are_recorded_after(guest: &Guest, checks: &mut Checks) {
     survives(guest, checks, &["aa-sensord", "aa-gateway"]);
+}
+
+/// More denials than the ring holds: what the start has to prove does not depend on room for its own records.
+fn a_sensor_starts_where_nobody_has_read_the_denials(guest: &Guest, checks: &mut Checks) {
+    const AT_ONCE: usize = 1_000;
+    const DENIALS: usize = 12 * AT_ONCE;
+    let secret = file_at(guest.tree("unread-at-start").join("secret"), "x");
+    let secret = secret.display();
+    let body = format!("file:\n  read: {{allow: [/**], deny: ['{secret}']}}\n");
+    let line = format!("open-read {secret}");
+    let mut act = Act::governed("unread-at-start", &body);
+    checks.equal("denied before", &act.ask(&line).as_str(), &"errno EPERM");
+    let before = lost_so_far();
+    stop();
+    for _ in 0..DENIALS / AT_ONCE {
+        let answer = act.ask(&format!("flood /nothing- {AT_ONCE} {AT_ONCE} {secret}"));
+        checks.equal("denied while nobody is there", &answer, &format!("ok 0 {AT_ONCE}"));
+    }
+    revive();
+    checks.equal("denied after", &act.ask(&line).as_str(), &"errno EPERM");
+    // A hole is seen by what comes after it on the same processor.
+    let processors = std::thread::available_parallelism().unwrap().get();
+    for processor in 0..processors {
+        act.ask(&format!("on-cpu {processor} {line}"));
+    }
+    let counted = eventually(Duration::from_secs(60), || lost_so_far() > before);
+    checks.that(counted, || {
+        "the ring was not full, or what was lost is not told".to_owned()
+    });
 }
 
 /// Selectors are matched in the kernel, so a program started meanwhile is governed at once.

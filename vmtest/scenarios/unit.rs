@@ -88,6 +88,23 @@ fn a_restart_by_systemd_lets_nothing_through(guest: &Guest, checks: &mut Checks)
     checks.that(healthy, || said(&command("aasm", &["status"])));
 }
 
+/// What every process of the unit is at, for who has to find out why nothing came.
+fn where_they_stand() -> String {
+    let mut told = String::new();
+    for pid in succeed("systemctl", &["show", "--value", "-p", "ControlGroup", UNIT])
+        .lines()
+        .flat_map(|group| std::fs::read_to_string(format!("/sys/fs/cgroup{group}/cgroup.procs")))
+        .flat_map(|pids| pids.lines().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let status = read("stat").split_whitespace().take(4).collect::<Vec<_>>().join(" ");
+        let arguments = read("cmdline").replace('\0', " ");
+        let at = [read("syscall"), read("stack")].concat();
+        told += &format!("{status}  {arguments}\n{at}");
+    }
+    told
+}
+
 fn systemd_starts_a_killed_sensor_again(guest: &Guest, checks: &mut Checks) {
     let before = processes_of("aa-sensord");
     let mut again = false;
@@ -102,7 +119,7 @@ fn systemd_starts_a_killed_sensor_again(guest: &Guest, checks: &mut Checks) {
     });
     checks.that(again, || {
         let log = said(&command("journalctl", &["--no-pager", "-n", "40", "-u", UNIT]));
-        format!("no other sensor came:\n{log}")
+        format!("no other sensor came:\n{}\n{log}", where_they_stand())
     });
     checks.equal("sensors", &processes_of("aa-sensord").len(), &1);
     checks.equal("gateways", &processes_of("aa-gateway").len(), &1);

@@ -370,16 +370,15 @@ fn read_memory(pid: Pid) -> io::Result<()> {
     }
 }
 
-/// Tries everything, the allowed before the denied; `at_cgroups`: what programs at cgroups judge.
-pub(crate) fn try_all(area: &Path, ports: [u16; 2], at_cgroups: bool) -> Vec<Attempt> {
-    let mut attempts = Vec::new();
+/// Tries everything, the allowed before the denied, and tells each; `at_cgroups`: what programs at cgroups judge.
+pub(crate) fn try_all(area: &Path, ports: [u16; 2], at_cgroups: bool, mut tell: impl FnMut(Attempt)) {
     let mut note = |hook, probe: String, expected, result: io::Result<()>| {
         let got = match result {
             Ok(()) => "allowed".to_owned(),
             Err(error) if error.raw_os_error() == Some(Errno::EPERM as i32) => "denied".to_owned(),
             Err(error) => error.to_string(),
         };
-        attempts.push(Attempt {
+        tell(Attempt {
             hook,
             probe,
             expected,
@@ -388,7 +387,7 @@ pub(crate) fn try_all(area: &Path, ports: [u16; 2], at_cgroups: bool) -> Vec<Att
     };
     if at_cgroups {
         cgroup::try_all(area, ports, &mut note);
-        return attempts;
+        return;
     }
     for (hook, what, attempt) in BY_PATH {
         note(hook, what.to_owned(), "allowed", attempt(&area.join("allowed")));
@@ -440,5 +439,4 @@ pub(crate) fn try_all(area: &Path, ports: [u16; 2], at_cgroups: bool) -> Vec<Att
             note(flow.hook, format!("{}: {kind}", flow.what), expected, got);
         }
     }
-    attempts
 }

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use aa_bpf::Kernel;
@@ -22,6 +23,8 @@ use aa_bpf::tables::Tables;
 use aa_bpf::tasks::{ProcessHandle, Tasks};
 use aa_policy::{Environment, Limits, Lowered};
 use aa_wire::status::SelfTestRow;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::probe::BOUND;
 use crate::reading::ReadingError;
@@ -30,6 +33,9 @@ use crate::{probe, reading, translate};
 
 /// The policy, with `$area` given by the test.
 const POLICY: &str = include_str!("self_test.yaml");
+
+/// How long an attempt may take. Those that wait for another process do so for a third of it at most.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Why the proof could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -133,17 +139,43 @@ fn probe_process(
     }
     let told = child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(b"go\n"));
     let mut report = String::new();
-    let read = child
-        .stdout
-        .take()
-        .map_or(Ok(0), |stdout| stdout.take(1 << 20).read_to_string(&mut report));
+    let heard = child.stdout.take().map_or(Ok(()), |stdout| hear(stdout, &mut report));
+    if let Err(error) = told.and(heard) {
+        drop(child.kill().and_then(|()| child.wait().map(|_| ())));
+        let last = report.lines().last().unwrap_or("nothing").replace('\t', ", ");
+        return Err(SelfTestError::NoReport(format!(
+            "{error}; the last that it told: {last}"
+        )));
+    }
     let status = child.wait().map_err(SelfTestError::Prepare)?;
-    told.and(read)
-        .map_err(|error| SelfTestError::NoReport(error.to_string()))?;
     if !status.success() {
         return Err(SelfTestError::NoReport(format!("it ended with {status}")));
     }
     Ok(report)
+}
+
+/// Takes what the probe says until it ends; one that says nothing for [`SILENCE`] never will.
+fn hear(mut stdout: ChildStdout, report: &mut String) -> io::Result<()> {
+    let mut bytes = [0; 4096];
+    let mut taken = Vec::new();
+    loop {
+        let mut waiting = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
+        let ready = poll(
+            &mut waiting,
+            PollTimeout::try_from(SILENCE).unwrap_or(PollTimeout::NONE),
+        );
+        let length = match ready {
+            Err(Errno::EINTR) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => stdout.read(&mut bytes)?,
+        };
+        taken.extend_from_slice(bytes.get(..length).unwrap_or_default());
+        *report = String::from_utf8_lossy(&taken).into_owned();
+        if length == 0 {
+            return Ok(());
+        }
+    }
 }
 
 fn rows(report: &str) -> Vec<SelfTestRow> {
@@ -252,9 +284,19 @@ impl Drop for Area {
 pub(crate) fn serve(area: &Path, ports: [u16; 2], way: &str) -> io::Result<()> {
     let mut word = String::new();
     BufReader::new(io::stdin()).read_line(&mut word)?;
-    let mut report = Vec::new();
-    for row in probe::try_all(area, ports, way == Way::Cgroup.name()) {
-        writeln!(report, "{}\t{}\t{}\t{}", row.hook, row.probe, row.expected, row.got)?;
-    }
-    io::stdout().write_all(&report)
+    let mut told = Ok(());
+    probe::try_all(area, ports, way == Way::Cgroup.name(), |row| {
+        if told.is_ok() {
+            // Each at once, so that the sensor knows how far it came.
+            told = writeln!(
+                io::stdout(),
+                "{}\t{}\t{}\t{}",
+                row.hook,
+                row.probe,
+                row.expected,
+                row.got
+            );
+        }
+    });
+    told
 }

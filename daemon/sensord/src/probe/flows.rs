@@ -11,10 +11,15 @@ use std::time::{Duration, Instant};
 use aa_bpf::probe::{Child, share_memory};
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair};
+use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::{Pid, getpid, pipe};
 
 use super::read_memory;
+
+/// How long one waits for another.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One way, proving one hook. It is gone in a child, which carries the label from then on.
 pub(super) struct Flow {
@@ -69,7 +74,7 @@ impl Flow {
         Child::start(|| {
             let socket = UdpSocket::bind("127.0.0.1:0")?;
             socket.connect(("127.0.0.1", port))?;
-            (self.take)(from, &area.join("allowed"))?;
+            (self.take)(from, &area.join("allowed")).map_err(not_taken)?;
             let send = || socket.send(b"x").map(|_| ());
             match self.hook {
                 "sched_process_fork" => Child::start(send)?.end(),
@@ -80,8 +85,23 @@ impl Flow {
     }
 }
 
+/// Only what happens to the datagram proves anything: data that was refused on its way is no proof.
+fn not_taken(error: io::Error) -> io::Error {
+    if error.raw_os_error() == Some(Errno::EPERM as i32) {
+        return Errno::ENODATA.into();
+    }
+    error
+}
+
+/// Who waits at one end waits no longer than for [`PATIENCE`]: a datagram socket does not end with its peer.
 fn pair(kind: SockType) -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)?)
+    let (end, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)?;
+    setsockopt(
+        &end,
+        ReceiveTimeout,
+        &TimeVal::seconds(PATIENCE.as_secs().cast_signed()),
+    )?;
+    Ok((end, other))
 }
 
 /// A child reads the file and writes it there.
@@ -112,7 +132,7 @@ fn wait_for(from: &Path, end: OwnedFd, there: OwnedFd) -> io::Result<()> {
 
 fn until_asleep(process: Pid) -> io::Result<()> {
     let since = Instant::now();
-    while since.elapsed() < Duration::from_secs(10) {
+    while since.elapsed() < PATIENCE {
         let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
         if stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" S")) {
             return Ok(());

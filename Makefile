@@ -10,8 +10,8 @@ DENY := advisories licenses bans sources
 PACKAGES := build-essential clang llvm libclang-dev pkg-config autoconf automake libtool autopoint gettext flex bison gawk \
 	linux-libc-dev qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd fakeroot uidmap debian-archive-keyring \
 	ca-certificates curl git bpftool libbpf-dev
-# Whose plaintext `make test-all` reads too, and what installs others.
-RUNTIMES := nodejs npm golang-go python3-venv wget openssl
+# Whose plaintext `make test-all` reads too, and what installs others. A node that is not Debian's brings npm, and excludes Debian's.
+RUNTIMES := $(if $(shell command -v npm),,nodejs npm) golang-go python3-venv wget openssl
 
 .PHONY: help deps build test test-all soak check fuzz vm vm-run vm-shell bench run install
 

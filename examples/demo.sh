@@ -6,6 +6,7 @@ user=${SUDO_USER:-agent}
 home=$(getent passwd "$user" | cut -d: -f6)
 work=$home/demo
 here=$(cd "$(dirname "$0")" && pwd)
+fail() { echo "demo: $*" >&2; exit 1; }
 for needed in python3 git openssl; do
     command -v "$needed" >/dev/null || { echo "demo: $needed is not installed" >&2; exit 2; }
 done
@@ -31,13 +32,14 @@ print(*[row["id"] for row in json.load(sys.stdin) if "HEAD:refs/heads/main" in r
 }
 answer > >(sed 's/^/                second terminal | /') &
 second=$!
+begun=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 show aasm run --policy coding-agent --work "$work" --user "$user" -- python3 "$here/agent.py"
 status=$?
 kill "$second" 2>/dev/null
 wait "$second" 2>/dev/null
-# The events in which something was denied by a policy.
+# The events in which something was denied by a policy, since the demo began.
 denied() {
-    aasm events --denied --json | python3 -c '
+    aasm events --denied --since "$begun" --json | python3 -c '
 import json, sys
 for line in sys.stdin:
     event = json.loads(line)
@@ -46,24 +48,27 @@ for line in sys.stdin:
 }
 mapfile -t denials < <(denied coding-agent)
 for event in "${denials[@]}"; do show aasm why "$event"; done
-[ "${#denials[@]}" -ge 3 ] || { echo "demo: expected three denials, saw ${#denials[@]}" >&2; exit 1; }
+[ "${#denials[@]}" -ge 3 ] || fail "expected three denials, saw ${#denials[@]}"
 
 # A server that answers as a model does, and an agent that has to tell it what a log says. In the log stands a key.
 model=$(mktemp -d)
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$model/key.pem" -out "$model/cert.pem" 2>/dev/null
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$model/key.pem" -out "$model/cert.pem" 2>"$model/errors" ||
+    fail "openssl makes no certificate: $(cat "$model/errors")"
 chmod 755 "$model"
 coproc python3 "$here/model.py" "$model/key.pem" "$model/cert.pem" "$model/received"
-trap 'kill "$COPROC_PID"; rm -rf "$model"' EXIT
-read -r port <&"${COPROC[0]}"
+server=$COPROC_PID
+trap 'kill "$server" 2>/dev/null; rm -rf "$model"' EXIT
+read -r port <&"${COPROC[0]}" || fail "the model's server does not start"
 key=AKIAQ3EGRIJ2XKF7ZB5D
 printf 'export AWS_ACCESS_KEY_ID=%s\npushing image\nno space left on device\n' "$key" >"$work/deploy.log"
 show aasm watch --policy "$here/assistant.yaml" --work "$work" --user "$user" -- \
     python3 "$here/assistant.py" "https://localhost:$port" "$model/cert.pem" || status=1
 mapfile -t leaks < <(denied assistant)
-[ "${#leaks[@]}" -ge 1 ] || { echo "demo: expected a denied leak, saw none" >&2; exit 1; }
+[ "${#leaks[@]}" -ge 1 ] || fail "expected a denied leak, saw none"
 show aasm why "${leaks[0]}"
+grep -q "no space left" "$model/received" || fail "what may be told did not arrive"
 printf '\n$ grep --count %s what-the-model-received\n%s\n' "$key" "$(grep -c "$key" "$model/received")"
-! grep -q "$key" "$model/received" || { echo "demo: the key arrived" >&2; exit 1; }
+! grep -q "$key" "$model/received" || fail "the key arrived"
 
 show aasm audit verify
 exit "$status"

@@ -26,7 +26,8 @@ def events(request, size):
     yield {"type": "content_block_start", "index": 0, "content_block": block}
     yield {"type": "content_block_delta", "index": 0, "delta": {"type": kind, **delta}}
     yield {"type": "content_block_stop", "index": 0}
-    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": output}}
+    stop = "tool_use" if block["type"] == "tool_use" else "end_turn"
+    yield {"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": output}}
     yield {"type": "message_stop"}
 
 

@@ -51,7 +51,10 @@ struct aa_blocked {
 	u32 pad;
 };
 
-/* Connections that hold what was denied. Kept until unloaded: a socket's number is never given again. Where one more finds no room, who sends is killed. */
+/*
+ * Connections that hold what was denied. Kept until unloaded: a socket's number is never given again. Where one more finds
+ * no room, who sends is killed.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

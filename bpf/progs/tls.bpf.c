@@ -4,7 +4,8 @@
  * functions it was told of, in files that governed processes map; a process nobody governs leaves at once.
  *
  * Copied at the return, when it is known how much was taken: a writer may call again with the same bytes (node does three
- * times). Where the policy blocks data what is sent is copied at the entry, and waits there to be judged. Never seen here: plaintext of functions that are not known, and what is encrypted outside of such functions.
+ * times). Where the policy blocks data what is sent is copied at the entry, and waits there to be judged. Never seen here:
+ * plaintext of functions that are not known, and what is encrypted outside of such functions.
  */
 #include "../lib/leak.bpf.h"
 

@@ -90,19 +90,14 @@ fn a_restart_by_systemd_lets_nothing_through(guest: &Guest, checks: &mut Checks)
 
 /// What every process of the unit is at, for who has to find out why nothing came.
 fn where_they_stand() -> String {
-    let mut told = String::new();
-    for pid in succeed("systemctl", &["show", "--value", "-p", "ControlGroup", UNIT])
-        .lines()
-        .flat_map(|group| std::fs::read_to_string(format!("/sys/fs/cgroup{group}/cgroup.procs")))
-        .flat_map(|pids| pids.lines().map(str::to_owned).collect::<Vec<_>>())
-    {
+    let group = property("ControlGroup");
+    let pids = std::fs::read_to_string(format!("/sys/fs/cgroup{group}/cgroup.procs")).unwrap_or_default();
+    let told = pids.lines().map(|pid| {
         let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        let status = read("stat").split_whitespace().take(4).collect::<Vec<_>>().join(" ");
         let arguments = read("cmdline").replace('\0', " ");
-        let at = [read("syscall"), read("stack")].concat();
-        told += &format!("{status}  {arguments}\n{at}");
-    }
-    told
+        format!("{pid} {arguments}\n{}{}", read("syscall"), read("stack"))
+    });
+    told.collect()
 }
 
 fn systemd_starts_a_killed_sensor_again(guest: &Guest, checks: &mut Checks) {

@@ -101,8 +101,7 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
         });
     }
     if actions::is_of_data(record) {
-        let blocking = event.rule.as_ref().and(load).zip(decision.rule());
-        let rule = blocking.and_then(|(load, id)| load.policy.rule(id));
+        let rule = load.zip(decision.rule()).and_then(|(load, id)| load.policy.rule(id));
         event.would_allow = rule.map(|rule| format!("nothing added: remove `{}` from {}", rule.text, rule.section));
         return;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a call of SSL_write costs: two ends of TLS in one process, over memory. Prints nanoseconds a call for each size: the median of
-// several rounds, and of calls timed one by one the median and the 99th of a hundred. Without OpenSSL's headers, which not every machine that has the library has too.
+// What a call of SSL_write costs: two ends of TLS in one process, over memory. Prints nanoseconds a call for each size: the
+// median of several rounds, and of calls timed one by one the median and the 99th of a hundred. Without OpenSSL's headers,
+// which not every machine that has the library has too.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

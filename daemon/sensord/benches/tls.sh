@@ -44,6 +44,6 @@ neighbour=$(measure)
 aasm kill all > "$at/killed"
 lost=$({ aasm status || true; } | sed -n 's/^lost: *//p')
 paste <(echo "$bare") <(echo "$governed") <(echo "$neighbour") <(echo "$judged") | awk '
-	{ printf "SSL_write of %5d bytes: bare %6d ns, governed +%d ns, a neighbour while probed +%d ns\n", $1, $2, $6 - $2, $10 - $2
+	{ printf "SSL_write of %5d bytes: bare %6d ns, governed %+d ns, a neighbour while probed %+d ns\n", $1, $2, $6 - $2, $10 - $2
 	  printf "    judged before it is encrypted: half of all calls within %.1f us, 99 of 100 within %.1f us\n", $15 / 1000, $16 / 1000 }'
 echo "lost meanwhile: ${lost:-not told}"

@@ -94,25 +94,33 @@ fn words(command: &[String]) -> Vec<&str> {
     command.iter().map(String::as_str).collect()
 }
 
-fn unfit_or_unequipped() -> bool {
+/// The runtimes, a policy of these sections in force, and a server; none of it where this machine lacks what that takes.
+fn prepared(sections: &str) -> Option<(Runtimes, Scene, Server)> {
     if let Some(why) = unfit() {
         eprintln!("skipped 1 test: {why}");
-        return true;
+        return None;
     }
-    !["openssl", "python3", "node", "npm"]
-        .map(installed)
-        .iter()
-        .all(|installed| *installed)
+    let missing: Vec<_> = ["openssl", "python3", "node", "npm"]
+        .into_iter()
+        .filter(|name| !installed(name))
+        .collect();
+    if !missing.is_empty() {
+        eprintln!("skipped 1 test: not installed: {}", missing.join(", "));
+        return None;
+    }
+    Some((
+        Runtimes::install(),
+        Scene::new(sections),
+        Server::start("python3", "server.py"),
+    ))
 }
 
 #[test]
 #[ignore = "installs from npm and PyPI: make test-all"]
 fn every_byte_of_installed_runtimes_is_seen() {
-    if unfit_or_unequipped() {
+    let Some((runtimes, scene, server)) = prepared(OBSERVES) else {
         return;
-    }
-    let runtimes = Runtimes::install();
-    let (scene, server) = (Scene::new(OBSERVES), Server::start("python3", "server.py"));
+    };
     let body = scene.body("body", "s".repeat(usize::try_from(SENT).unwrap()).as_bytes());
     for (name, command) in runtimes.posting(&server.url("v1/path"), &body, ASKED) {
         scene.is_seen(name, &words(&command));
@@ -126,11 +134,9 @@ fn every_byte_of_installed_runtimes_is_seen() {
 #[test]
 #[ignore = "installs from npm and PyPI: make test-all"]
 fn what_a_policy_blocks_arrives_from_no_installed_runtime() {
-    if unfit_or_unequipped() {
+    let Some((runtimes, scene, server)) = prepared(BLOCKS) else {
         return;
-    }
-    let runtimes = Runtimes::install();
-    let (scene, server) = (Scene::new(BLOCKS), Server::start("python3", "server.py"));
+    };
     let url = server.url("v1/path");
     let filler = "s".repeat(50_000);
     let leak = scene.body("leak", format!("{filler} {KEY} ").as_bytes());
@@ -142,7 +148,11 @@ fn what_a_policy_blocks_arrives_from_no_installed_runtime() {
         scene.is_blocked(name, &server, &words(&command));
     }
     let server = Server::start("node", "server.mjs");
-    if let Some(command) = runtimes.by_http2(&server.url("v1/path"), &leak, 14) {
+    let url = server.url("v1/path");
+    if let Some(command) = runtimes.by_http2(&url, &clean, 14) {
+        scene.arrives("go, HTTP/2", &server, &words(&command), "clean-mark");
+    }
+    if let Some(command) = runtimes.by_http2(&url, &leak, 14) {
         scene.is_blocked("go, HTTP/2", &server, &words(&command));
     }
     let modules = format!("{}/", runtimes.folder.path().display());

@@ -102,18 +102,10 @@ fn what_a_policy_blocks_arrives_from_no_runtime() {
         scene.is_blocked(name, &server, &["python3", &script(name), &url, &leak, "14"]);
     }
     if installed("wget") {
-        let file = format!("--post-file={leak}");
-        let command = [
-            "wget",
-            "-q",
-            "--tries=1",
-            "--no-check-certificate",
-            "-O",
-            "/dev/null",
-            &file,
-            &url,
-        ];
-        scene.is_blocked("wget", &server, &command);
+        let [clean, leak] = [&clean, &leak].map(|file| format!("--post-file={file}"));
+        let with = ["wget", "-q", "--tries=1", "--no-check-certificate", "-O", "/dev/null"];
+        scene.arrives("wget", &server, &[&with[..], &[&clean, &url]].concat(), "clean-mark");
+        scene.is_blocked("wget", &server, &[&with[..], &[&leak, &url]].concat());
     }
     if !installed("node") {
         return;
@@ -136,10 +128,13 @@ fn what_a_policy_blocks_arrives_from_no_runtime() {
         "clean-mark",
     );
     scene.is_blocked("h2.mjs", &server, &["node", &script("h2.mjs"), &url, &leak, "14"]);
-    let file = format!("@{leak}");
-    scene.is_blocked(
+    let [clean, leak] = [clean, leak].map(|file| format!("@{file}"));
+    let with = ["curl", "-sk", "-o", "/dev/null", "--http2", "--data-binary"];
+    scene.arrives(
         "curl, HTTP/2",
         &server,
-        &["curl", "-sk", "--http2", "--data-binary", &file, &url],
+        &[&with[..], &[&clean, &url]].concat(),
+        "clean-mark",
     );
+    scene.is_blocked("curl, HTTP/2", &server, &[&with[..], &[&leak, &url]].concat());
 }

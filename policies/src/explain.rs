@@ -81,7 +81,7 @@ impl Policy {
         }
     }
 
-    /// What `rate`, `data.block` and `hours` add to a verdict that lets pass or asks.
+    /// What `rate`, `net.blind`, `data.block` and `hours` add to a verdict that lets pass or asks.
     fn limits(&self, action: &Action, verdict: Verdict) -> Vec<String> {
         if verdict >= Verdict::Deny {
             return Vec::new();
@@ -93,10 +93,13 @@ impl Policy {
         let blocks = |rule: &&Rule| connects && rule.section == Section::Block;
         let blocked = self.rules.iter().filter(blocks);
         let blocked = blocked.map(|rule| format!("{} sent inside TLS: deny (line {})", rule.text, rule.line));
+        let blinds = |rule: &&Rule| connects && rule.section == Section::Blind;
+        let blind = self.rules.iter().filter(blinds);
+        let blind = blind.map(|rule| format!("TLS that no probe reads: deny (line {})", rule.line));
         let hours = self
             .hours()
             .map(|(_, rule)| format!("{}: deny (line {})", rule.text, rule.line));
-        rates.chain(blocked).chain(hours).collect()
+        rates.chain(blind).chain(blocked).chain(hours).collect()
     }
 
     /// The rules to add so that an action that only a default denies is allowed.

@@ -106,11 +106,15 @@ pub fn random_policy_with_labels(seed: u64) -> String {
     text + &data
 }
 
-/// The same with labels, and classes of data that are blocked.
+/// The same with labels, classes of data that are blocked, and now and then what nobody reads.
 pub fn random_policy_with_data(seed: u64) -> String {
     let mut random = Random::new(seed ^ 0xda7a);
     let classes: Vec<&str> = (0..random.below(4)).map(|_| random.word(&DATA_CLASSES)).collect();
-    random_policy_with_labels(seed) + &format!("  block: [{}]\n", classes.join(", "))
+    let mut text = random_policy_with_labels(seed);
+    if let (Some(place), true) = (text.find("net:\n"), random.below(2) == 0) {
+        text.insert_str(place + "net:\n".len(), "  blind: deny\n");
+    }
+    text + &format!("  block: [{}]\n", classes.join(", "))
 }
 
 /// The same with host names and `dns`.

@@ -191,6 +191,8 @@ pub struct Lowered {
     pub carried: Vec<[Decision; 3]>,
     /// Whether what its agents send inside TLS is judged before it is sent.
     pub blocks: bool,
+    /// On what they send inside TLS where nobody reads it.
+    pub blind: Decision,
 }
 
 impl Policy {
@@ -247,6 +249,7 @@ impl Policy {
                 .map(|label| CarriedKind::ALL.map(|kind| self.carried(label, kind)))
                 .collect(),
             blocks: self.blocked().next().is_some(),
+            blind: self.blind(),
         })
     }
 }

@@ -180,6 +180,7 @@ impl SectionDefaults {
             Section::Label
             | Section::Carried
             | Section::Block
+            | Section::Blind
             | Section::Privileges
             | Section::Rate
             | Section::Hours => Decision::NONE,
@@ -222,6 +223,7 @@ impl Sections {
             Section::Label
             | Section::Carried
             | Section::Block
+            | Section::Blind
             | Section::Privileges
             | Section::Rate
             | Section::Hours => None,
@@ -340,6 +342,12 @@ impl Policy {
             Pattern::Data(class) => Some((class, rule.decision())),
             _ => None,
         })
+    }
+
+    /// The decision on what is sent inside TLS where nobody reads it, if the policy takes one.
+    pub fn blind(&self) -> Decision {
+        let rule = self.rules.iter().find(|rule| rule.pattern == Pattern::Blind);
+        rule.map_or(Decision::NONE, Rule::decision)
     }
 
     /// SHA-256 of the text.

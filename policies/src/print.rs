@@ -2,7 +2,7 @@
 
 use crate::policy::{Asking, Mode, OnGap, Policy, ScopeLevel, Selector};
 use crate::rule::{Pattern, Rule, Section};
-use crate::verdict::Verdict;
+use crate::verdict::{Decision, Verdict};
 use std::fmt::Write as _;
 
 fn asking_text(asking: &Asking) -> String {
@@ -193,6 +193,9 @@ impl Policy {
             return String::new();
         };
         let mut lines = self.lists_text(section, indent);
+        if section == Section::Net && self.blind() != Decision::NONE {
+            lines.push(format!("{indent}  blind: deny"));
+        }
         if let Some(default) = present.default {
             lines.push(format!("{indent}  default: {default}"));
         }

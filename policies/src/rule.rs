@@ -49,6 +49,9 @@ pub enum Section {
     /// What is taken from who carries a label.
     #[serde(rename = "data.from")]
     Carried,
+    /// What is sent inside TLS where nobody reads it.
+    #[serde(rename = "net.blind")]
+    Blind,
     /// What is not sent inside TLS.
     #[serde(rename = "data.block")]
     Block,
@@ -69,6 +72,7 @@ impl fmt::Display for Section {
             Self::Hours => "hours",
             Self::Label => "file.label",
             Self::Carried => "data.from",
+            Self::Blind => "net.blind",
             Self::Block => "data.block",
             Self::Privileges => "privileges",
         })
@@ -121,6 +125,8 @@ pub(crate) enum Pattern {
     },
     /// One of [`DATA_CLASSES`](crate::DATA_CLASSES).
     Data(&'static str),
+    /// TLS that no probe reads.
+    Blind,
     Privilege(Privilege),
 }
 
@@ -280,6 +286,7 @@ impl Rule {
             | Pattern::Dns
             | Pattern::Carried { .. }
             | Pattern::Data(_)
+            | Pattern::Blind
             | Pattern::Privilege(_)
             | Pattern::Rate(_)
             | Pattern::Hours(_) => (0, 0),
@@ -335,8 +342,8 @@ pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> R
         },
         Section::Exec => parse_exec(text),
         Section::Privileges => parse_privilege(text),
-        // Their rules are no patterns of anything: see check/limits.rs and check/data.rs.
-        Section::Rate | Section::Hours | Section::Block => {
+        // Their rules are no patterns of anything: see check/limits.rs, check/data.rs and check/sections.rs.
+        Section::Rate | Section::Hours | Section::Block | Section::Blind => {
             Err(Complaint::new(Code::Value, format!("`{section}` has no patterns")))
         }
     }

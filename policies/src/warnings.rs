@@ -150,7 +150,11 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
     let written = policy.rules().iter().filter(|rule| rule.is_written());
     // Of several that label the same one is cited, and all count.
     let always = |rule: &Rule| {
-        rule.label().is_some() || matches!(rule.pattern, Pattern::Rate(_) | Pattern::Hours(_) | Pattern::Data(_))
+        rule.label().is_some()
+            || matches!(
+                rule.pattern,
+                Pattern::Rate(_) | Pattern::Hours(_) | Pattern::Data(_) | Pattern::Blind
+            )
     };
     let uncited = |(rule, _): &(&Rule, &Span)| !always(rule) && !cited.contains(&rule.id);
     for (rule, span) in written.zip(&policy.spans).filter(uncited) {

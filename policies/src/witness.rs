@@ -127,6 +127,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
                 | Section::Label
                 | Section::Carried
                 | Section::Block
+                | Section::Blind
                 | Section::Privileges => Action::Read { path },
             }
         }
@@ -146,7 +147,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             action: Box::new(taken(*kind)),
         },
         // What is said is no action: it is said over a connection.
-        Pattern::Data(_) => taken(CarriedKind::Net),
+        Pattern::Data(_) | Pattern::Blind => taken(CarriedKind::Net),
         Pattern::Privilege(privilege) => Action::Use { privilege: *privilege },
         Pattern::Content(content) => exec_of(*content),
         Pattern::Memfd => exec(b"/memfd".to_vec(), Vec::new(), ProgramKind::Memfd),

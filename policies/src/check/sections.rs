@@ -3,7 +3,7 @@
 use super::{Draft, list, mapping, one_of, unknown_key};
 use crate::diagnostic::{Code, Report};
 use crate::policy::Present;
-use crate::rule::{Section, parse_pattern};
+use crate::rule::{Pattern, Section, parse_pattern};
 use crate::syntax::{Entry, Node, Value};
 use crate::verdict::Verdict;
 
@@ -16,6 +16,7 @@ const LISTS: [Verdict; 5] = [
     Verdict::Kill,
 ];
 const KEYS: [&str; 6] = ["allow", "ask", "deny", "suspend", "kill", "default"];
+const NET_KEYS: [&str; 7] = ["allow", "ask", "deny", "suspend", "kill", "default", "blind"];
 const NOT_YET: [(&str, &str); 2] = [
     ("alert", "write `allow`; allowed actions are recorded"),
     ("redact", "write `deny`"),
@@ -35,12 +36,11 @@ pub(super) fn default_verdict(node: &Node, ask: bool, report: &mut Report<'_>) -
 
 impl Draft {
     pub(super) fn net(&mut self, node: &Node, report: &mut Report<'_>) {
-        let blind = [("blind", "connections are judged by address; leave it out")];
-        self.sections.net = Some(self.section(Section::Net, node, &blind, report));
+        self.sections.net = Some(self.section(Section::Net, node, report));
     }
 
     pub(super) fn exec(&mut self, node: &Node, report: &mut Report<'_>) {
-        self.sections.exec = Some(self.section(Section::Exec, node, &[], report));
+        self.sections.exec = Some(self.section(Section::Exec, node, report));
     }
 
     pub(super) fn file(&mut self, node: &Node, report: &mut Report<'_>) {
@@ -49,8 +49,8 @@ impl Draft {
         };
         for entry in entries {
             match entry.key.as_str() {
-                "read" => self.sections.read = Some(self.section(Section::Read, &entry.node, &[], report)),
-                "write" => self.sections.write = Some(self.section(Section::Write, &entry.node, &[], report)),
+                "read" => self.sections.read = Some(self.section(Section::Read, &entry.node, report)),
+                "write" => self.sections.write = Some(self.section(Section::Write, &entry.node, report)),
                 "allow" | "ask" | "deny" | "suspend" | "kill" | "default" => {
                     report
                         .error(
@@ -85,19 +85,42 @@ impl Draft {
         }
     }
 
-    fn section(&mut self, section: Section, node: &Node, extra: &[(&str, &str)], report: &mut Report<'_>) -> Present {
+    fn section(&mut self, section: Section, node: &Node, report: &mut Report<'_>) -> Present {
         let mut present = Present::default();
         let what = format!("`{section}`");
         for entry in mapping(node, &what, report).unwrap_or_default() {
             match entry.key.as_str() {
                 "default" => present.default = default_verdict(&entry.node, true, report),
+                "blind" if section == Section::Net => self.blind(&entry.node, report),
                 word => match LISTS.into_iter().find(|verdict| verdict.word() == word) {
                     Some(verdict) => self.rules(section, verdict, entry, report),
-                    None => unknown_key(entry, &KEYS, &[&NOT_YET, extra].concat(), report),
+                    None if section == Section::Net => unknown_key(entry, &NET_KEYS, &NOT_YET, report),
+                    None => unknown_key(entry, &KEYS, &NOT_YET, report),
                 },
             }
         }
         present
+    }
+
+    /// `blind: deny`, or `allow`, which is what is without it.
+    fn blind(&mut self, node: &Node, report: &mut Report<'_>) {
+        if matches!(&node.value, Value::Text(text) if text == "inspect") {
+            report
+                .error(
+                    Code::NotYet,
+                    node.span,
+                    "`inspect` takes a proxy, which this version has not yet",
+                )
+                .hint("write `blind: deny`, or leave it out");
+        } else if let Some(Verdict::Deny) = default_verdict(node, false, report) {
+            self.rule(
+                Section::Blind,
+                Verdict::Deny,
+                "deny".to_owned(),
+                Pattern::Blind,
+                node.span,
+            );
+        }
     }
 
     fn rules(&mut self, section: Section, verdict: Verdict, entry: &Entry, report: &mut Report<'_>) {

@@ -1,7 +1,9 @@
-//! `data.block`: which classes are not sent, by which rule, and what is wrong to write.
+//! `data.block` and `net.blind`: what is not sent, by which rule, and what is wrong to write.
 
 use crate::generate::random_policy_with_data;
-use crate::{Code, Environment, Limits, Lowered, Policy, RuleKind, Section, Verdict, parse_action, parse_policy};
+use crate::{
+    Code, Decision, Environment, Limits, Lowered, Policy, RuleKind, Section, Verdict, parse_action, parse_policy,
+};
 
 const TEXT: &str = "policy: p\nversion: 1
 net: {allow: [\"api.example.com:443\", 192.0.2.1]}
@@ -203,4 +205,53 @@ fn secrets_that_may_go_nowhere_are_warned_about() {
     let underlined = "3 | data: {block: [pii.card, secret]}\n  |                          ^^^^^^\n";
     assert!(told.contains(underlined), "{told}");
     assert!(told.contains("vouches for the name"), "{told}");
+}
+
+#[test]
+fn what_nobody_reads_is_denied_by_a_rule_that_is_cited() {
+    let policy = with("net:\n  allow: [192.0.2.1]\n  blind: deny");
+    let rule = policy.rule(policy.blind().rule().unwrap()).unwrap();
+    assert_eq!(
+        (
+            rule.section.to_string().as_str(),
+            rule.text.as_str(),
+            rule.line,
+            rule.verdict
+        ),
+        ("net.blind", "deny", 5, Verdict::Deny)
+    );
+    assert!(policy.blind().explicit());
+    assert_eq!(lowered(&policy).blind, policy.blind());
+    let printed = policy.to_yaml();
+    assert_eq!(parse(&printed).to_yaml(), printed);
+    assert_eq!(parse(&printed).blind(), policy.blind());
+    assert!(
+        policy.warnings().iter().all(|warning| warning.code != Code::Dead),
+        "{:?}",
+        policy.warnings()
+    );
+    let gaps = policy.gaps_without_lsm(false);
+    assert!(
+        gaps.iter().any(|gap| gap.section == Section::Blind && gap.line == 5),
+        "{gaps:?}"
+    );
+    let action = parse_action("connect 192.0.2.1:443", &policy, &Environment::default()).unwrap();
+    let limits = policy.explain(&action).limits;
+    assert_eq!(limits, ["TLS that no probe reads: deny (line 5)"]);
+    for nothing in ["net: {}", "net: {blind: allow}"] {
+        assert_eq!(lowered(&with(nothing)).blind, Decision::NONE, "{nothing}");
+    }
+}
+
+#[test]
+fn a_wrong_word_for_what_nobody_reads_is_an_error() {
+    for (word, code) in [("inspect", Code::NotYet), ("ask", Code::Value), ("[deny]", Code::Shape)] {
+        let text = format!("policy: p\nversion: 1\nnet: {{blind: {word}}}\n");
+        let errors = parse_policy(&text, "p.yaml", &Environment::default()).unwrap_err();
+        let [error] = errors.items.as_slice() else {
+            panic!("{errors}");
+        };
+        assert_eq!((error.code, error.span.line), (code, 3), "{word}: {error}");
+        assert!(error.hint.is_some(), "{error}");
+    }
 }

@@ -67,7 +67,7 @@ fn what_later_versions_know_is_an_error_with_a_hint() {
         "spend: {}",
         "ask: {second_person: critical}",
         "ask: {approvers: [\"role:approver\"]}",
-        "net: {blind: deny}",
+        "net: {blind: inspect}",
         "privileges: {ask: [setuid]}",
         "exec: {alert: [x]}",
         "net: {alert: [127.0.0.1]}",

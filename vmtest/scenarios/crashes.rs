@@ -5,19 +5,19 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
+use aa_wire::Timestamp;
 use nix::sys::signal::Signal;
 
 use crate::act::Act;
 use crate::guest::{Guest, command, eventually, file_at, succeed};
 use crate::harness::{Checks, Test, tests};
-use crate::records::{denials_of, lost_so_far};
+use crate::records::{denials_of, lost_since};
 use crate::unit::is_systemd;
 
 pub(crate) const TESTS: &[Test] = tests![
     denials_go_on_while_the_gateway_is_dead_and_are_recorded_after,
     denials_go_on_while_the_sensor_is_dead_and_are_recorded_after,
     denials_go_on_while_both_are_dead_and_are_recorded_after,
-    a_sensor_starts_where_nobody_has_read_the_denials,
     what_ran_while_the_daemon_was_away_is_picked_up,
     a_new_sensor_waits_for_the_gateway_of_the_old_one,
     a_gateway_that_does_not_end_is_replaced,
@@ -122,7 +122,7 @@ fn survives(guest: &Guest, checks: &mut Checks, programs: &[&str]) {
     let (secret, open) = (secret.display(), open.display());
     let body = format!("file:\n  read: {{allow: [/**], deny: ['{secret}']}}\nnet: {{allow: [127.0.0.1]}}\n");
     let mut act = Act::governed("crash", &body);
-    let before = lost_so_far();
+    let begun = Timestamp::now();
     let mut round = |checks: &mut Checks, when: &str| {
         for how in ["", "fork ", "double-fork "] {
             checks.equal(
@@ -151,7 +151,7 @@ fn survives(guest: &Guest, checks: &mut Checks, programs: &[&str]) {
     round(checks, "when back");
     let agent = act.agent.clone();
     let records = denials_of(&agent, DENIALS);
-    let lost = lost_so_far() - before;
+    let lost = lost_since(begun);
     // The ring holds what a gateway had read and not yet recorded.
     checks.equal("recorded and lost", &(records.len(), lost), &(DENIALS, 0));
     let mut numbers: Vec<_> = records.iter().map(|event| (event.cpu, event.sequence)).collect();
@@ -174,35 +174,6 @@ fn denials_go_on_while_the_sensor_is_dead_and_are_recorded_after(guest: &Guest, 
 
 fn denials_go_on_while_both_are_dead_and_are_recorded_after(guest: &Guest, checks: &mut Checks) {
     survives(guest, checks, &["aa-sensord", "aa-gateway"]);
-}
-
-/// More denials than the ring holds: what the start has to prove does not depend on room for its own records.
-fn a_sensor_starts_where_nobody_has_read_the_denials(guest: &Guest, checks: &mut Checks) {
-    const AT_ONCE: usize = 1_000;
-    const DENIALS: usize = 12 * AT_ONCE;
-    let secret = file_at(guest.tree("unread-at-start").join("secret"), "x");
-    let secret = secret.display();
-    let body = format!("file:\n  read: {{allow: [/**], deny: ['{secret}']}}\n");
-    let line = format!("open-read {secret}");
-    let mut act = Act::governed("unread-at-start", &body);
-    checks.equal("denied before", &act.ask(&line).as_str(), &"errno EPERM");
-    let before = lost_so_far();
-    stop();
-    for _ in 0..DENIALS / AT_ONCE {
-        let answer = act.ask(&format!("flood /nothing- {AT_ONCE} {AT_ONCE} {secret}"));
-        checks.equal("denied while nobody is there", &answer, &format!("ok 0 {AT_ONCE}"));
-    }
-    revive();
-    checks.equal("denied after", &act.ask(&line).as_str(), &"errno EPERM");
-    // A hole is seen by what comes after it on the same processor.
-    let processors = std::thread::available_parallelism().unwrap().get();
-    for processor in 0..processors {
-        act.ask(&format!("on-cpu {processor} {line}"));
-    }
-    let counted = eventually(Duration::from_secs(60), || lost_so_far() > before);
-    checks.that(counted, || {
-        "the ring was not full, or what was lost is not told".to_owned()
-    });
 }
 
 /// Selectors are matched in the kernel, so a program started meanwhile is governed at once.
@@ -262,7 +233,7 @@ fn takes_over(guest: &Guest, checks: &mut Checks, meanwhile: impl FnOnce(i32, &m
     let body = format!("file:\n  read: {{allow: [/**], deny: ['{}']}}\n", secret.display());
     let mut act = Act::governed("take-over", &body);
     let agent = act.agent.clone();
-    let before = lost_so_far();
+    let begun = Timestamp::now();
     let line = format!(
         "flood {} {EACH} {EACH} {}",
         tree.join("open").display(),
@@ -292,7 +263,7 @@ fn takes_over(guest: &Guest, checks: &mut Checks, meanwhile: impl FnOnce(i32, &m
     checks.equal("records", &records.len(), &(4 * EACH));
     let numbers: BTreeSet<_> = records.iter().map(|event| (event.cpu, event.sequence)).collect();
     checks.equal("different records", &numbers.len(), &(4 * EACH));
-    checks.equal("lost", &(lost_so_far() - before), &0);
+    checks.equal("lost", &lost_since(begun), &0);
     let intact = command("aasm", &["audit", "verify"]);
     checks.that(intact.status.success(), || crate::guest::said(&intact));
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use aa_wire::Timestamp;
 use aa_wire::api::is_denial;
 use aa_wire::event::{Event, Kind};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::act::Act;
-use crate::guest::{Guest, eventually, succeed};
+use crate::crashes::{revive, stop};
+use crate::guest::{Guest, eventually, file_at, succeed};
 use crate::harness::{Checks, Test};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -19,6 +21,10 @@ pub(crate) const TESTS: &[Test] = &[
     Test::long(
         "denials_that_nobody_reads_stay_denials_and_are_counted",
         denials_that_nobody_reads_stay_denials_and_are_counted,
+    ),
+    Test::long(
+        "a_sensor_starts_where_nobody_has_read_the_denials",
+        a_sensor_starts_where_nobody_has_read_the_denials,
     ),
 ];
 
@@ -91,7 +97,7 @@ fn denials_that_nobody_reads_stay_denials_and_are_counted(guest: &Guest, checks:
     let mut act = Act::governed("unread", &body);
     // It is governed once it answers; that takes a gateway.
     checks.equal("governed", &act.ask(&format!("open-read {open}0")).as_str(), &"ok");
-    let before = lost_so_far();
+    let begun = Timestamp::now();
     let gateways: Vec<Pid> = crate::crashes::processes_of("aa-gateway")
         .into_iter()
         .map(Pid::from_raw)
@@ -110,6 +116,47 @@ fn denials_that_nobody_reads_stay_denials_and_are_counted(guest: &Guest, checks:
     }
     signal(Signal::SIGCONT);
     std::thread::sleep(Duration::from_secs(5));
+    each_is_told(&mut act, &secret, begun, DENIALS, checks);
+}
+
+/// More denials than the ring holds: what the start has to prove does not depend on room for its own records.
+fn a_sensor_starts_where_nobody_has_read_the_denials(guest: &Guest, checks: &mut Checks) {
+    const AT_ONCE: usize = 1_000;
+    const DENIALS: usize = 12 * AT_ONCE;
+    let secret = file_at(guest.tree("unread-at-start").join("secret"), "x");
+    let secret = secret.display().to_string();
+    let body = format!("file:\n  read: {{allow: [/**], deny: ['{secret}']}}\n");
+    let begun = Timestamp::now();
+    let mut act = Act::governed("unread-at-start", &body);
+    // It is governed once it answers.
+    checks.equal(
+        "denied before",
+        &act.ask(&format!("open-read {secret}")).as_str(),
+        &"errno EPERM",
+    );
+    stop();
+    for _ in 0..DENIALS / AT_ONCE {
+        let answer = act.ask(&format!("flood /nothing- {AT_ONCE} {AT_ONCE} {secret}"));
+        checks.equal("denied while nobody is there", &answer, &format!("ok 0 {AT_ONCE}"));
+    }
+    revive();
+    each_is_told(&mut act, &secret, begun, DENIALS + 1, checks);
+}
+
+/// Records of the decisions ring that were lost since then, as the log tells it.
+pub(crate) fn lost_since(begun: Timestamp) -> usize {
+    let events = parse(&succeed("aasm", &["events", "--json", "--since", &begun.to_string()]));
+    let lost = |event: &Event| event.kind == Kind::Loss && event.ring == Some(aa_wire::event::Ring::Decisions);
+    let lost: u64 = events
+        .iter()
+        .filter(|event| lost(event))
+        .filter_map(|event| event.lost)
+        .sum();
+    usize::try_from(lost).unwrap()
+}
+
+/// Each of so many denials was recorded or is counted as lost, more than the ring holds: there are both.
+fn each_is_told(act: &mut Act, secret: &str, begun: Timestamp, denials: usize, checks: &mut Checks) {
     // A hole is seen by what comes after it on the same processor.
     let processors = std::thread::available_parallelism().unwrap().get();
     let later = 10 * processors;
@@ -123,24 +170,13 @@ fn denials_that_nobody_reads_stay_denials_and_are_counted(guest: &Guest, checks:
         let until_now = recorded + lost;
         std::thread::sleep(ARRIVAL);
         recorded = denials_of(&act.agent, 0).len();
-        lost = usize::try_from(lost_so_far() - before).unwrap();
-        if recorded + lost >= DENIALS + later || recorded + lost == until_now {
+        lost = lost_since(begun);
+        if recorded + lost >= denials + later || recorded + lost == until_now {
             break;
         }
     }
     checks.that(
-        recorded + lost == DENIALS + later && lost > 0 && recorded > 1000,
-        || format!("of {DENIALS} + {later} denials {recorded} are recorded and {lost} counted as lost"),
+        recorded + lost == denials + later && lost > 0 && recorded > 1000,
+        || format!("of {denials} + {later} denials {recorded} are recorded and {lost} counted as lost"),
     );
-}
-
-/// Records of the decisions ring that were lost, as the log tells it.
-pub(crate) fn lost_so_far() -> u64 {
-    let events = parse(&succeed("aasm", &["events", "--json", "-n", "10000"]));
-    let lost = |event: &Event| event.kind == Kind::Loss && event.ring == Some(aa_wire::event::Ring::Decisions);
-    events
-        .iter()
-        .filter(|event| lost(event))
-        .filter_map(|event| event.lost)
-        .sum()
 }

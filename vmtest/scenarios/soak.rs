@@ -6,12 +6,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aa_wire::Timestamp;
+
 use crate::act::Act;
 use crate::crashes::{kill_those_alive, processes_of, revive, start_again};
 use crate::guest::{Guest, command, file_at, said, tiny_at};
 use crate::harness::{Checks, Test};
 use crate::names::start_resolver;
-use crate::records::{denials_of, lost_so_far};
+use crate::records::{denials_of, lost_since};
 
 pub(crate) const TESTS: &[Test] = &[Test::unlimited(
     "random_kills_let_nothing_through_and_lose_no_decision",
@@ -118,7 +120,7 @@ fn random_kills_let_nothing_through_and_lose_no_decision(guest: &Guest, checks: 
         format!("open-read {}", open.display()),
         format!("fork exec {}", tiny.display()),
     ];
-    let before = lost_so_far();
+    let begun = Timestamp::now();
     let mut acts: Vec<Act> = (0..2).map(|_| Act::governed("soak", &body)).collect();
     let mut busy = Act::governed("soak", &body);
     // Nobody is killed before all are governed.
@@ -155,7 +157,7 @@ fn random_kills_let_nothing_through_and_lose_no_decision(guest: &Guest, checks: 
             &(deeds.denied, deeds.denied),
         );
     }
-    checks.equal("lost", &(lost_so_far() - before), &0);
+    checks.equal("lost", &(lost_since(begun)), &0);
     let intact = command("aasm", &["audit", "verify"]);
     checks.that(intact.status.success(), || said(&intact));
 }

@@ -10,8 +10,8 @@ use std::{env, fs};
 use bindgen::callbacks::{DeriveInfo, ParseCallbacks, TypeKind};
 use libbpf_cargo::SkeletonBuilder;
 
-const OBJECTS: [&str; 9] = [
-    "process", "file", "net", "names", "contain", "labels", "content", "cgroup", "tls",
+const OBJECTS: [&str; 10] = [
+    "process", "file", "net", "names", "contain", "labels", "content", "cgroup", "tls", "blind",
 ];
 /// Loaded for a moment, and in force never.
 const PROBES: [&str; 2] = ["obedience", "forking"];

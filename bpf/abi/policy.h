@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 10,
+	AA_ABI_VERSION = 11,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_SELF_TEST_AGENT = AA_MAX_AGENTS - 1, /* never given out */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
@@ -155,6 +155,8 @@ struct aa_policy {
 	u32 label_rules; /* place of the decisions on carriers: for each kind, one word for each bit */
 	u32 label_taken[AA_LABEL_KINDS]; /* bits of those for which there is such a decision */
 	u32 contents; /* enum aa_contents; 0: no rule names what is in programs */
+	u32 blind; /* the decision on what is sent inside TLS where nobody reads it; 0: there is none */
+	u32 pad;
 };
 
 /* Whether rules name programs by what is in them. */
@@ -287,6 +289,15 @@ struct aa_socket_owner {
 	struct aa_destination asked;
 	u32 network; /* its network namespace, by its inode number */
 	u32 labels;  /* of what was sent to it */
+	u32 blind;   /* enum aa_blind, and how many bytes of application data went over it that nobody read */
+	u32 pad;
+};
+
+/* What is known of TLS on a socket of whose plaintext nothing is. */
+enum aa_blind {
+	AA_BLIND_TLS = 0x80000000,  /* it began a handshake */
+	AA_BLIND_TOLD = 0x40000000, /* the denial was recorded */
+	AA_BLIND_BYTES = 0xffff,
 };
 
 /* Labels of what is in a file: of who wrote to it, and those that its name gives. */
@@ -402,7 +413,7 @@ struct aa_mount {
 
 _Static_assert(sizeof(struct aa_automaton) == 16, "aa_automaton");
 _Static_assert(sizeof(struct aa_rate) == 24, "aa_rate");
-_Static_assert(sizeof(struct aa_policy) == 136 + 24 * AA_RATES, "aa_policy");
+_Static_assert(sizeof(struct aa_policy) == 144 + 24 * AA_RATES, "aa_policy");
 _Static_assert(sizeof(struct aa_content_key) == 36, "aa_content_key");
 _Static_assert(sizeof(struct aa_content) == 40, "aa_content");
 _Static_assert(sizeof(struct aa_agent) == 8, "aa_agent");
@@ -411,7 +422,7 @@ _Static_assert(sizeof(struct aa_address_key) == 24, "aa_address_key");
 _Static_assert(sizeof(struct aa_destination) == 24, "aa_destination");
 _Static_assert(sizeof(struct aa_identity) == 120, "aa_identity");
 _Static_assert(sizeof(struct aa_inode_cache) == 32, "aa_inode_cache");
-_Static_assert(sizeof(struct aa_socket_owner) == 80, "aa_socket_owner");
+_Static_assert(sizeof(struct aa_socket_owner) == 88, "aa_socket_owner");
 _Static_assert(sizeof(struct aa_binding_key) == 24, "aa_binding_key");
 _Static_assert(sizeof(struct aa_binding) == 16 * AA_BOUND_NAMES, "aa_binding");
 _Static_assert(sizeof(struct aa_resolver) == 16, "aa_resolver");

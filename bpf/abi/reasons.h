@@ -86,7 +86,8 @@
 	X(UNIX_UNSEEN, 34, "unix-socket-unseen", "which unix socket it is cannot be seen where the kernel takes no LSM programs") \
 	X(UNREADABLE_CONTENT, 35, "unreadable-content", "what is in the program is not known, and a hash decides on it") \
 	X(BLOCKED_CONNECTION, 36, "blocked-connection", "the connection holds data that was blocked, encrypted") \
-	X(UNJUDGED_DATA, 37, "unjudged-data", "what was to be sent could not be read or judged in time")
+	X(UNJUDGED_DATA, 37, "unjudged-data", "what was to be sent could not be read or judged in time") \
+	X(BLIND_TLS, 38, "blind-tls", "nobody reads what this program sends inside TLS")
 
 /* X(NAME, number, "name in metrics", "what was lost") */
 #define AA_LOSSES(X) \

@@ -343,9 +343,34 @@ struct unix_sock {
 	struct sock *peer;
 };
 
+struct iovec {
+	void *iov_base;
+	u64 iov_len;
+};
+
+/* Before 6.4 `__iov` is `iov`. */
+struct iov_iter {
+	u8 iter_type;
+	u64 iov_offset;
+	u64 count;
+	void *ubuf;
+	const struct iovec *__iov;
+	unsigned long nr_segs;
+};
+
+struct iov_iter___old {
+	const struct iovec *iov;
+};
+
+enum iter_type {
+	ITER_UBUF = 0, /* relocated */
+	ITER_IOVEC = 1,
+};
+
 struct msghdr {
 	void *msg_name;
 	s32 msg_namelen;
+	struct iov_iter msg_iter;
 };
 
 struct renamedata {

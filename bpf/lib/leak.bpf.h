@@ -12,6 +12,7 @@
 #ifndef AA_LEAK_BPF_H
 #define AA_LEAK_BPF_H
 
+#include "address.bpf.h"
 #include "judge.bpf.h"
 #include "tls.bpf.h"
 
@@ -283,24 +284,22 @@ static __always_inline void read_far_end(struct sock *sk, u8 *address)
 	}
 }
 
-/* A send over a blocked connection: told once. */
-static __always_inline int refuse_blocked(void *ctx, const struct subject *subject, struct aa_blocked *blocked, struct sock *sk)
+/* Denies a send, and records where it would have gone. */
+static __noinline int refuse_send(void *ctx, const struct subject *subject, u32 decision, u32 reason, struct sock *sk)
 {
-	struct judgement j = { .decision = blocked->decision, .reason = AA_REASON_BLOCKED_CONNECTION };
-	struct aa_scratch *s;
+	struct judgement j = { .decision = decision, .reason = reason };
+	struct aa_scratch *s = claim_scratch(subject);
+	int ret;
 
-	if (__sync_lock_test_and_set(&blocked->told, 1))
-		return eperm();
-	s = claim_scratch(subject);
 	if (!s)
-		return eperm();
+		return subject->observes ? 0 : eperm();
 	reset_event(s);
 	s->event.port = bpf_ntohs(sk->__sk_common.skc_dport);
-	s->event.protocol = sk->sk_protocol;
+	s->event.protocol = rule_protocol(sk);
 	read_far_end(sk, s->event.address);
-	refuse(ctx, s, subject, AA_ACTION_SEND_DATA, j, AA_AT_HOOK);
+	ret = refuse(ctx, s, subject, AA_ACTION_SEND_DATA, j, AA_AT_HOOK);
 	release_scratch(s);
-	return eperm();
+	return ret;
 }
 
 #endif

@@ -368,6 +368,10 @@ int BPF_PROG(judge_blocked_send, struct socket *sock, struct msghdr *msg, int si
 		if (!blocked)
 			return eperm();
 	}
+	/* Told once. */
+	if (__sync_lock_test_and_set(&blocked->told, 1))
+		return eperm();
 	subject_of_agent(&subject, identity->agent, identity->session);
-	return refuse_blocked(ctx, &subject, blocked, sk);
+	refuse_send(ctx, &subject, blocked->decision, AA_REASON_BLOCKED_CONNECTION, sk);
+	return eperm();
 }

@@ -154,8 +154,8 @@ impl Hooks {
         let function = match self.way.instead_of(section) {
             Some((_, function)) => function,
             None if kind == "lsm.s" && self.way != Way::Lsm => return false,
-            None if kind == "lsm.s" => READS_CONTENT.to_owned(),
-            None if kind == "lsm" => format!("bpf_lsm_{name}"),
+            None if section == "?lsm.s/bprm_check_security" => READS_CONTENT.to_owned(),
+            None if ["lsm", "lsm.s"].contains(&kind.trim_start_matches('?')) => format!("bpf_lsm_{name}"),
             None if kind == "tp_btf" => format!("btf_trace_{name}"),
             None if INSTEAD_OF_TRACEPOINTS
                 .iter()

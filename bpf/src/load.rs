@@ -21,7 +21,7 @@ use crate::abi;
 use crate::hooks::{Hooks, Way, cgroup_root};
 
 /// The objects, in the order they are loaded; the first creates the maps.
-pub(crate) const OBJECTS: [(&str, &[u8]); 9] = [
+pub(crate) const OBJECTS: [(&str, &[u8]); 10] = [
     ("process", include_bytes!(concat!(env!("OUT_DIR"), "/process.bpf.o"))),
     ("file", include_bytes!(concat!(env!("OUT_DIR"), "/file.bpf.o"))),
     ("net", include_bytes!(concat!(env!("OUT_DIR"), "/net.bpf.o"))),
@@ -31,6 +31,7 @@ pub(crate) const OBJECTS: [(&str, &[u8]); 9] = [
     ("content", include_bytes!(concat!(env!("OUT_DIR"), "/content.bpf.o"))),
     ("cgroup", include_bytes!(concat!(env!("OUT_DIR"), "/cgroup.bpf.o"))),
     ("tls", include_bytes!(concat!(env!("OUT_DIR"), "/tls.bpf.o"))),
+    ("blind", include_bytes!(concat!(env!("OUT_DIR"), "/blind.bpf.o"))),
 ];
 
 /// Where the pins are.

@@ -253,6 +253,8 @@ impl Tables {
             label_rules: layout.label_rules,
             label_taken: labels::taken(tables, &bits),
             contents: contents_flags(tables),
+            blind: tables.blind,
+            pad: 0,
         };
         let resident = Resident {
             index,

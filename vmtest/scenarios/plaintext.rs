@@ -3,27 +3,31 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use aa_wire::Event;
-use aa_wire::event::{Kind, Object};
+use aa_wire::event::{Effect, Kind, Object};
 
 use crate::act::Act;
 use crate::faults::Fault;
-use crate::guest::{Guest, command, file_at, said, succeed};
+use crate::guest::{Expect, Guest, command, file_at, said, succeed};
 use crate::harness::{Checks, Test, tests};
 
 pub(crate) const TESTS: &[Test] = tests![
     what_is_said_inside_tls_is_seen_with_where_it_goes,
     what_a_policy_blocks_is_not_sent_and_neighbours_are,
     what_cannot_be_judged_is_not_sent,
+    tls_that_nobody_reads_is_not_sent_and_all_else_is,
+    what_is_read_is_sent_where_tls_that_nobody_reads_is_not,
 ];
 
 const SENT: u64 = 300_007;
 const ASKED: u64 = 150_001;
 
-const SCRIPTS: [(&str, &str); 5] = [
+const SCRIPTS: [(&str, &str); 6] = [
+    ("blind.py", include_str!("blind.py")),
     (
         "server.py",
         include_str!("../../daemon/sensord/tests/runtimes/server.py"),
@@ -173,12 +177,18 @@ fn what_is_said_inside_tls_is_seen_with_where_it_goes(guest: &Guest, checks: &mu
     }
 }
 
-/// Runs a program by a policy that blocks secrets; what it said, whether it ended well, and what was denied.
-fn run_blocked(server: &Server, program: &[&str]) -> (String, bool, Vec<Event>) {
-    let policy = file_at(server.folder.join("blocks.yaml"), BLOCKS).display().to_string();
+const BLIND: &str = "policy: blind\nversion: 1\ndefault: allow\nnet: {blind: deny}\n";
+
+/// Runs a program by a policy; what it said, whether it ended well, and what was denied.
+fn run_by(policy: &str, server: &Server, program: &[&str]) -> (String, bool, Vec<Event>) {
+    let policy = file_at(server.folder.join("policy.yaml"), policy).display().to_string();
     let work = server.folder.display().to_string();
+    // What it complains of may come in the midst of an event's line.
+    let errors = server.script("errors");
+    let quiet = ["sh", "-c", "exec \"$@\" 2>>\"$0\"", &errors];
     let watch = [
         &["watch", "--json", "--policy", &policy, "--work", &work, "--"],
+        &quiet[..],
         program,
     ]
     .concat();
@@ -211,7 +221,7 @@ fn what_a_policy_blocks_is_not_sent_and_neighbours_are(guest: &Guest, checks: &m
         &["python3", &asynchronous, &url, &leak, "14"],
         &["env", trusts_all, "node", &fetch, &url, &leak, "14"],
     ] {
-        let (told, well, denied) = run_blocked(&server, program);
+        let (told, well, denied) = run_by(BLOCKS, &server, program);
         checks.that(!well && !arrived(KEY), || format!("{program:?}: {told}"));
         let first = denied.first().map(|event| event.effect.to_string());
         checks.equal(format!("{program:?}"), &first.as_deref(), &Some("denied"));
@@ -225,7 +235,7 @@ fn what_a_policy_blocks_is_not_sent_and_neighbours_are(guest: &Guest, checks: &m
         );
         checks.that(!told.contains(KEY), || format!("{program:?} is told with the key"));
     }
-    let (told, well, denied) = run_blocked(&server, &["python3", &neighbours, &url, &leak, &clean]);
+    let (told, well, denied) = run_by(BLOCKS, &server, &["python3", &neighbours, &url, &leak, &clean]);
     checks.that(well, || format!("neighbours: {told}"));
     checks.that(arrived("clean-mark") && !arrived(KEY), || format!("neighbours: {told}"));
     let reasons: Vec<_> = denied
@@ -252,4 +262,96 @@ fn what_cannot_be_judged_is_not_sent(guest: &Guest, checks: &mut Checks) {
     checks.that(!received().is_empty(), || {
         "without the fault it did not arrive".to_owned()
     });
+}
+
+/// By what it looks like: no program is there whose TLS no probe reads.
+fn tls_that_nobody_reads_is_not_sent_and_all_else_is(guest: &Guest, checks: &mut Checks) {
+    let server = Server::start(guest);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || std::io::copy(&mut &stream, &mut std::io::sink()));
+        }
+    });
+    let script = server.script("blind.py");
+    let folder = server.folder.display().to_string();
+    let program = ["python3", &script, &port, &folder];
+    // Memory that is not resident is made so by a program that sleeps, which only the LSM's hooks take.
+    let not_resident = match guest.expect {
+        Expect::FmodRet => "plain-not-resident EPERM",
+        _ => "plain-not-resident sent",
+    };
+    let expected = [
+        "handshake sent sent",
+        "handshake-in-parts sent sent",
+        "data sent EPERM EPERM",
+        "little-by-little sent sent EPERM",
+        "with-the-handshake EPERM",
+        "in-parts sent EPERM",
+        "header-in-parts sent EPERM",
+        "no-records-any-more sent EPERM",
+        "behind-a-proxy sent sent EPERM",
+        "without-a-handshake EPERM",
+        "not-resident sent EPERM",
+        "behind-empty-parts sent EPERM",
+        "at-first-behind-empty-parts EPERM",
+        "plain-and-short sent sent sent",
+        "plain sent sent",
+        not_resident,
+        "plain-from-a-file sent",
+    ];
+    let (told, well, denied) = run_by(BLIND, &server, &program);
+    checks.that(well, || told.clone());
+    for line in expected {
+        checks.that(told.lines().any(|told| told == line), || {
+            format!("not `{line}`: {told}")
+        });
+    }
+    // Before 6.5 no hook is asked of what is spliced to a socket.
+    let spliced = usize::from(told.contains("\nfrom-a-file sent EPERM"));
+    let connections = expected.iter().filter(|line| line.contains("EPERM")).count() + spliced;
+    checks.equal("records, one for each connection", &denied.len(), &connections);
+    for event in &denied {
+        let rule = event.rule.as_ref().and_then(|rule| rule.section.as_deref());
+        let why = event.reason.as_ref().map(|reason| reason.code.as_str());
+        checks.equal("why", &(rule, why), &(Some("net.blind"), Some("blind-tls")));
+        let there = event.object.as_ref().map(Object::to_string);
+        checks.equal("where", &there, &Some(format!("127.0.0.1:{port}/tcp")));
+    }
+    let begun = aa_wire::Timestamp::now().to_string();
+    let observes = BLIND.replace("default:", "mode: observe\ndefault:");
+    let (told, well, _) = run_by(&observes, &server, &program);
+    checks.that(well && !told.contains("EPERM"), || told.clone());
+    let events = succeed("aasm", &["events", "--json", "--since", &begun]);
+    let events = events
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Event>(line).ok());
+    let would_deny = |event: &Event| event.action == "send-data" && event.effect == Effect::WouldDeny;
+    checks.equal("would be denied", &events.filter(would_deny).count(), &connections);
+}
+
+fn what_is_read_is_sent_where_tls_that_nobody_reads_is_not(guest: &Guest, checks: &mut Checks) {
+    let server = Server::start(guest);
+    let url = format!("https://localhost:{}/v1/path", server.port);
+    let body = format!("{} clean-mark", "s".repeat(300_000));
+    let clean = file_at(server.folder.join("clean"), &body).display().to_string();
+    let scripts = ["blocking.py", "asynchronous.py", "fetch.mjs"];
+    let [blocking, asynchronous, fetch] = scripts.map(|name| server.script(name));
+    let data = format!("@{clean}");
+    let trusts_all = "NODE_TLS_REJECT_UNAUTHORIZED=0";
+    let received = || fs::read(server.folder.join("received")).unwrap_or_default().len();
+    for program in [
+        &["curl", "-sSk", "--fail", "-H", "expect:", "--data-binary", &data, &url][..],
+        &["python3", &blocking, &url, &clean, "14"],
+        &["python3", &asynchronous, &url, &clean, "14"],
+        &["env", trusts_all, "node", &fetch, &url, &clean, "14"],
+    ] {
+        let before = received();
+        let (told, well, denied) = run_by(BLIND, &server, program);
+        let arrived = received() - before;
+        checks.that(well && denied.is_empty() && arrived >= body.len(), || {
+            format!("{program:?}: {arrived} arrived: {told}")
+        });
+    }
 }

@@ -35,6 +35,8 @@ pub struct PolicyTables<'a> {
     pub observe: bool,
     /// What its agents send inside TLS is judged before it is encrypted.
     pub blocks_data: bool,
+    /// The decision on what they send inside TLS where nobody reads it; 0: there is none.
+    pub blind: u32,
     /// Path automaton with [`abi::AA_COLUMNS`] columns.
     pub paths: AutomatonTable<'a>,
     /// Automaton of unix sockets' names, with one column.

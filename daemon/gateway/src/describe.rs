@@ -102,7 +102,12 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
     }
     if actions::is_of_data(record) {
         let rule = load.zip(decision.rule()).and_then(|(load, id)| load.policy.rule(id));
-        event.would_allow = rule.map(|rule| format!("nothing added: remove `{}` from {}", rule.text, rule.section));
+        event.would_allow = rule.map(|rule| match rule.section {
+            Section::Blind => {
+                "write `blind: allow` in net, or use a TLS library that is read: `aasm status --tls`".to_owned()
+            }
+            section => format!("nothing added: remove `{}` from {section}", rule.text),
+        });
         return;
     }
     let by_policy = matches!(
@@ -128,6 +133,7 @@ pub(crate) fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
         text: rule.map(|rule| match rule.section {
             Section::Label => format!("label {}", rule.text),
             Section::Block => format!("block {}", rule.text),
+            Section::Blind => format!("blind: {}", rule.text),
             _ => format!("{}: {}", rule.verdict, rule.text),
         }),
         file: load.map(|load| load.source.file_name.clone()),

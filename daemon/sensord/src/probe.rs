@@ -5,7 +5,7 @@ mod flows;
 
 use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -194,6 +194,21 @@ fn ask_name_server(ports: [u16; 2]) -> io::Result<()> {
     } else {
         Err(io::Error::other("it led elsewhere"))
     }
+}
+
+/// Application data in TLS of which no probe saw anything: as much as looks like the end of a handshake, and a byte more.
+const BLIND: [(&str, u8, &str); 2] = [
+    ("end a handshake of TLS that nobody reads", 69, "allowed"),
+    ("send in TLS that nobody reads", 70, "denied"),
+];
+
+/// The beginning of a handshake, and a record of so many bytes of application data (RFC 8446, 5.1).
+fn send_blind(ports: [u16; 2], bytes: u8) -> io::Result<()> {
+    let mut stream = TcpStream::connect(("127.0.0.1", ports[0]))?;
+    stream.write_all(&[22, 3, 1, 0, 4, 1, 0, 0, 0])?;
+    let mut record = vec![23, 3, 3, 0, bytes];
+    record.extend(vec![0; bytes.into()]);
+    stream.write_all(&record)
 }
 
 /// Hooks that deny at all times: (hook, what, the allowed counterpart, the denied).
@@ -427,6 +442,9 @@ pub(crate) fn try_all(area: &Path, ports: [u16; 2], at_cgroups: bool, mut tell: 
         "allowed",
         ask_name_server(ports),
     );
+    for (what, bytes, expected) in BLIND {
+        note("socket_sendmsg", what.to_owned(), expected, send_blind(ports, bytes));
+    }
     for (hook, what, allowed, denied) in ALWAYS {
         note(hook, format!("{what}: the harmless kind"), "allowed", allowed(area));
         note(hook, what.to_owned(), "denied", denied(area));

@@ -268,7 +268,9 @@ impl Probing {
             }
         }
         coverage.probed.sort_by(|one, other| one.path.cmp(&other.path));
-        coverage.sockets = self.sockets.list().into_iter().map(socket).collect();
+        let mut sockets = self.sockets.list();
+        sockets.retain(|row| row.agent != abi::AA_SELF_TEST_AGENT);
+        coverage.sockets = sockets.into_iter().map(socket).collect();
         coverage.sockets.sort_by_key(|socket| std::cmp::Reverse(socket.sent));
         coverage.sockets.truncate(SOCKET_LIMIT);
         coverage

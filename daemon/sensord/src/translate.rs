@@ -10,6 +10,7 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
     PolicyTables {
         observe: lowered.mode == Mode::Observe,
         blocks_data: lowered.blocks,
+        blind: lowered.blind.0,
         paths: automaton(&lowered.paths, decisions, abi::AA_COLUMNS),
         sockets: single(&lowered.sockets, &lowered.socket_decisions),
         // An automaton that begins dead says nothing of any argument.

@@ -154,8 +154,8 @@ impl Hooks {
         let function = match self.way.instead_of(section) {
             Some((_, function)) => function,
             None if kind == "lsm.s" && self.way != Way::Lsm => return false,
-            None if section == "?lsm.s/bprm_check_security" => READS_CONTENT.to_owned(),
-            None if ["lsm", "lsm.s"].contains(&kind.trim_start_matches('?')) => format!("bpf_lsm_{name}"),
+            None if section == "lsm.s/bprm_check_security" => READS_CONTENT.to_owned(),
+            None if kind == "lsm" || kind == "lsm.s" => format!("bpf_lsm_{name}"),
             None if kind == "tp_btf" => format!("btf_trace_{name}"),
             None if INSTEAD_OF_TRACEPOINTS
                 .iter()
@@ -233,6 +233,10 @@ mod tests {
         assert!(hooks(Way::Lsm, &["ima_file_hash"]).has(section));
         assert!(!hooks(Way::Lsm, &["bpf_lsm_bprm_check_security"]).has(section));
         assert!(!hooks(Way::FmodRet, &["ima_file_hash"]).has(section));
+        // What else sleeps needs no more than its hook.
+        let other = "lsm.s/socket_sendmsg";
+        assert!(hooks(Way::Lsm, &["bpf_lsm_socket_sendmsg"]).has(other));
+        assert!(!hooks(Way::FmodRet, &["bpf_lsm_socket_sendmsg"]).has(other));
     }
 
     #[test]

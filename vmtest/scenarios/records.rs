@@ -116,13 +116,15 @@ fn denials_that_nobody_reads_stay_denials_and_are_counted(guest: &Guest, checks:
     }
     signal(Signal::SIGCONT);
     std::thread::sleep(Duration::from_secs(5));
-    each_is_told(&mut act, &secret, begun, DENIALS, checks);
+    each_is_told(&mut act, &secret, begun, [DENIALS, 0], checks);
 }
 
 /// More denials than the ring holds: what the start has to prove does not depend on room for its own records.
 fn a_sensor_starts_where_nobody_has_read_the_denials(guest: &Guest, checks: &mut Checks) {
     const AT_ONCE: usize = 1_000;
     const DENIALS: usize = 12 * AT_ONCE;
+    /// Denials of the self-test, which come while the ring is full.
+    const OF_SELF_TEST: usize = 150;
     let secret = file_at(guest.tree("unread-at-start").join("secret"), "x");
     let secret = secret.display().to_string();
     let body = format!("file:\n  read: {{allow: [/**], deny: ['{secret}']}}\n");
@@ -140,7 +142,7 @@ fn a_sensor_starts_where_nobody_has_read_the_denials(guest: &Guest, checks: &mut
         checks.equal("denied while nobody is there", &answer, &format!("ok 0 {AT_ONCE}"));
     }
     revive();
-    each_is_told(&mut act, &secret, begun, DENIALS + 1, checks);
+    each_is_told(&mut act, &secret, begun, [DENIALS + 1, OF_SELF_TEST], checks);
 }
 
 /// Records of the decisions ring that were lost since then, as the log tells it.
@@ -155,8 +157,9 @@ pub(crate) fn lost_since(begun: Timestamp) -> usize {
     usize::try_from(lost).unwrap()
 }
 
-/// Each of so many denials was recorded or is counted as lost, more than the ring holds: there are both.
-fn each_is_told(act: &mut Act, secret: &str, begun: Timestamp, denials: usize, checks: &mut Checks) {
+/// Each of so many denials was recorded or is counted as lost, more than the ring holds: there are both. Lost may be, besides,
+/// as many as `others`.
+fn each_is_told(act: &mut Act, secret: &str, begun: Timestamp, [denials, others]: [usize; 2], checks: &mut Checks) {
     // A hole is seen by what comes after it on the same processor.
     let processors = std::thread::available_parallelism().unwrap().get();
     let later = 10 * processors;
@@ -176,7 +179,7 @@ fn each_is_told(act: &mut Act, secret: &str, begun: Timestamp, denials: usize, c
         }
     }
     checks.that(
-        recorded + lost == denials + later && lost > 0 && recorded > 1000,
+        (denials + later..=denials + later + others).contains(&(recorded + lost)) && lost > 0 && recorded > 1000,
         || format!("of {denials} + {later} denials {recorded} are recorded and {lost} counted as lost"),
     );
 }

@@ -59,9 +59,10 @@ fn query(session: Option<SessionId>, agent: Option<String>, since: Option<Timest
     }
 }
 
-/// Whether it belongs here: what was said, and what was denied.
+/// Whether it belongs here: what was said, what was denied, and what would not have been said by a policy that only observes.
 fn is_shown(event: &Event) -> bool {
-    event.kind == Kind::Exchange || (is_denial(event) && event.effect != Effect::WouldDeny)
+    let observed = event.effect == Effect::WouldDeny && event.action != "send-data";
+    event.kind == Kind::Exchange || (is_denial(event) && !observed)
 }
 
 fn follow(socket: &Path, arguments: &WatchArgs) -> Result<(), Failure> {
@@ -117,7 +118,8 @@ impl Watcher {
             match streamed? {
                 Streamed::Event(event) if !is_shown(&event) => continue,
                 Streamed::Event(event) if self.json => {
-                    eprintln!("{}", serde_json::to_string(&event).unwrap_or_default());
+                    // In one write: the program writes there too.
+                    eprint!("{}", serde_json::to_string(&event).unwrap_or_default() + "\n");
                 }
                 Streamed::Event(event) => eprint!("{}", show(&event)),
                 Streamed::Skipped(count) => eprintln!("aasm: too slow for {count} events; they are in the log"),

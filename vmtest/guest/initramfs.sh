@@ -25,11 +25,21 @@ name_ports() {
     done
 }
 
+# All of them, each as a device: what is written to a name that is none yet becomes a file, and reaches nobody.
+all_there() {
+    for disk in vda vdb vdc; do
+        [ -b "/dev/$disk" ] || return 1
+    done
+    for stream in stdout stderr control; do
+        [ -c "/dev/aa.$stream" ] || return 1
+    done
+}
+
 tries=0
-while ! [ -b /dev/vda -a -b /dev/vdb -a -b /dev/vdc -a -c /dev/aa.control ]; do
+until all_there; do
     tries=$((tries + 1))
     name_ports
-    [ "$tries" -gt 100 ] && fail "the guest does not see its disks"
+    [ "$tries" -gt 100 ] && fail "the guest does not see its disks, or no way to the host"
     sleep 0.1
 done
 

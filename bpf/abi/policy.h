@@ -289,15 +289,15 @@ struct aa_socket_owner {
 	struct aa_destination asked;
 	u32 network; /* its network namespace, by its inode number */
 	u32 labels;  /* of what was sent to it */
-	u32 blind;   /* enum aa_blind, and how many bytes of application data went over it that nobody read */
-	u32 pad;
+	u32 blind;   /* enum aa_blind */
+	u32 blind_at; /* how many bytes had gone over it, by TCP's count, when what looks like the end of a handshake did */
 };
 
 /* What is known of TLS on a socket of whose plaintext nothing is. */
 enum aa_blind {
-	AA_BLIND_TLS = 0x80000000,  /* it began a handshake */
-	AA_BLIND_TOLD = 0x40000000, /* the denial was recorded */
-	AA_BLIND_BYTES = 0xffff,
+	AA_BLIND_TLS = 1,   /* it began a handshake */
+	AA_BLIND_ENDED = 2, /* and ended it */
+	AA_BLIND_TOLD = 4,  /* the denial was recorded */
 };
 
 /* Labels of what is in a file: of who wrote to it, and those that its name gives. */

@@ -343,6 +343,10 @@ struct unix_sock {
 	struct sock *peer;
 };
 
+struct tcp_sock {
+	u32 write_seq;
+};
+
 struct iovec {
 	void *iov_base;
 	u64 iov_len;

@@ -191,6 +191,21 @@ static __always_inline int is_read(struct sock *sk)
 	return last && last->object;
 }
 
+/*
+ * Whether so many bytes of application data may be the end of a handshake: there is one such send in a connection. By its
+ * place in the stream, since it may be judged twice: while one build of the daemon takes over from another both are in force.
+ */
+static __noinline int may_end_handshake(struct aa_socket_owner *owner, struct sock *sk, u64 data)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tcp || data > AA_BLIND_FINISHED)
+		return 0;
+	if (!(__sync_fetch_and_or(&owner->blind, AA_BLIND_ENDED) & AA_BLIND_ENDED))
+		owner->blind_at = tcp->write_seq;
+	return owner->blind_at == tcp->write_seq;
+}
+
 SEC("lsm/socket_sendmsg")
 int BPF_PROG(judge_blind_send, struct socket *sock, struct msghdr *msg, int size)
 {
@@ -217,10 +232,8 @@ int BPF_PROG(judge_blind_send, struct socket *sock, struct msghdr *msg, int size
 		return 0;
 	if (walk.begins_handshake)
 		__sync_fetch_and_or(&owner->blind, AA_BLIND_TLS);
-	if (walk.end == AA_WALK_DONE && (owner->blind & AA_BLIND_BYTES) + walk.data <= AA_BLIND_FINISHED) {
-		__sync_fetch_and_add(&owner->blind, walk.data);
+	if (walk.end == AA_WALK_DONE && (!walk.data || may_end_handshake(owner, sk, walk.data)))
 		return 0;
-	}
 	if (__sync_fetch_and_or(&owner->blind, AA_BLIND_TOLD) & AA_BLIND_TOLD)
 		return subject.observes ? 0 : eperm();
 	return refuse_send(ctx, &subject, decision, AA_REASON_BLIND_TLS, sk);

@@ -58,6 +58,7 @@ CASES = {
     "handshake-in-parts": [whole(HELLO), parts(CHANGE, data(69))],
     "data": [whole(HELLO), whole(data(1000)), whole(data(1))],
     "little-by-little": [whole(HELLO), whole(data(60)), whole(data(60))],
+    "ended-twice": [whole(HELLO), whole(data(10)), whole(data(10))],
     "with-the-handshake": [whole(HELLO + data(500))],
     "in-parts": [whole(HELLO), parts(CHANGE, data(500))],
     "header-in-parts": [whole(HELLO), parts(data(500)[:3], data(500)[3:])],

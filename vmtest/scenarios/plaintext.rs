@@ -287,6 +287,7 @@ fn tls_that_nobody_reads_is_not_sent_and_all_else_is(guest: &Guest, checks: &mut
         "handshake-in-parts sent sent",
         "data sent EPERM EPERM",
         "little-by-little sent sent EPERM",
+        "ended-twice sent sent EPERM",
         "with-the-handshake EPERM",
         "in-parts sent EPERM",
         "header-in-parts sent EPERM",

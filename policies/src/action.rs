@@ -132,6 +132,11 @@ pub enum Action {
         /// What.
         privilege: Privilege,
     },
+    /// Call a model.
+    Model {
+        /// As a request names it.
+        name: String,
+    },
     /// Any other action, by who carries these labels.
     Carrying {
         /// Names of labels, at least one.
@@ -224,6 +229,7 @@ impl fmt::Display for Action {
             Self::Lookup { host } => write!(f, "dns {host}"),
             Self::Bind { address, protocol } => write!(f, "bind {address}{}", suffix(protocol)),
             Self::Unix { name } => write!(f, "unix {}", show(name)),
+            Self::Model { name } => write!(f, "model {}", show(name.as_bytes())),
             Self::Use { privilege } => write!(f, "use {privilege}"),
             Self::Carrying { labels, action } => write!(f, "{action} carrying {}", labels.join(" ")),
             Self::Exec(exec) => match exec.kind {

@@ -11,9 +11,9 @@ use crate::action::Action;
 use crate::deputies;
 use crate::diagnostic::{Code, Complaint, Diagnostics, Report, Span};
 use crate::expect;
+use crate::model;
 use crate::names::Names;
 use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
-use crate::redact::RedactedClass;
 use crate::rule::{self, Pattern, Rule, RuleKind, Section};
 use crate::syntax::{self, Entry, Node, Value};
 use crate::verdict::{RuleId, Verdict};
@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 19] = [
     "policy",
     "version",
     "about",
@@ -35,6 +35,7 @@ const KEYS: [&str; 18] = [
     "exec",
     "privileges",
     "data",
+    "model",
     "rate",
     "hours",
     "ask",
@@ -43,9 +44,8 @@ const KEYS: [&str; 18] = [
 ];
 
 /// Keys of the language that this version does not know, and what to write instead.
-const NOT_YET: [(&str, &str); 4] = [
+const NOT_YET: [(&str, &str); 3] = [
     ("tool", "deny the programs behind the tools in `exec`"),
-    ("model", "allow the addresses of the models in `net`"),
     ("spend", "leave it out"),
     ("when", "rules without conditions only; write the stricter verdict"),
 ];
@@ -127,7 +127,6 @@ struct Draft {
     labels: Vec<(String, Span)>,
     /// Of `data.from`.
     from: Vec<(String, Span)>,
-    redact: Option<Vec<RedactedClass>>,
     rules: Vec<(Rule, Span)>,
     expects: Vec<(String, Span)>,
 }
@@ -166,6 +165,7 @@ impl Draft {
             "rate" => self.rates(&entry.node, report),
             "hours" => self.hours(&entry.node, report),
             "data" => self.data(&entry.node, report),
+            "model" => self.model(&entry.node, report),
             "ask" => self.asking = asking::read(&entry.node, report),
             "default" => self.sections.default = sections::default_verdict(&entry.node, false, report),
             "expect" => self.expect(&entry.node, report),
@@ -214,6 +214,9 @@ impl Draft {
             rules.extend(rule::closed_by_names(unlisted));
         }
         rules.extend(deputies::rules());
+        if self.sections.model.is_some() {
+            rules.extend(model::unlisted(self.sections.decision(Section::Model).verdict()));
+        }
         if rules.len() >= RuleId::LIMIT as usize {
             report.error(
                 Code::TooLarge,
@@ -242,7 +245,6 @@ impl Draft {
             sections: self.sections,
             labels: label_names,
             idle_labels,
-            redact: self.redact,
             rules,
             expects,
             digest: Sha256::digest(text.as_bytes()).into(),

@@ -143,6 +143,10 @@ impl Lookup for Policy {
         self.defaults()
     }
 
+    fn model(&self, name: &str) -> Decision {
+        self.of_model(name)
+    }
+
     fn privilege(&self, privilege: Privilege) -> Decision {
         let unlisted = Decision::new(Verdict::Deny, false, None);
         self.best(unlisted, |rule| rule.pattern == Pattern::Privilege(privilege))

@@ -165,7 +165,10 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
         ["connect", end, "as", names @ ..] if !names.is_empty() => connect(end, names),
         ["bind", end] => socket(end, "what is bound").map(|(address, protocol)| Action::Bind { address, protocol }),
         ["dns", name] => Ok(Action::Lookup { host: host(name)? }),
-        [word @ ("tool" | "model" | "spend" | "http"), ..] => Err(Complaint::new(
+        ["model", name] => Ok(Action::Model {
+            name: (*name).to_owned(),
+        }),
+        [word @ ("tool" | "spend" | "http"), ..] => Err(Complaint::new(
             Code::NotYet,
             format!("`{word}` lines are not known by this version yet"),
         )
@@ -188,7 +191,7 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
     }
 }
 
-const KINDS: [(&str, &str); 15] = [
+const KINDS: [(&str, &str); 16] = [
     ("read", " PATH"),
     ("write", " PATH"),
     ("create", " PATH"),
@@ -204,6 +207,7 @@ const KINDS: [(&str, &str); 15] = [
     ("dns", " HOST"),
     ("bind", " ADDRESS:PORT[/udp]"),
     ("unix", " PATH|@NAME"),
+    ("model", " NAME"),
     ("use", " PRIVILEGE"),
     ("memfd", ""),
     ("deleted", ""),

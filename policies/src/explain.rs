@@ -48,6 +48,9 @@ impl Policy {
                 hooks(action)
             ),
             (_, Mode::Enforce) if matches!(action, Action::Lookup { .. }) => "in the resolver".to_owned(),
+            (_, Mode::Enforce) if matches!(action, Action::Model { .. }) => {
+                "in the kernel (socket_sendmsg), by what the gateway reads inside TLS before it is sent".to_owned()
+            }
             (_, Mode::Enforce) => format!("in the kernel ({})", hooks(action)),
         };
         let allow = match (judgement.verdict, rule.filter(|rule| rule.is_written())) {
@@ -81,7 +84,7 @@ impl Policy {
         }
     }
 
-    /// What `rate`, `net.blind`, `data.block` and `hours` add to a verdict that lets pass or asks.
+    /// What `rate`, `net.blind`, `data`, `model` and `hours` add to a verdict that lets pass or asks.
     fn limits(&self, action: &Action, verdict: Verdict) -> Vec<String> {
         if verdict >= Verdict::Deny {
             return Vec::new();
@@ -90,16 +93,18 @@ impl Policy {
         let rates = self.rates().filter(|(limit, _)| counted(limit.class));
         let rates = rates.map(|(_, rule)| format!("{}: {} (line {})", rule.text, rule.verdict, rule.line));
         let connects = RateClass::of(action) == Some(RateClass::Connect);
-        let blocks = |rule: &&Rule| connects && rule.section == Section::Block;
-        let blocked = self.rules.iter().filter(blocks);
+        let withholds = |rule: &&Rule| connects && matches!(rule.section, Section::Block | Section::Redact);
+        let blocked = self.rules.iter().filter(withholds);
         let blocked = blocked.map(|rule| format!("{} sent inside TLS: deny (line {})", rule.text, rule.line));
+        let models =
+            (connects && self.lists_models()).then(|| "calls of models inside TLS: as `model` says".to_owned());
         let blinds = |rule: &&Rule| connects && rule.section == Section::Blind;
         let blind = self.rules.iter().filter(blinds);
         let blind = blind.map(|rule| format!("TLS that no probe reads: deny (line {})", rule.line));
         let hours = self
             .hours()
             .map(|(_, rule)| format!("{}: deny (line {})", rule.text, rule.line));
-        rates.chain(blind).chain(blocked).chain(hours).collect()
+        rates.chain(blind).chain(blocked).chain(models).chain(hours).collect()
     }
 
     /// The rules to add so that an action that only a default denies is allowed.
@@ -157,6 +162,7 @@ impl Policy {
                 .collect(),
             Action::Lookup { host } => vec![Some(line(Section::Net, &format!("{host}:443")))],
             Action::Unix { name } => vec![Some(line(Section::Net, &format!("unix:{}", shown(name))))],
+            Action::Model { name } => return format!("model: {{allow: [\"{name}\"]}}"),
             Action::Use { privilege } => {
                 return format!("privileges: {{allow: [{privilege}]}}");
             }
@@ -193,6 +199,7 @@ fn hooks(action: &Action) -> &'static str {
         Action::Connect { .. } => "socket_connect, socket_sendmsg, cgroup sendmsg",
         Action::Bind { .. } => "socket_bind",
         Action::Unix { .. } => "unix_stream_connect, unix_may_send",
+        Action::Model { .. } => "socket_sendmsg",
         Action::Use { privilege } => match privilege {
             Privilege::Setuid => "bprm_creds_from_file",
             Privilege::Userns => "userns_create",

@@ -3,11 +3,11 @@
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
 use crate::argv::options_of;
 use crate::content::ContentHash;
+use crate::data::DATA_CLASSES;
 use crate::glob::PathPattern;
 use crate::policy::Policy;
 use crate::print::quote;
 use crate::privileges::Privilege;
-use crate::redact::DATA_CLASSES;
 use crate::rule::{Pattern, Rule, RuleKind, Section};
 use crate::witness;
 use std::fmt::Write as _;
@@ -74,6 +74,7 @@ const PATTERN_PARTS: &[&str] = &[
 const PROGRAMS: &[&str] = &[
     "git", "npm", "docker", "cargo", "sudo", "kubectl", "frob", "rm", "python3*", "a?c",
 ];
+const MODELS: &[&str] = &["claude-*", "\"*-preview\"", "gpt-?", "GPT-5", "\"*\""];
 const ARGUMENTS: &[&str] = &[
     "push", "publish", "run", "-rf", "--force", "status", "*", "p*", "apply", "x",
 ];
@@ -106,7 +107,7 @@ pub fn random_policy_with_labels(seed: u64) -> String {
     text + &data
 }
 
-/// The same with labels, classes of data that are blocked, and now and then what nobody reads.
+/// The same with labels, classes of data that are not sent, models, and now and then what nobody reads.
 pub fn random_policy_with_data(seed: u64) -> String {
     let mut random = Random::new(seed ^ 0xda7a);
     let classes: Vec<&str> = (0..random.below(4)).map(|_| random.word(&DATA_CLASSES)).collect();
@@ -114,7 +115,14 @@ pub fn random_policy_with_data(seed: u64) -> String {
     if let (Some(place), true) = (text.find("net:\n"), random.below(2) == 0) {
         text.insert_str(place + "net:\n".len(), "  blind: deny\n");
     }
-    text + &format!("  block: [{}]\n", classes.join(", "))
+    let models: Vec<&str> = (0..random.below(3)).map(|_| random.word(MODELS)).collect();
+    let data = if random.one_in(2) { "block" } else { "redact" };
+    text + &format!(
+        "  {data}: [{}]\nmodel: {{{}: [{}]}}\n",
+        classes.join(", "),
+        random.word(&["allow", "deny"]),
+        models.join(", ")
+    )
 }
 
 /// The same with host names and `dns`.

@@ -56,6 +56,8 @@ pub(crate) trait Lookup {
     /// The decision on what is in a program; [`Decision::NONE`] where no rule names it.
     fn content(&self, content: &ContentHash) -> Decision;
     fn defaults(&self) -> SectionDefaults;
+    /// The decision on a model.
+    fn model(&self, name: &str) -> Decision;
     /// The decision on what is denied unless it is listed.
     fn privilege(&self, privilege: Privilege) -> Decision;
     /// The policy's labels, sorted.
@@ -229,6 +231,7 @@ fn decide(tables: &impl Lookup, action: &Action) -> Part {
         }
         Action::Use { privilege } => Part::new(tables.privilege(*privilege), Section::Privileges),
         Action::Unix { name } => Part::new(tables.socket(name), Section::Net),
+        Action::Model { name } => Part::new(tables.model(name), Section::Model),
     }
 }
 
@@ -337,6 +340,9 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
                     (Remark::Lookup, Verdict::Ask) => format!("{cited}; it is looked up, and connecting asks"),
                     _ => cited,
                 }
+            }
+            Some((Section::Model, _, _, RuleKind::BuiltIn)) => {
+                format!("no rule of model matches, and its default is {verdict}")
             }
             Some((section, text, _, RuleKind::BuiltIn)) => format!("`{text}` is built in for {section}"),
             Some((_, text, _, RuleKind::Implied)) => {

@@ -42,7 +42,8 @@ impl CarriedKind {
             | Action::ConnectHost { .. }
             | Action::ConnectBound { .. }
             | Action::Lookup { .. }
-            | Action::Unix { .. } => Some(Self::Net),
+            | Action::Unix { .. }
+            | Action::Model { .. } => Some(Self::Net),
             Action::Exec(_) => Some(Self::Exec),
             Action::Write { .. } | Action::ReadWrite { .. } | Action::Rename { .. } | Action::Link { .. } => {
                 Some(Self::Write)

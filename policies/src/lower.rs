@@ -28,7 +28,7 @@ use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What [`LowerError::code`] says of what does not fit.
+/// What [`LowerError::code`] says.
 const TOO_LARGE: &str = "policy-too-large";
 
 /// How large tables may become.
@@ -58,11 +58,11 @@ impl Default for Limits {
     }
 }
 
-/// A policy does not fit the tables, or asks for what is not built.
+/// A policy does not fit the tables.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct LowerError {
-    /// As errors of the daemon write it: `policy-too-large` or `policy-gap`.
+    /// As errors of the daemon write it: `policy-too-large`.
     pub code: &'static str,
     /// What does not fit.
     pub message: String,
@@ -190,7 +190,7 @@ pub struct Lowered {
     /// For each label, what is taken from who carries it, in the order of [`CarriedKind::ALL`].
     pub carried: Vec<[Decision; 3]>,
     /// Whether what its agents send inside TLS is judged before it is sent.
-    pub blocks: bool,
+    pub judges_sends: bool,
     /// On what they send inside TLS where nobody reads it.
     pub blind: Decision,
 }
@@ -209,9 +209,6 @@ impl Policy {
                 ),
                 hint: "put patterns together with `*`, `**` or `{a,b}`".to_owned(),
             });
-        }
-        if let Some(gap) = self.gap().filter(|_| self.on_gap == OnGap::Refuse) {
-            return Err(gap);
         }
         let (paths, path_decisions) = paths::lower(self, limits)?;
         let (sockets, socket_decisions) = paths::lower_sockets(self, limits)?;
@@ -248,7 +245,7 @@ impl Policy {
                 .iter()
                 .map(|label| CarriedKind::ALL.map(|kind| self.carried(label, kind)))
                 .collect(),
-            blocks: self.blocked().next().is_some(),
+            judges_sends: self.withheld().next().is_some() || self.lists_models(),
             blind: self.blind(),
         })
     }

@@ -6,7 +6,6 @@ use crate::glob::PathPattern;
 use crate::hours::Hours;
 use crate::lower::{Limits, Lowered};
 use crate::rate::RateLimit;
-use crate::redact::RedactedClass;
 use crate::rule::{Column, Pattern, Rule, Section};
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
@@ -180,7 +179,9 @@ impl SectionDefaults {
             Section::Label
             | Section::Carried
             | Section::Block
+            | Section::Redact
             | Section::Blind
+            | Section::Model
             | Section::Privileges
             | Section::Rate
             | Section::Hours => Decision::NONE,
@@ -210,6 +211,7 @@ pub(crate) struct Sections {
     pub(crate) write: Option<Present>,
     pub(crate) exec: Option<Present>,
     pub(crate) net: Option<Present>,
+    pub(crate) model: Option<Present>,
     pub(crate) default: Option<Verdict>,
 }
 
@@ -220,9 +222,11 @@ impl Sections {
             Section::Write => self.write,
             Section::Exec | Section::Load => self.exec,
             Section::Net => self.net,
+            Section::Model => self.model,
             Section::Label
             | Section::Carried
             | Section::Block
+            | Section::Redact
             | Section::Blind
             | Section::Privileges
             | Section::Rate
@@ -254,7 +258,6 @@ pub struct Policy {
     pub(crate) labels: Vec<String>,
     /// Those of them that take nothing from anybody.
     pub(crate) idle_labels: Vec<(String, Span)>,
-    pub(crate) redact: Option<Vec<RedactedClass>>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) expects: Vec<Expect>,
     pub(crate) digest: [u8; 32],
@@ -331,19 +334,6 @@ impl Policy {
         &self.labels
     }
 
-    /// The classes of data that are hidden on the way out; `None` where the policy does not say.
-    pub fn redact(&self) -> Option<&[RedactedClass]> {
-        self.redact.as_deref()
-    }
-
-    /// The classes of data that are not sent inside TLS, and the decision that cites the rule of each; in the order of the file.
-    pub fn blocked(&self) -> impl Iterator<Item = (&'static str, Decision)> {
-        self.rules.iter().filter_map(|rule| match rule.pattern {
-            Pattern::Data(class) => Some((class, rule.decision())),
-            _ => None,
-        })
-    }
-
     /// The decision on what is sent inside TLS where nobody reads it, if the policy takes one.
     pub fn blind(&self) -> Decision {
         let rule = self.rules.iter().find(|rule| rule.pattern == Pattern::Blind);
@@ -401,10 +391,6 @@ impl PartialEq for Policy {
                 })
                 .collect()
         };
-        let redacted = |policy: &Self| -> Option<Vec<&str>> {
-            let classes = policy.redact.as_ref()?;
-            Some(classes.iter().map(|class| class.name).collect())
-        };
         let expects =
             |policy: &Self| -> Vec<String> { policy.expects.iter().map(|expect| expect.text.clone()).collect() };
         self.name == other.name
@@ -417,7 +403,6 @@ impl PartialEq for Policy {
             && self.lets == other.lets
             && self.asking == other.asking
             && self.sections == other.sections
-            && redacted(self) == redacted(other)
             && rules(self) == rules(other)
             && expects(self) == expects(other)
     }

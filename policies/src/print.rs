@@ -81,8 +81,11 @@ impl Policy {
         }
         out.push_str(&self.section_text(Section::Exec, "exec", ""));
         out.push_str(&self.privileges_text());
+        out.push_str(&self.section_text(Section::Model, "model", ""));
         out.push_str(&self.limits_text());
-        let data = self.redact_text() + &self.blocked_text() + &self.carried_text();
+        let data = self.classes_text(Section::Redact, "redact")
+            + &self.classes_text(Section::Block, "block")
+            + &self.carried_text();
         if !data.is_empty() {
             out.push_str("data:\n");
             out.push_str(&data);
@@ -96,19 +99,12 @@ impl Policy {
         out
     }
 
-    fn redact_text(&self) -> String {
-        self.redact.as_ref().map_or_else(String::new, |classes| {
-            let names: Vec<&str> = classes.iter().map(|class| class.name).collect();
-            format!("  redact: [{}]\n", names.join(", "))
-        })
-    }
-
-    fn blocked_text(&self) -> String {
-        let names: Vec<&str> = self.blocked().map(|(class, _)| class).collect();
+    fn classes_text(&self, section: Section, key: &str) -> String {
+        let names: Vec<&str> = self.classes(section).collect();
         if names.is_empty() {
             String::new()
         } else {
-            format!("  block: [{}]\n", names.join(", "))
+            format!("  {key}: [{}]\n", names.join(", "))
         }
     }
 

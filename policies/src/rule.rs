@@ -11,6 +11,7 @@ use crate::glob::{PathPattern, is_anchored};
 use crate::host::{HostName, HostPattern, HostRule};
 use crate::hours::Hours;
 use crate::labels::CarriedKind;
+use crate::model::ModelPattern;
 use crate::privileges::Privilege;
 use crate::rate::RateLimit;
 use crate::syntax::count;
@@ -55,6 +56,12 @@ pub enum Section {
     /// What is not sent inside TLS.
     #[serde(rename = "data.block")]
     Block,
+    /// What is not sent inside TLS as it is.
+    #[serde(rename = "data.redact")]
+    Redact,
+    /// Which models are called.
+    #[serde(rename = "model")]
+    Model,
     /// What nobody may do unless it is listed.
     #[serde(rename = "privileges")]
     Privileges,
@@ -74,6 +81,8 @@ impl fmt::Display for Section {
             Self::Carried => "data.from",
             Self::Blind => "net.blind",
             Self::Block => "data.block",
+            Self::Redact => "data.redact",
+            Self::Model => "model",
             Self::Privileges => "privileges",
         })
     }
@@ -127,6 +136,7 @@ pub(crate) enum Pattern {
     Data(&'static str),
     /// TLS that no probe reads.
     Blind,
+    Model(ModelPattern),
     Privilege(Privilege),
 }
 
@@ -280,6 +290,7 @@ impl Rule {
             ),
             Pattern::Net(net) => net.specificity(),
             Pattern::Host(host) => host.specificity(),
+            Pattern::Model(model) => model.specificity(),
             Pattern::Content(_)
             | Pattern::Memfd
             | Pattern::Deleted
@@ -342,8 +353,9 @@ pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> R
         },
         Section::Exec => parse_exec(text),
         Section::Privileges => parse_privilege(text),
+        Section::Model => ModelPattern::parse(text).map(Pattern::Model),
         // Their rules are no patterns of anything: see check/limits.rs, check/data.rs and check/sections.rs.
-        Section::Rate | Section::Hours | Section::Block | Section::Blind => {
+        Section::Rate | Section::Hours | Section::Block | Section::Redact | Section::Blind => {
             Err(Complaint::new(Code::Value, format!("`{section}` has no patterns")))
         }
     }

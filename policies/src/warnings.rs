@@ -4,7 +4,6 @@ use crate::action::Action;
 use crate::diagnostic::{Code, Diagnostic, Report, Span};
 use crate::lower::{HostTable, LowerError, Lowered};
 use crate::policy::Policy;
-use crate::redact::RedactedClass;
 use crate::rule::{Pattern, Rule, Section};
 use crate::verdict::{Decision, RuleId, Verdict};
 use crate::witness;
@@ -20,41 +19,32 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
     absent(policy, top, &mut report);
     idle(policy, &mut report);
     nowhere(policy, &mut report);
-    let gap = policy.gap();
-    if let Some(gap) = &gap {
-        let class = policy.redact().and_then(|classes| classes.first());
-        tell(
-            Code::NotYet,
-            gap,
-            class.map_or(top, |class| place(policy, class)),
-            &mut report,
-        );
-    }
+    replaced(policy, &mut report);
     match lowered {
         Ok(lowered) => dead(policy, lowered, &mut report),
-        Err(error) if gap.as_ref() == Some(error) => {}
-        Err(error) => tell(Code::TooLarge, error, top, &mut report),
+        Err(error) => drop(
+            report
+                .warning(Code::TooLarge, top, &error.message)
+                .cause(&error.reason)
+                .hint(&error.hint),
+        ),
     }
     report.finish().items
 }
 
-/// Where the policy names a class.
-fn place(policy: &Policy, class: &RedactedClass) -> Span {
-    let line = policy.text.lines().nth(class.line.saturating_sub(1) as usize);
-    let column = line.and_then(|line| line.find(class.name)).unwrap_or(0) + 1;
-    let number = |count: usize| u32::try_from(count).unwrap_or(1);
-    Span {
-        line: class.line,
-        column: number(column),
-        length: number(class.name.len()),
+/// What would be replaced is not sent.
+fn replaced(policy: &Policy, report: &mut Report<'_>) {
+    let mut rules = policy.rules().iter().zip(&policy.spans);
+    if let Some((rule, span)) = rules.find(|(rule, _)| rule.section == Section::Redact) {
+        report
+            .warning(
+                Code::NotYet,
+                *span,
+                format!("`{}` is not replaced on its way, but not sent at all", rule.text),
+            )
+            .cause("replacing what an agent sends takes a proxy, which this version has not yet")
+            .hint("`aasm redact --policy FILE` replaces it in what is piped through it");
     }
-}
-
-fn tell(code: Code, error: &LowerError, span: Span, report: &mut Report<'_>) {
-    report
-        .warning(code, span, &error.message)
-        .cause(&error.reason)
-        .hint(&error.hint);
 }
 
 /// Labels that are given and never looked at.
@@ -147,6 +137,11 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
     lowered.contents.values().copied().for_each(&mut cite);
     lowered.privileges.into_iter().for_each(&mut cite);
     lowered.carried.iter().flatten().copied().for_each(&mut cite);
+    for rule in policy.rules() {
+        if let Pattern::Model(model) = &rule.pattern {
+            cite(policy.of_model(&model.example()));
+        }
+    }
     let written = policy.rules().iter().filter(|rule| rule.is_written());
     // Of several that label the same one is cited, and all count.
     let always = |rule: &Rule| {

@@ -127,7 +127,9 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
                 | Section::Label
                 | Section::Carried
                 | Section::Block
+                | Section::Redact
                 | Section::Blind
+                | Section::Model
                 | Section::Privileges => Action::Read { path },
             }
         }
@@ -148,6 +150,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
         },
         // What is said is no action: it is said over a connection.
         Pattern::Data(_) | Pattern::Blind => taken(CarriedKind::Net),
+        Pattern::Model(model) => Action::Model { name: model.example() },
         Pattern::Privilege(privilege) => Action::Use { privilege: *privilege },
         Pattern::Content(content) => exec_of(*content),
         Pattern::Memfd => exec(b"/memfd".to_vec(), Vec::new(), ProgramKind::Memfd),

@@ -293,6 +293,7 @@ impl World {
             // names.rs, labels.rs and containment.rs try these.
             Action::Use { .. }
             | Action::ConnectHost { .. }
+            | Action::Model { .. }
             | Action::ConnectBound { .. }
             | Action::Lookup { .. }
             | Action::Carrying { .. } => None,

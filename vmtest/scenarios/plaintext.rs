@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = tests![
     what_is_said_inside_tls_is_seen_with_where_it_goes,
     what_a_policy_blocks_is_not_sent_and_neighbours_are,
     what_cannot_be_judged_is_not_sent,
+    a_model_that_a_policy_does_not_allow_is_not_called,
     tls_that_nobody_reads_is_not_sent_and_all_else_is,
     what_is_read_is_sent_where_tls_that_nobody_reads_is_not,
 ];
@@ -244,6 +245,74 @@ fn what_a_policy_blocks_is_not_sent_and_neighbours_are(guest: &Guest, checks: &m
         .collect();
     let each = ["rule", "blocked-connection"];
     checks.equal("why", &reasons, &[each, each].concat());
+}
+
+const MODELS: &str = "policy: models\nversion: 1\ndefault: allow\nnet: {}\nmodel: {allow: [\"claude-*\"], deny: [\"*-preview\"], default: deny}\n";
+
+/// A request that names its model behind most of what it says, and ends with a mark.
+fn a_model_that_a_policy_does_not_allow_is_not_called(guest: &Guest, checks: &mut Checks) {
+    let server = Server::start(guest);
+    let url = format!("https://localhost:{}/v1/chat/completions", server.port);
+    let filler = "s".repeat(100_000);
+    let request = |name: &str, model: &str| {
+        let body = format!(
+            r#"{{"messages":[{{"role":"user","content":"{filler}"}}],"model":"{model}","user":"{name}-mark"}}"#
+        );
+        file_at(server.folder.join(name), &body).display().to_string()
+    };
+    let scripts = ["blocking.py", "asynchronous.py", "fetch.mjs"];
+    let [blocking, asynchronous, fetch] = scripts.map(|name| server.script(name));
+    let received = || fs::read(server.folder.join("received")).unwrap_or_default();
+    let arrived = |mark: &str| received().windows(mark.len()).any(|window| window == mark.as_bytes());
+    for (model, rule, way) in [
+        ("claude-sonnet-5", None, "nothing added"),
+        (
+            "claude-9-preview",
+            Some("deny: *-preview"),
+            "nothing added: remove `*-preview` from model",
+        ),
+        ("llama3", Some("deny: *"), "model: {allow: [\"llama3\"]}"),
+    ] {
+        let body = request(model, model);
+        let (data, mark) = (format!("@{body}"), format!("{model}-mark"));
+        let programs: [&[&str]; 4] = [
+            &["curl", "-sSk", "--fail", "-H", "expect:", "--data-binary", &data, &url],
+            &["python3", &blocking, &url, &body, "14"],
+            &["python3", &asynchronous, &url, &body, "14"],
+            &[
+                "env",
+                "NODE_TLS_REJECT_UNAUTHORIZED=0",
+                "node",
+                &fetch,
+                &url,
+                &body,
+                "14",
+            ],
+        ];
+        for program in programs {
+            let (told, well, denied) = run_by(MODELS, &server, program);
+            checks.that(well == rule.is_none() && arrived(&mark) == rule.is_none(), || {
+                format!("{program:?}: {told}")
+            });
+            let first = denied.first();
+            let cited = first.and_then(|event| event.rule.as_ref()?.text.as_deref());
+            checks.equal(format!("{program:?}"), &cited, &rule);
+            let Some(event) = first else { continue };
+            let call = event.exchange.as_ref().and_then(|exchange| exchange.call.as_ref());
+            checks.equal("which", &call.map(|call| call.model.as_str()), &Some(model));
+            checks.equal("what would", &event.would_allow.as_deref(), &Some(way));
+            drop(fs::remove_file(server.folder.join("received")));
+        }
+    }
+    let observes = MODELS.replace("default: allow", "mode: observe\ndefault: allow");
+    let (told, well, would_be) = run_by(
+        &observes,
+        &server,
+        &["python3", &blocking, &url, &request("seen", "llama3"), "14"],
+    );
+    checks.that(well && arrived("seen-mark"), || told);
+    let effects: Vec<Effect> = would_be.iter().map(|event| event.effect).collect();
+    checks.equal("observed", &effects, &vec![Effect::WouldDeny]);
 }
 
 fn what_cannot_be_judged_is_not_sent(guest: &Guest, checks: &mut Checks) {

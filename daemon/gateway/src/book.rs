@@ -12,7 +12,7 @@ use aa_wire::sensor::PolicyInKernel;
 use aa_wire::status::{BadPolicy, PolicyRow};
 use aa_wire::{Generation, Slot};
 
-use crate::plaintext::judge::Blocks;
+use crate::plaintext::judge::Sayings;
 
 /// Retired generations that are still explained.
 const RETIRED_KEPT: usize = 256;
@@ -61,13 +61,13 @@ pub(crate) struct Book {
     /// What the kernel holds, by the slot's name, whether it is understood here or not.
     kernel: HashMap<String, PolicyInKernel>,
     /// What those that are known block, for the thread that judges data.
-    blocks: Blocks,
+    sayings: Sayings,
 }
 
 impl Book {
-    pub(crate) fn new(blocks: Blocks) -> Self {
+    pub(crate) fn new(sayings: Sayings) -> Self {
         Self {
-            blocks,
+            sayings,
             ..Self::default()
         }
     }
@@ -166,7 +166,7 @@ impl Book {
         {
             before.retired = true;
         }
-        self.blocks.add(generation, &load.policy);
+        self.sayings.add(generation, &load.policy);
         self.loads.insert(generation, load);
         let retired: Vec<_> = self
             .loads
@@ -176,7 +176,7 @@ impl Book {
             .collect();
         for key in retired.iter().take(retired.len().saturating_sub(RETIRED_KEPT)) {
             self.loads.remove(key);
-            self.blocks.remove(*key);
+            self.sayings.remove(*key);
         }
     }
 

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use aa_bpf::abi;
 use aa_bpf::record::{Record, RecordKind, RingName};
-use aa_policy::{Decision, Policy, RuleKind, Section};
+use aa_policy::{Decision, Policy, Rule, RuleKind, Section};
 use aa_wire::event::{AgentRef, Effect, Frame, Kind, PolicyRef, ProcessRef, Reason, Ring, RuleRef, Verdict};
+use aa_wire::exchange::Exchange;
 use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Generation, Pid, SessionId, Timestamp};
 
 use crate::actions;
@@ -19,6 +20,8 @@ pub(crate) struct Known<'a> {
     pub(crate) load: Option<&'a Load>,
     /// Those whose lookup led to the record's address.
     pub(crate) names: Vec<EscapedBytes>,
+    /// The request that was not sent.
+    pub(crate) exchange: Option<Exchange>,
     pub(crate) explaining: &'a Explaining,
 }
 
@@ -52,6 +55,7 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
     event.cpu = Some(record.cpu);
     event.sequence = Some(record.sequence);
     event.digest = (record.digest != [0, 0] && !actions::is_of_data(record)).then(|| digest_text(record.digest));
+    event.exchange = known.exchange.clone().map(Box::new);
     event.stack = record.stack.iter().map(|address| bare_frame(*address)).collect();
     if record.generation != 0 {
         event.policy = Some(policy_ref(record.generation, known.load));
@@ -102,12 +106,7 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
     }
     if actions::is_of_data(record) {
         let rule = load.zip(decision.rule()).and_then(|(load, id)| load.policy.rule(id));
-        event.would_allow = rule.map(|rule| match rule.section {
-            Section::Blind => {
-                "write `blind: allow` in net, or use a TLS library that is read: `aasm status --tls`".to_owned()
-            }
-            section => format!("nothing added: remove `{}` from {section}", rule.text),
-        });
+        event.would_allow = rule.map(|rule| would_be_sent(rule, known.exchange.as_ref()));
         return;
     }
     let by_policy = matches!(
@@ -126,6 +125,27 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
     }
 }
 
+/// What would let go what a rule does not let be sent.
+fn would_be_sent(rule: &Rule, exchange: Option<&Exchange>) -> String {
+    let model = exchange
+        .and_then(|exchange| exchange.call.as_ref())
+        .map(|call| &call.model);
+    match (rule.section, rule.kind, model) {
+        (Section::Blind, ..) => {
+            "write `blind: allow` in net, or use a TLS library that is read: `aasm status --tls`".to_owned()
+        }
+        (Section::Redact, ..) => format!(
+            "nothing added: remove `{}` from {}; replacing it takes a proxy, which this version has not",
+            rule.text, rule.section
+        ),
+        (Section::Model, _, None) => {
+            "nothing added: the request is for a model, and which one cannot be told from it".to_owned()
+        }
+        (Section::Model, RuleKind::BuiltIn, Some(model)) => format!("model: {{allow: [\"{model}\"]}}"),
+        (section, ..) => format!("nothing added: remove `{}` from {section}", rule.text),
+    }
+}
+
 pub(crate) fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
     let rule = load.and_then(|load| load.policy.rule(id));
     RuleRef {
@@ -133,6 +153,7 @@ pub(crate) fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
         text: rule.map(|rule| match rule.section {
             Section::Label => format!("label {}", rule.text),
             Section::Block => format!("block {}", rule.text),
+            Section::Redact => format!("redact {}", rule.text),
             Section::Blind => format!("blind: {}", rule.text),
             _ => format!("{}: {}", rule.verdict, rule.text),
         }),
@@ -225,6 +246,7 @@ mod tests {
             agent_name: Some("claude".into()),
             load: Some(&load),
             names: Vec::new(),
+            exchange: None,
             explaining: &Explaining::new(Instant::now()),
         };
         let event = describe(&record, &known);
@@ -247,6 +269,7 @@ mod tests {
                 agent_name: None,
                 load: None,
                 names: Vec::new(),
+                exchange: None,
                 explaining: &Explaining::new(Instant::now()),
             },
         );

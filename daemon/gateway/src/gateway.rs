@@ -26,7 +26,7 @@ use crate::explaining::Explaining;
 use crate::hours::Opener;
 use crate::lookups::SharedLookups;
 use crate::plaintext::PlaintextThread;
-use crate::plaintext::judge::{Blocks, Denied};
+use crate::plaintext::judge::{Denied, Sayings};
 use crate::reading::Readings;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
@@ -90,7 +90,7 @@ pub(crate) struct Parts {
     pub(crate) backlog: Backlog,
     pub(crate) stacks: Stacks,
     pub(crate) saved: BTreeMap<u32, SavedAgent>,
-    pub(crate) blocks: Blocks,
+    pub(crate) sayings: Sayings,
     pub(crate) denied: Denied,
     pub(crate) lookups: SharedLookups,
     pub(crate) rings_in_log: RingsInLog,
@@ -109,7 +109,7 @@ impl Gateway {
             rings: parts.rings,
             listening: parts.listening,
             backlog: parts.backlog,
-            book: RefCell::new(Book::new(parts.blocks)),
+            book: RefCell::new(Book::new(parts.sayings)),
             denied: parts.denied,
             loading: Mutex::new(()),
             agents: RefCell::new(

@@ -528,12 +528,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_built_is_refused_with_a_code_of_its_own() {
-        let text = "policy: p\nversion: 1\ndata: {redact: [secret]}\n";
-        let policy = Arc::new(parse_policy(text, "p.yaml", &Environment::default()).unwrap());
+    fn what_does_not_fit_is_refused_with_a_code_of_its_own() {
+        let ports: Vec<String> = (1..140).step_by(2).map(|port| format!("192.0.2.1:{port}")).collect();
+        let text = format!(
+            "policy: p\nversion: 1\nnet: {{allow: [\"{}\"]}}\n",
+            ports.join("\", \"")
+        );
+        let policy = Arc::new(parse_policy(&text, "p.yaml", &Environment::default()).unwrap());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let refused = runtime.block_on(lower(&policy)).unwrap_err();
-        assert_eq!(refused.code, "policy-gap");
-        assert!(refused.hint.unwrap().contains("on_gap: degrade"));
+        let refused = runtime.block_on(lower(&policy)).map(|_| ()).unwrap_err();
+        assert_eq!(refused.code, "policy-too-large");
+        assert!(refused.hint.is_some());
     }
 }

@@ -122,7 +122,7 @@ fn live(mut flags: Flags) -> Result<()> {
         }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
         let judge = Judge::new(answers, lookups.clone());
-        let (blocks, denied) = (judge.blocks.clone(), judge.denied.clone());
+        let (sayings, denied) = (judge.sayings.clone(), judge.denied.clone());
         let (listening, spoken) = plaintext::start(plaintext, judge)?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
@@ -139,7 +139,7 @@ fn live(mut flags: Flags) -> Result<()> {
             backlog,
             stacks,
             saved: agents,
-            blocks,
+            sayings,
             denied,
             lookups,
             rings_in_log,

@@ -160,15 +160,12 @@ impl Gateway {
             },
             load,
             names,
+            exchange: actions::is_of_data(record)
+                .then(|| self.denied.take(record.digest[0]))
+                .flatten(),
             explaining: &self.explaining,
         };
-        let found = actions::is_of_data(record)
-            .then(|| self.denied.take(record.digest[0]))
-            .flatten();
-        Event {
-            exchange: found.map(Box::new),
-            ..describe(record, &known)
-        }
+        describe(record, &known)
     }
 
     /// Has the names of a recorded denial's stack recorded too, if there is room to find them.

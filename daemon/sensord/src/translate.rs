@@ -9,7 +9,7 @@ pub(crate) fn policy_tables(lowered: &Lowered) -> PolicyTables<'_> {
     let decisions = lowered.path_decisions.iter().flat_map(columns).collect();
     PolicyTables {
         observe: lowered.mode == Mode::Observe,
-        blocks_data: lowered.blocks,
+        blocks_data: lowered.judges_sends,
         blind: lowered.blind.0,
         paths: automaton(&lowered.paths, decisions, abi::AA_COLUMNS),
         sockets: single(&lowered.sockets, &lowered.socket_decisions),

@@ -183,6 +183,9 @@ pub enum Told<'a> {
     Answer(&'a Exchange),
     /// Trailers of either half, in [`Exchange::fields`].
     Trailers(&'a Exchange),
+    /// A request is for a model, by its path or by its shape: these are all that it names there and in its body, of which one will answer. None
+    /// if that cannot be told, or not all of the request was readable. As soon as a document of the body ends, and at the request's end.
+    Asks(&'a Exchange, &'a [String]),
     /// A call of a model is over, and [`Exchange::call`] is all that is known about it: once for each call, of which a WebSocket may carry many.
     Call(&'a Exchange),
     /// A message of MCP, as soon as it has been read.

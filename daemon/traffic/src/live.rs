@@ -92,11 +92,12 @@ impl Live {
 
     /// The request's head.
     pub(crate) fn request(&mut self, head: Head, tell: &mut Tell<'_>) {
-        let path = head.target.split(['?', '#']).next().unwrap_or_default();
+        let target = head.target.split('#').next().unwrap_or_default();
+        let path = target.split('?').next().unwrap_or_default();
         self.exchange.method = kept(&head.method);
         self.exchange.host = kept(&head.host.to_ascii_lowercase());
         self.exchange.path = kept(path);
-        self.talk.asking = RequestDraft::new(&head.method, &self.exchange.path);
+        self.talk.asking = RequestDraft::new(&head.method, target);
         self.is_websocket = head.values(":protocol").any(|protocol| protocol == "websocket");
         self.exchange.request = self.request.begin(&head, &mut self.exchange.doubts);
         self.exchange.fields = head.fields;
@@ -106,6 +107,9 @@ impl Live {
         });
         tell(Told::Request(&self.exchange));
         self.exchange.fields = Vec::new();
+        if self.is_websocket {
+            self.asks(tell);
+        }
     }
 
     /// The final answer's head.
@@ -233,9 +237,20 @@ impl Live {
         }
         if side == Side::Request && self.frames.is_none() {
             self.talk.asking.settle(&mut self.exchange);
+            self.asks(tell);
         }
         if self.request.ended && self.answer.ended {
             self.finish(tell);
+        }
+    }
+
+    /// Tells which models a request is for. A WebSocket's may be named in its messages, and who only looks at something asks for none.
+    fn asks(&self, tell: &mut Tell<'_>) {
+        let connects = self.wants_other || self.is_websocket;
+        let models = self.talk.asking.models(self.exchange.doubts.is_empty());
+        let calls = |models: &&[String]| self.exchange.method == "POST" || connects && !models.is_empty();
+        if let Some(models) = models.filter(calls) {
+            tell(Told::Asks(&self.exchange, models));
         }
     }
 
@@ -355,6 +370,9 @@ impl Listener<'_, '_> {
                 }
                 if (path, leaf) == ("", Leaf::End) && (begins || !many) {
                     asking.settle(self.exchange);
+                    if let Some(models) = asking.models(self.exchange.doubts.is_empty()) {
+                        (self.tell)(Told::Asks(self.exchange, models));
+                    }
                 }
             }
             Side::Answer => {

@@ -1,5 +1,6 @@
 //! Whole connections, of which the same must be told however their bytes are cut.
 
+mod asks;
 mod bounds;
 mod gaps;
 mod http1;

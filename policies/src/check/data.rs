@@ -1,8 +1,8 @@
 //! `data`, and in it `redact` and `block`.
 
 use super::{Draft, list, mapping, one_of, unknown_key};
+use crate::data::DATA_CLASSES;
 use crate::diagnostic::{Code, Report, Span};
-use crate::redact::{DATA_CLASSES, RedactedClass};
 use crate::rule::{Pattern, Section};
 use crate::syntax::{Entry, Node, Value};
 use crate::verdict::Verdict;
@@ -14,20 +14,17 @@ impl Draft {
     pub(super) fn data(&mut self, node: &Node, report: &mut Report<'_>) {
         for entry in mapping(node, "`data`", report).unwrap_or_default() {
             match entry.key.as_str() {
-                "redact" => {
-                    let classes = classes(entry, report).into_iter();
-                    let redacted = classes.map(|(name, Span { line, .. })| RedactedClass { name, line });
-                    self.redact = Some(redacted.collect());
-                }
-                "block" => {
-                    for (class, span) in classes(entry, report) {
-                        let pattern = Pattern::Data(class);
-                        self.rule(Section::Block, Verdict::Deny, class.to_owned(), pattern, span);
-                    }
-                }
+                "redact" => self.withhold(Section::Redact, entry, report),
+                "block" => self.withhold(Section::Block, entry, report),
                 "from" => self.data_from(&entry.node, report),
                 _ => unknown_key(entry, &KEYS, &[], report),
             }
+        }
+    }
+
+    fn withhold(&mut self, section: Section, entry: &Entry, report: &mut Report<'_>) {
+        for (class, span) in classes(entry, report) {
+            self.rule(section, Verdict::Deny, class.to_owned(), Pattern::Data(class), span);
         }
     }
 }

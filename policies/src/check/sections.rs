@@ -25,6 +25,15 @@ const NOT_YET: [(&str, &str); 2] = [
 const PRIVILEGES_NOT_YET: [(&str, &str); 1] =
     [("ask", "ask about the programs in `exec`, as `sudo ...`, and allow here")];
 
+const MODEL_NOT_YET: [(&str, &str); 3] = [
+    (
+        "ask",
+        "write `deny`: a call is judged while it is sent, which is no time for a person",
+    ),
+    ("suspend", "write `deny`"),
+    ("kill", "write `deny`"),
+];
+
 /// `allow` or `deny`, in a section also `ask`.
 pub(super) fn default_verdict(node: &Node, ask: bool, report: &mut Report<'_>) -> Option<Verdict> {
     let mut choices = vec![("allow", Verdict::Allow), ("deny", Verdict::Deny)];
@@ -67,6 +76,20 @@ impl Draft {
                 _ => unknown_key(entry, &["read", "write", "label"], &[], report),
             }
         }
+    }
+
+    /// `{allow: ["claude-*"], deny: ["*-preview"]}`, or with `default: allow`.
+    pub(super) fn model(&mut self, node: &Node, report: &mut Report<'_>) {
+        let mut present = Present::default();
+        for entry in mapping(node, "`model`", report).unwrap_or_default() {
+            match entry.key.as_str() {
+                "default" => present.default = default_verdict(&entry.node, false, report),
+                "allow" => self.rules(Section::Model, Verdict::Allow, entry, report),
+                "deny" => self.rules(Section::Model, Verdict::Deny, entry, report),
+                _ => unknown_key(entry, &["allow", "deny", "default"], &MODEL_NOT_YET, report),
+            }
+        }
+        self.sections.model = Some(present);
     }
 
     /// `{allow: [setuid, userns, io_uring], deny: [...]}`. What it does not list is denied.

@@ -125,6 +125,10 @@ impl Lookup for Lowered {
         self.defaults
     }
 
+    fn model(&self, name: &str) -> Decision {
+        self.of_model(name)
+    }
+
     fn privilege(&self, privilege: Privilege) -> Decision {
         self.privileges.get(privilege as usize).copied().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! `data.block` and `net.blind`: what is not sent, by which rule, and what is wrong to write.
+//! `data.block`, `data.redact` and `net.blind`: what is not sent, by which rule, and what is wrong to write.
 
 use crate::generate::random_policy_with_data;
 use crate::{
@@ -25,7 +25,7 @@ fn with(body: &str) -> Policy {
 }
 
 fn classes(policy: &Policy) -> Vec<&'static str> {
-    policy.blocked().map(|(class, _)| class).collect()
+    policy.withheld().map(|(class, _)| class).collect()
 }
 
 fn lowered(policy: &Policy) -> Lowered {
@@ -36,7 +36,7 @@ fn lowered(policy: &Policy) -> Lowered {
 fn each_class_is_a_rule_that_denies_and_is_cited() {
     let policy = parse(TEXT);
     let lowered = lowered(&policy);
-    let cited = policy.blocked().map(|(class, decision)| {
+    let cited = policy.withheld().map(|(class, decision)| {
         let rule = policy.rule(decision.rule().unwrap()).unwrap();
         assert_eq!((rule.section, rule.kind), (Section::Block, RuleKind::Written));
         assert_eq!((rule.verdict, decision.verdict()), (Verdict::Deny, Verdict::Deny));
@@ -62,17 +62,49 @@ fn a_class_named_twice_counts_once() {
 }
 
 #[test]
-fn tables_say_whether_something_is_blocked() {
-    assert!(lowered(&parse(TEXT)).blocks);
-    for nothing in [
-        "",
-        "data: {}",
-        "data: {block: []}",
-        "on_gap: degrade\ndata: {redact: [secret]}",
-    ] {
+fn what_would_be_replaced_is_not_sent_and_that_is_told() {
+    let text = "policy: p\nversion: 1\nnet: {allow: [\"api.example.com:443\"]}\nfile: {read: {}, write: {}}\nexec: {}\ndata:\n  redact: [pii.email, secret]\n  block: [secret]\n";
+    let policy = parse(text);
+    assert_eq!(classes(&policy), ["secret", "pii.email", "secret"]);
+    assert_eq!(
+        policy.classes(Section::Redact).collect::<Vec<_>>(),
+        ["pii.email", "secret"]
+    );
+    let cited = policy
+        .withheld()
+        .nth(1)
+        .and_then(|(_, decision)| policy.rule(decision.rule()?));
+    assert_eq!(
+        cited.map(|rule| (rule.section.to_string(), rule.line)),
+        Some(("data.redact".to_owned(), 7))
+    );
+    assert!(lowered(&policy).judges_sends);
+    let told: String = policy.warnings().iter().map(ToString::to_string).collect();
+    assert!(
+        told.contains("`pii.email` is not replaced on its way, but not sent at all"),
+        "{told}"
+    );
+    assert!(
+        told.contains("7 |   redact: [pii.email, secret]\n  |            ^^^^^^^^^\n"),
+        "{told}"
+    );
+    assert!(
+        policy
+            .gaps_without_lsm(false)
+            .iter()
+            .all(|gap| gap.section != Section::Redact)
+    );
+    assert_eq!(parse(&policy.to_yaml()), policy);
+    assert_ne!(with("data: {redact: [secret]}"), with("data: {block: [secret]}"));
+}
+
+#[test]
+fn tables_say_whether_something_is_withheld() {
+    assert!(lowered(&parse(TEXT)).judges_sends);
+    for nothing in ["", "data: {}", "data: {block: [], redact: []}"] {
         let policy = with(nothing);
         assert!(classes(&policy).is_empty(), "{nothing}");
-        assert!(!lowered(&policy).blocks, "{nothing}");
+        assert!(!lowered(&policy).judges_sends, "{nothing}");
     }
 }
 
@@ -81,7 +113,7 @@ fn a_policy_that_blocks_is_read_back_as_it_was_printed() {
     let print = |text: &str| {
         let (policy, printed) = (parse(text), parse(text).to_yaml());
         assert_eq!(parse(&printed), policy, "{printed}");
-        policy.blocked().count()
+        policy.withheld().count()
     };
     assert_eq!(print(TEXT), 2);
     let printed: Vec<usize> = (0..20).map(|seed| print(&random_policy_with_data(seed))).collect();

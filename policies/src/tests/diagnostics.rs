@@ -60,7 +60,7 @@ error: `*api.example.com:443`: a `*` stands for whole labels, at the beginning o
 fn what_later_versions_know_is_an_error_with_a_hint() {
     for body in [
         "tool: {deny: [x]}",
-        "model: {}",
+        "model: {ask: [x]}",
         "data: {block: [\"vault/*\"]}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {kill: [net]}}}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {deny: [model]}}}",

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aa_bpf::abi;
 use aa_bpf::answers::Answers;
 use aa_bpf::record::plaintext::{Piece, Question};
-use aa_policy::{Decision, Policy};
+use aa_policy::{Decision, Policy, Verdict};
 use aa_redact::{Class, Finding};
 use aa_wire::exchange::{Exchange, SecretCount};
 use aa_wire::{AgentId, Generation};
@@ -22,26 +22,35 @@ const FOUND: usize = 1024;
 /// The bytes that a caller has not said to be taken, kept to be compared when it comes again. Of a longer call none are kept.
 const RETRIED_BYTES: usize = 16 << 20;
 
-/// What each policy blocks, by its generation: written where policies are put in force.
+/// What policies say of what is sent, by their generations: written where they are put in force.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Blocks(Arc<Mutex<HashMap<Generation, Blocked>>>);
+pub(crate) struct Sayings(Arc<Mutex<HashMap<Generation, Arc<Saying>>>>);
 
-/// The classes of one, and what denies each.
-type Blocked = Arc<[(Class, Decision)]>;
+/// What one says.
+#[derive(Debug)]
+struct Saying {
+    /// The classes of data that are not sent, and what denies each.
+    withheld: Vec<(Class, Decision)>,
+    policy: Arc<Policy>,
+}
 
-impl Blocks {
-    pub(crate) fn add(&self, generation: Generation, policy: &Policy) {
-        let blocked = policy.blocked();
-        let blocked = blocked.filter_map(|(name, decision)| Some((Class::from_name(name)?, decision)));
-        self.lock().insert(generation, blocked.collect());
+impl Sayings {
+    pub(crate) fn add(&self, generation: Generation, policy: &Arc<Policy>) {
+        let withheld = policy.withheld();
+        let withheld = withheld.filter_map(|(name, decision)| Some((Class::from_name(name)?, decision)));
+        let saying = Saying {
+            withheld: withheld.collect(),
+            policy: Arc::clone(policy),
+        };
+        self.lock().insert(generation, Arc::new(saying));
     }
 
     pub(crate) fn remove(&self, generation: Generation) {
         self.lock().remove(&generation);
     }
 
-    /// What a generation blocks; waits for one that is being put in force.
-    fn of(&self, generation: Generation) -> Option<Blocked> {
+    /// What a generation says; waits for one that is being put in force.
+    fn of(&self, generation: Generation) -> Option<Arc<Saying>> {
         let begun = Instant::now();
         loop {
             let known = self.lock().get(&generation).cloned();
@@ -52,7 +61,7 @@ impl Blocks {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Generation, Blocked>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Generation, Arc<Saying>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -98,12 +107,14 @@ pub(super) struct Asked {
     /// All of it was heard, as it will be sent.
     pub(super) heard: bool,
     pub(super) found: Vec<Found>,
+    /// Of each request for a model that can be told by now: those that it names.
+    pub(super) models: Vec<Vec<String>>,
 }
 
 /// Says what may be sent.
 pub(crate) struct Judge {
     answers: Answers,
-    pub(crate) blocks: Blocks,
+    pub(crate) sayings: Sayings,
     pub(crate) denied: Denied,
     pub(crate) lookups: SharedLookups,
 }
@@ -112,7 +123,7 @@ impl Judge {
     pub(crate) fn new(answers: Answers, lookups: SharedLookups) -> Self {
         Self {
             answers,
-            blocks: Blocks::default(),
+            sayings: Sayings::default(),
             denied: Denied::default(),
             lookups,
         }
@@ -142,14 +153,14 @@ impl Judge {
         if !asked.heard {
             return closed;
         }
-        let Some(blocked) = self.blocks.of(Generation(question.generation)) else {
+        let Some(saying) = self.sayings.of(Generation(question.generation)) else {
             return closed;
         };
         let mut decision = Decision(abi::AA_ALLOW);
         let mut secrets: BTreeMap<&'static str, u64> = BTreeMap::new();
         for found in &asked.found {
             let finding = &found.finding;
-            let denial = blocked.iter().find(|(class, _)| *class == finding.class);
+            let denial = saying.withheld.iter().find(|(class, _)| *class == finding.class);
             let Some((_, denial)) = denial.filter(|_| !finding.example && finding.reason.is_none()) else {
                 continue;
             };
@@ -159,6 +170,10 @@ impl Judge {
             decision = *denial;
             *secrets.entry(finding.kind).or_default() += 1;
         }
+        let of_models = asked.models.iter().map(|names| saying.policy.models(names));
+        let decision = of_models
+            .filter(|of_model| of_model.verdict() > Verdict::Allow)
+            .fold(decision, Decision::strictest);
         let secrets = secrets.into_iter().map(|(kind, count)| SecretCount {
             kind: kind.to_owned(),
             count,
@@ -282,7 +297,7 @@ pub(super) mod testing {
         let bytes = u64::from(abi::AA_TLS_ANSWERS) * size_of::<abi::aa_tls_answer>() as u64;
         file.set_len(bytes).unwrap();
         let judge = Judge::new(Answers::new(table).unwrap(), SharedLookups::default());
-        judge.blocks.add(Generation(GENERATION), &policy);
+        judge.sayings.add(Generation(GENERATION), &Arc::new(policy));
         (judge, Given(file))
     }
 }

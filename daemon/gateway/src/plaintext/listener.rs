@@ -75,6 +75,8 @@ struct Heard {
     asking: bool,
     /// Found since it began.
     found: Vec<Found>,
+    /// Models that requests were told to be for since then.
+    models: Vec<Vec<String>>,
 }
 
 struct Open {
@@ -240,6 +242,7 @@ impl Connection {
                 latest: 0,
                 asking: false,
                 found: Vec::new(),
+                models: Vec::new(),
             },
             sent: Side::default(),
             received: Side::default(),
@@ -267,6 +270,7 @@ impl Connection {
         let asked = Asked {
             heard: self.retried.is_heard(),
             found,
+            models: std::mem::take(&mut self.heard.models),
         };
         let open = self.heard.open.get_mut(&self.heard.latest);
         let request = open.as_ref().and_then(|open| open.asked.clone());
@@ -342,6 +346,15 @@ impl Heard {
                 };
                 open.scanner.push(piece.bytes);
                 self.take_found(piece.exchange);
+            }
+            Told::Asks(exchange, models) if exchange.asked == Direction::Sent => {
+                if let Some(open) = self.open.get_mut(&exchange.id) {
+                    self.latest = exchange.id;
+                    open.asked = Some(summary::of(exchange, 0, Vec::new(), &self.engine));
+                }
+                if self.asking {
+                    self.models.push(models.to_vec());
+                }
             }
             // Of many over a WebSocket each is told when it is over.
             Told::Call(exchange) if exchange.protocol == Protocol::WebSocket => self.tell(exchange, tell),

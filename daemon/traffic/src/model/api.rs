@@ -187,7 +187,7 @@ pub(crate) fn asked(path: &str) -> Option<Asked> {
 }
 
 /// Percent encoding undone (RFC 3986, 2.1): Bedrock's models have colons.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, behind)) = rest.split_first() {

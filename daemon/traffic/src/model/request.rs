@@ -1,6 +1,10 @@
+use super::api::unescaped;
 use super::{Api, Asked, ModelCall, asked, only_counts};
 use crate::exchange::Exchange;
 use crate::json::Leaf;
+
+/// Different models that one request may name.
+const NAMED_MAX: usize = 16;
 
 /// What a request says of a call, one document of it at a time.
 #[derive(Default)]
@@ -9,6 +13,10 @@ pub(crate) struct RequestDraft {
     /// It is no call, whatever it looks like.
     never: bool,
     document: Document,
+    /// The models of all documents, each once.
+    named: Vec<String>,
+    /// A model is named that is not among them.
+    obscure: bool,
     /// The API is a guess by the shape of the request, which the answer may correct.
     pub(super) guessed: bool,
 }
@@ -27,15 +35,40 @@ struct Document {
 }
 
 impl RequestDraft {
-    /// By the head of a request.
-    pub(crate) fn new(method: &str, path: &str) -> Self {
+    /// By the head of a request: its method and its whole target.
+    pub(crate) fn new(method: &str, target: &str) -> Self {
         // A WebSocket is asked for by GET, or by CONNECT (RFC 8441).
         let may_be_call = matches!(method, "POST" | "GET" | "CONNECT");
-        Self {
-            asked: asked(path).filter(|asked| method == "POST" || may_be_call && asked.model.is_none()),
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let asked = asked(path).filter(|asked| method == "POST" || may_be_call && asked.model.is_none());
+        let by_path = asked.as_ref().and_then(|asked| asked.model.clone());
+        let by_query = queried(query).filter(|_| asked.is_some()).collect::<Vec<_>>();
+        let mut draft = Self {
+            asked,
             never: only_counts(path),
             ..Self::default()
+        };
+        for model in by_path.into_iter().chain(by_query) {
+            draft.name(&model);
         }
+        draft
+    }
+
+    /// A model is named, wherever: which of several counts is for the server to say.
+    fn name(&mut self, model: &str) {
+        if self.named.iter().any(|named| named == model) {
+        } else if self.named.len() < NAMED_MAX {
+            self.named.push(model.to_owned());
+        } else {
+            self.obscure = true;
+        }
+    }
+
+    /// The models that the request names, if it is for one: none if that cannot be told, or not of all of it.
+    pub(crate) fn models(&self, is_whole: bool) -> Option<&[String]> {
+        let is_for_one = !self.never && (self.asked.is_some() || self.is_call());
+        let is_told = is_whole && !self.obscure;
+        is_for_one.then(|| if is_told { self.named.as_slice() } else { &[] })
     }
 
     /// Takes a value of the request. `true` if a call of several that one exchange has begins with it.
@@ -47,7 +80,13 @@ impl RequestDraft {
             ("", Leaf::Object) => *document = Document::default(),
             ("", Leaf::End) => return document.kind == "response.create",
             ("type", Leaf::Text(kind)) if inner.is_none() => kind.clone_into(&mut document.kind),
-            ("model", Leaf::Text(model)) => model.clone_into(&mut document.model),
+            ("model", Leaf::Text(model)) => {
+                model.clone_into(&mut document.model);
+                self.name(model);
+            }
+            // OpenRouter's, to be tried one after the other.
+            ("models[]", Leaf::Text(model)) => self.name(model),
+            ("model" | "models[]", Leaf::LongText) => self.obscure = true,
             ("stream", Leaf::Bool(stream)) => document.stream = Some(stream),
             ("tools[]" | "functions[]" | "toolConfig.tools[]", Leaf::Object) => document.tools += 1,
             ("tools[].functionDeclarations[]" | "tools[].function_declarations[]", Leaf::Object) => {
@@ -98,6 +137,14 @@ impl RequestDraft {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.document.model.capacity() + self.document.kind.capacity()
+        let named: usize = self.named.iter().map(String::capacity).sum();
+        self.document.model.capacity() + self.document.kind.capacity() + named
     }
+}
+
+/// What a query names: OpenAI's realtime interface has the model there, Azure's what runs one.
+fn queried(query: &str) -> impl Iterator<Item = String> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let named = pairs.filter(|(name, _)| matches!(*name, "model" | "deployment"));
+    named.map(|(_, model)| unescaped(model))
 }

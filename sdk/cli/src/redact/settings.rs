@@ -60,13 +60,13 @@ pub(super) fn of_policy(text: &str, name: &str) -> Result<Options, WireError> {
             .because(diagnostics.to_string().trim_end())
             .hint("a file with `[redaction]` ends in .toml")
     })?;
-    let Some(classes) = policy.redact() else {
+    let names: Vec<&str> = policy.classes(aa_policy::Section::Redact).collect();
+    if names.is_empty() {
         return Err(
             WireError::new("bad-policy", format!("{name} says nothing of `data.redact`"))
                 .hint("add `data: {redact: [secret]}`; without --policy everything is looked for"),
         );
-    };
-    let names: Vec<&str> = classes.iter().map(|class| class.name).collect();
+    }
     Options::default()
         .only(&names)
         .map_err(|error| WireError::from_error("bad-policy", &error))

@@ -180,6 +180,79 @@ fn what_is_blocked_is_denied_by_its_rule_and_what_is_clean_is_not() {
 }
 
 #[test]
+fn a_model_that_is_not_allowed_is_not_called_and_what_is_no_call_is_sent() {
+    let (judge, answers) = testing::judge("model: {allow: [\"claude-*\"], deny: [\"*-preview\"]}\n");
+    let denied = judge.denied.clone();
+    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let call = |body: &str| {
+        let head = "POST /v1/messages HTTP/1.1\r\nHost: api.anthropic.com";
+        format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let mut number = 0;
+    let mut goes = |text: &str| {
+        number += 1;
+        let (one, other) = text.split_at(text.len() / 2);
+        let base = piece(100 + number, false, 0, &[]);
+        let decision = ask(
+            &mut listener,
+            &answers,
+            number,
+            base,
+            &[one.as_bytes(), other.as_bytes()],
+        );
+        let told = denied.take(number);
+        assert_eq!(told.is_some(), decision != abi::AA_ALLOW);
+        told.map(|told| told.call.map(|call| call.model.as_str().to_owned()))
+    };
+    assert_eq!(goes(&call(r#"{"messages":[],"model":"claude-sonnet-5"}"#)), None);
+    assert_eq!(goes("GET /v1/models HTTP/1.1\r\nHost: api.anthropic.com\r\n\r\n"), None);
+    let unlisted = call(r#"{"messages":[],"model":"opus"}"#);
+    assert_eq!(goes(&unlisted), Some(Some("opus".to_owned())));
+    let preview = call(r#"{"messages":[],"model":"claude-9-preview"}"#);
+    assert_eq!(goes(&preview), Some(Some("claude-9-preview".to_owned())));
+    let twice = call(r#"{"model":"opus","messages":[],"model":"claude-sonnet-5"}"#);
+    assert_eq!(goes(&twice), Some(Some("claude-sonnet-5".to_owned())));
+    assert_eq!(goes(&call(r#"{"messages":[]}"#)), Some(None));
+    // Only what is not all there can still become anything.
+    assert_eq!(goes(&unlisted[..unlisted.len() - 1]), None);
+}
+
+#[test]
+fn a_model_is_judged_where_the_rest_of_its_request_is_sent() {
+    let (judge, answers) = testing::judge("model: {deny: [opus]}\n");
+    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let body = r#"{"model":"opus","messages":[]}"#;
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let base = piece(7, false, 0, &[]);
+    assert_eq!(ask(&mut listener, &answers, 1, base, &[head.as_bytes()]), abi::AA_ALLOW);
+    let rest = Piece {
+        offset: head.len() as u64,
+        ..base
+    };
+    assert_ne!(ask(&mut listener, &answers, 2, rest, &[body.as_bytes()]), abi::AA_ALLOW);
+}
+
+#[test]
+fn what_would_be_replaced_is_denied_by_its_own_rule() {
+    let (judge, answers) = testing::judge("data: {block: [secret], redact: [pii.email]}\n");
+    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let mut rule = |number: u64, text: &str| {
+        let base = piece(200 + number, false, 0, &[]);
+        aa_policy::Decision(ask(&mut listener, &answers, number, base, &[text.as_bytes()])).rule()
+    };
+    let body = |text: &str| {
+        let length = text.len();
+        format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{text}")
+    };
+    let (secret, email) = (rule(1, &body(KEY)), rule(2, &body("to someone@corp.test now")));
+    assert!(secret.is_some() && email.is_some() && secret != email);
+    assert_eq!(rule(3, &body("to nobody")), None);
+}
+
+#[test]
 fn what_was_not_heard_as_it_is_sent_is_denied_by_no_rule() {
     let (judge, answers) = testing::judge("data: {block: [secret]}\n");
     let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);

@@ -1,0 +1,112 @@
+//! Which models a request is for, as it can be told before it is all sent.
+
+use super::*;
+use crate::testing::{codex, handshake, message};
+
+/// What each request is told to name, in order, once where it is told twice in a row.
+fn asked(trace: &Trace) -> Vec<Vec<String>> {
+    let mut asked: Vec<Vec<String>> = Vec::new();
+    // The same however it is cut.
+    hear(trace);
+    let mut conversation = Conversation::new(Limits::default());
+    for (direction, bytes) in trace {
+        conversation.bytes(*direction, bytes, &mut |told| {
+            if let Told::Asks(_, models) = told
+                && asked.last().is_none_or(|last| last != models)
+            {
+                asked.push(models.to_vec());
+            }
+        });
+    }
+    asked
+}
+
+fn of(path: &str, body: &str) -> Vec<Vec<String>> {
+    asked(&vec![post("api.example.com", path, body)])
+}
+
+fn names(models: &[&str]) -> Vec<Vec<String>> {
+    vec![models.iter().map(|model| (*model).to_owned()).collect()]
+}
+
+const CHAT: &str = "/v1/chat/completions";
+
+#[test]
+fn a_model_is_told_wherever_it_stands() {
+    assert_eq!(of(CHAT, r#"{"messages":[],"model":"gpt-5"}"#), names(&["gpt-5"]));
+    assert_eq!(
+        of("/elsewhere", r#"{"messages":[],"model":"gpt-5"}"#),
+        names(&["gpt-5"])
+    );
+    assert_eq!(of(CHAT, r#"{"mod\u0065l":"gpt\u002d5"}"#), names(&["gpt-5"]));
+    let gemini = "/v1beta/models/gemini-2.5-pro:generateContent?key=k";
+    assert_eq!(of(gemini, r#"{"contents":[]}"#), names(&["gemini-2.5-pro"]));
+    assert_eq!(of("/elsewhere", r#"{"model":"gpt-5"}"#), Vec::<Vec<String>>::new());
+    assert_eq!(
+        of("/v1/messages/count_tokens", r#"{"model":"m","messages":[]}"#),
+        Vec::<Vec<String>>::new()
+    );
+}
+
+#[test]
+fn every_model_that_may_answer_is_told() {
+    let twice = r#"{"model":"gpt-5","messages":[],"model":"gpt-6"}"#;
+    assert_eq!(of(CHAT, twice), names(&["gpt-5", "gpt-6"]));
+    let wrapped = r#"{"model":"gpt-5","request":{"model":"gpt-6"},"messages":[]}"#;
+    assert_eq!(of(CHAT, wrapped), names(&["gpt-5", "gpt-6"]));
+    let in_turn = r#"{"model":"a","models":["b","c"],"messages":[]}"#;
+    assert_eq!(of(CHAT, in_turn), names(&["a", "b", "c"]));
+    let by_path = "/v1beta/models/gemini-2.5-pro:generateContent";
+    assert_eq!(
+        of(by_path, r#"{"model":"small","contents":[]}"#),
+        names(&["gemini-2.5-pro", "small"])
+    );
+    let documents = r#"{"model":"a","messages":[]} {"model":"b","messages":[]}"#;
+    assert_eq!(of(CHAT, documents).last(), names(&["a", "b"]).last());
+}
+
+#[test]
+fn a_call_whose_model_cannot_be_told_names_none() {
+    let many: Vec<String> = (0..17).map(|number| format!("\"m{number}\"")).collect();
+    let long = "m".repeat(300);
+    for body in [
+        r#"{"messages":[]}"#.to_owned(),
+        "model=gpt-5".to_owned(),
+        r#"{"model":"gpt-5","n":nan,"model":"gpt-6"}"#.to_owned(),
+        r#"{"model":"gpt-5""#.to_owned(),
+        format!(r#"{{"model":"gpt-5","models":[{}]}}"#, many.join(",")),
+        format!(r#"{{"model":"gpt-5","model":"{long}"}}"#),
+    ] {
+        assert_eq!(of(CHAT, &body).last(), Some(&Vec::new()), "{body}");
+    }
+    let coded = format!("POST {CHAT} HTTP/1.1\r\nHost: h\r\nContent-Encoding: lzma\r\nContent-Length: 2\r\n\r\n{{}}");
+    assert_eq!(asked(&vec![sent(coded)]), [Vec::<String>::new()]);
+}
+
+#[test]
+fn what_is_not_all_sent_is_not_told_to_name_none() {
+    let head = format!("POST {CHAT} HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n{{\"messages\":[");
+    assert_eq!(asked(&vec![sent(head)]), Vec::<Vec<String>>::new());
+    let listed = sent(format!("GET {CHAT} HTTP/1.1\r\nHost: h\r\n\r\n"));
+    assert_eq!(asked(&vec![listed]), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn a_websocket_names_its_model_in_its_target_or_in_its_messages() {
+    assert_eq!(asked(&codex()), names(&["gpt-5-codex"]));
+    let target = "/v1/realtime?intent=x&model=gpt%2Drealtime";
+    let realtime = |target: &str| -> Trace {
+        let mut trace = handshake("");
+        trace[0].1 = String::from_utf8_lossy(&trace[0].1)
+            .replacen("/backend-api/codex/responses", target, 1)
+            .into_bytes();
+        trace.push(sent(message(
+            0x81,
+            Some([1, 2, 3, 4]),
+            br#"{"type":"response.create"}"#,
+        )));
+        trace
+    };
+    assert_eq!(asked(&realtime(target)), names(&["gpt-realtime"]));
+    assert_eq!(asked(&realtime("/v1/realtime")), [Vec::<String>::new()]);
+}

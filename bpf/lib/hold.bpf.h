@@ -2,15 +2,16 @@
 /*
  * How a rule that says `ask` waits for a person, without the agent's help.
  *
- * The hook records the hold, sends SIGSTOP to the caller's process and returns -ERESTARTNOINTR: the process stops
- * before it is back in user space. An answer is a grant in a map, for this thread and the digest of exactly this
+ * The hook records the hold, sends SIGSTOP to the caller and returns -ERESTARTNOINTR: its process stops before it is back in
+ * user space. An answer is a grant in a map, for this thread and the digest of exactly this
  * action, and a SIGCONT; the kernel then repeats the system call by itself, the hook comes to the same digest, takes
  * the grant and does as it says. A SIGCONT from anybody else only repeats the hook, which holds again. Changed arguments have
  * another digest, so they ask anew.
  *
  * -ERESTARTNOINTR and not -ERESTARTSYS: the latter is EINTR for a program that handles SIGCONT without SA_RESTART. The
  * restart needs a signal to be pending at the way out: SIGSTOP is, and should a SIGCONT flush it, TIF_SIGPENDING stays
- * set until the way out (kernel/signal.c, prepare_signal()).
+ * set until the way out (kernel/signal.c, prepare_signal()). It goes to the thread, not to its process: a process that has
+ * another thread's still pending takes no second one (legacy_queue()), and this thread would return to user space with the error.
  *
  * A program whose content the sensor has to read first waits in the same way (content.bpf.h).
  *

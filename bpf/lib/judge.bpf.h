@@ -135,7 +135,7 @@ static __always_inline int ask(void *ctx, struct aa_scratch *s, const struct sub
 		add_stack(ctx, s, place);
 		if (send_for(subject, s, AA_RING_DECISIONS))
 			return eperm();
-		if (!bpf_send_signal(AA_SIGSTOP)) {
+		if (!bpf_send_signal_thread(AA_SIGSTOP)) {
 			subject->identity->held = 1;
 			return restart();
 		}

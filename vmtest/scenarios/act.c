@@ -201,17 +201,17 @@ static void *open_it(void *path)
 	return fd >= 0 ? path : 0;
 }
 
-/* `act open-by-two PATH`: two threads open it; how many could. */
-static void act_open_by_two(char **w)
+/* `act open-by-threads PATH COUNT`: so many threads, 64 at most, open it; how many could. */
+static void act_open_by_threads(char **w)
 {
-	pthread_t threads[2];
+	pthread_t threads[64];
+	int all = atoi(w[1]), count = 0;
 	void *done;
-	int count = 0;
 
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < all; i++)
 		if (pthread_create(&threads[i], 0, open_it, w[0]))
 			exit(2);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < all; i++) {
 		pthread_join(threads[i], &done);
 		count += done != 0;
 	}
@@ -1986,7 +1986,7 @@ static const struct action {
 	int least; /* words after the name */
 } actions[] = {
 	{ "open-read", act_open_read, 1 }, { "read", act_read, 1 }, { "open-write", act_open_write, 1 },
-	{ "open-changed", act_open_changed, 2 }, { "open-by-two", act_open_by_two, 1 },
+	{ "open-changed", act_open_changed, 2 }, { "open-by-threads", act_open_by_threads, 2 },
 	{ "open-both", act_open_both, 1 }, { "openat2", act_openat2, 1 }, { "creat", act_creat, 1 },
 	{ "create", act_create, 1 }, { "o-tmpfile", act_o_tmpfile, 1 }, { "o-trunc", act_o_trunc, 1 },
 	{ "append", act_append, 1 }, { "unlink", act_unlink, 1 }, { "rename", act_rename, 2 },

@@ -23,6 +23,7 @@ pub(crate) const TESTS: &[Test] = tests![
     a_stray_continue_only_holds_again,
     changed_arguments_ask_anew,
     each_thread_needs_an_answer_of_its_own,
+    threads_that_ask_at_once_all_wait,
     a_shell_sees_a_stopped_job_and_cannot_answer_for_it,
     nobody_who_is_governed_and_nobody_else_than_named_answers,
     what_cannot_wait_is_refused,
@@ -346,7 +347,7 @@ fn each_thread_needs_an_answer_of_its_own(guest: &Guest, checks: &mut Checks) {
     let file = file_at(guest.tree("threads").join("file"), "x").display().to_string();
     let body = format!("file:\n  read: {{allow: [/**], ask: ['{file}']}}\n");
     let mut act = Act::governed("threads", &body);
-    act.tell(&format!("open-by-two {file}"));
+    act.tell(&format!("open-by-threads {file} 2"));
     let first = ask_of(&act.agent, |_| true);
     checks.that(stops(first.pid.0), || "not stopped".to_owned());
     // Both ask at once, or the second when the first is answered: the whole process stands still.
@@ -357,6 +358,26 @@ fn each_thread_needs_an_answer_of_its_own(guest: &Guest, checks: &mut Checks) {
     checks.that(stops(second.pid.0), || "not stopped for the second".to_owned());
     answer(&second, "deny");
     checks.equal("one may, the other may not", &act.answer().as_str(), &"ok 1");
+}
+
+/// One's stop is another's: the call of each is repeated all the same, and none returns with an error of the kernel's own.
+fn threads_that_ask_at_once_all_wait(guest: &Guest, checks: &mut Checks) {
+    let file = file_at(guest.tree("at-once").join("file"), "x").display().to_string();
+    let body = format!("file:\n  read: {{allow: [/**], ask: ['{file}']}}\n");
+    let mut act = Act::governed("at-once", &body);
+    for _ in 0..6 {
+        act.tell(&format!("open-by-threads {file} 12"));
+        let mut approved = 0;
+        let all = eventually(SOON, || {
+            for row in waiting_of(&act.agent) {
+                answer(&row, "approve");
+                approved += 1;
+            }
+            approved >= 12
+        });
+        checks.that(all, || format!("{approved} of 12 asked"));
+        checks.equal("all may", &act.answer().as_str(), &"ok 12");
+    }
 }
 
 fn a_shell_sees_a_stopped_job_and_cannot_answer_for_it(guest: &Guest, checks: &mut Checks) {

@@ -63,6 +63,8 @@ pub(crate) struct Outcome {
     pub(crate) complaints: Vec<String>,
     /// What the guest wants the user to know.
     pub(crate) notes: Vec<String>,
+    /// Its processors were QEMU's own.
+    pub(crate) emulated: bool,
 }
 
 enum Event {
@@ -75,13 +77,11 @@ const SECOND_CHANCES: usize = 2;
 
 impl Outcome {
     /// Whether QEMU and not the kernel is to blame: of two emulated processors one may run into the breakpoint that the other
-    /// has put into the kernel's text and taken out again (`text_poke_bp()`, while static branches are switched at boot).
-    /// Then no task had begun.
-    fn emulator_slipped(&self) -> bool {
+    /// has put into the kernel's text and taken out again (`text_poke_bp()`, while static branches are switched at boot or BPF programs
+    /// are attached).
+    pub(crate) fn emulator_slipped(&self) -> bool {
         let first = self.complaints.first();
-        matches!(self.end, End::Panicked(_))
-            && self.boot.is_none()
-            && first.is_some_and(|line| line.contains(BREAKPOINT))
+        self.emulated && matches!(self.end, End::Panicked(_)) && first.is_some_and(|line| line.contains(BREAKPOINT))
     }
 }
 
@@ -96,7 +96,8 @@ pub(crate) fn run(
     for attempt in 1..=SECOND_CHANCES {
         let (outcome, unused) = run_once(machine, sockets, console_log, limit, sinks)?;
         match unused {
-            Some(unused) if machine.accel != Accel::Kvm && outcome.emulator_slipped() => sinks = unused,
+            // No task had begun.
+            Some(unused) if outcome.boot.is_none() && outcome.emulator_slipped() => sinks = unused,
             _ => return Ok(outcome),
         }
         report::note(&format!(
@@ -158,7 +159,7 @@ fn run_once(
         }
     }
     let sinks = stdout.zip(stderr).map(|(stdout, stderr)| Sinks { stdout, stderr });
-    Ok((watch.outcome(total), sinks))
+    Ok((watch.outcome(total, machine.accel != Accel::Kvm), sinks))
 }
 
 /// The QEMU process; does not outlive its owner.
@@ -345,7 +346,7 @@ impl Watch {
         }
     }
 
-    fn outcome(self, total: Duration) -> Outcome {
+    fn outcome(self, total: Duration, emulated: bool) -> Outcome {
         let end = self.end.unwrap_or_else(|| End::Died("no end was seen".to_owned()));
         Outcome {
             end,
@@ -353,6 +354,7 @@ impl Watch {
             total,
             complaints: self.complaints,
             notes: self.notes,
+            emulated,
         }
     }
 }
@@ -389,7 +391,7 @@ mod tests {
         watch.take(Event::Control(b"start\nex".to_vec()));
         assert!(watch.boot.is_some() && watch.end.is_none());
         watch.take(Event::Control(b"it 7\n".to_vec()));
-        assert_eq!(watch.outcome(Duration::ZERO).end, End::Exited(7));
+        assert_eq!(watch.outcome(Duration::ZERO, true).end, End::Exited(7));
     }
 
     #[test]
@@ -405,27 +407,25 @@ mod tests {
     }
 
     #[test]
-    fn only_a_breakpoint_before_the_task_gives_another_start() {
-        let slipped = |before: &[u8], console: &[u8]| {
+    fn only_a_panic_by_a_breakpoint_is_the_emulators() {
+        let outcome = |console: &[u8], emulated| {
             let mut watch = watch();
-            watch.take(Event::Control(before.to_vec()));
             watch.take(Event::Console(console.to_vec()));
             watch.end = Some(watch.unannounced_end(None, Path::new("none")));
-            watch.outcome(Duration::ZERO).emulator_slipped()
+            watch.outcome(Duration::ZERO, emulated)
         };
+        let slipped = |console: &[u8]| outcome(console, true).emulator_slipped();
         let panic =
             b"[3.9] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n[4.0] Kernel panic - not syncing: Fatal exception\n";
-        assert!(slipped(b"", panic));
+        assert!(slipped(panic));
+        assert!(!outcome(panic, false).emulator_slipped());
         assert!(slipped(
-            b"",
             b"[3.9] int3: 0000 [#1] PREEMPT SMP\n[4.0] Kernel panic - not syncing: x\n"
         ));
-        assert!(!slipped(b"start\n", panic));
         assert!(!slipped(
-            b"",
             b"[3.9] Oops: 0000 [#1] SMP\n[4.0] Kernel panic - not syncing: x\n"
         ));
-        assert!(!slipped(b"", b"[3.9] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n"));
+        assert!(!slipped(b"[3.9] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI\n"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ ATTACK
 	secret_file = (int)must(open(at("secret"), O_PATH));
 	must(dup2(harmless_file, 100));
 	must(pthread_create(&thread, 0, exchange_descriptors, 0) ? -1 : 0);
-	for (int i = 0; i < 1500 && code == REFUSED && refused < 150; i++) {
+	for (int i = 0; code == REFUSED && goes_on(i, refused, !refused); i++) {
 		int fd = open("/proc/self/fd/100", O_RDONLY);
 
 		if (fd < 0)

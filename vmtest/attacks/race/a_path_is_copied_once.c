@@ -16,7 +16,7 @@ ATTACK
 	snprintf(other, sizeof(other), "%s", at("secret"));
 	memcpy(shared, one, sizeof(shared));
 	thread = start_flipping(&f);
-	for (int i = 0; i < 2000 && code == REFUSED && refused < 150; i++) {
+	for (int i = 0; code == REFUSED && goes_on(i, refused, !refused); i++) {
 		int fd = open(shared, O_RDONLY);
 
 		if (fd < 0)

@@ -19,7 +19,7 @@ ATTACK
 	memcpy(shared, one, sizeof(shared));
 	open_ring(&ring, 0);
 	thread = start_flipping(&f);
-	for (int i = 0; i < 500 && code == REFUSED && refused < 100; i++) {
+	for (int i = 0; code == REFUSED && goes_on(i, refused, !refused); i++) {
 		int fd = (int)ring_do(&ring, &entry);
 
 		if (fd < 0)

@@ -16,7 +16,7 @@ ATTACK
 	make_address(&bad, world.host4, world.port);
 	shared = good;
 	thread = start_flipping(&f);
-	for (int i = 0; i < 2000 && refused < 150; i++)
+	for (int i = 0; goes_on(i, refused, world.denied && !refused); i++)
 		refused += sendto(fd, "x", 1, 0, &shared.any, length) < 0 && errno == EPERM;
 	f.stop = 1;
 	pthread_join(thread, 0);

@@ -16,7 +16,7 @@ ATTACK
 	make_address(&bad, world.host4, world.port);
 	shared = good;
 	thread = start_flipping(&f);
-	for (int i = 0; i < 500 && refused < 100; i++) {
+	for (int i = 0; goes_on(i, refused, world.denied && !refused); i++) {
 		int fd = (int)must(socket(AF_INET, SOCK_STREAM, 0));
 
 		refused += connect(fd, &shared.any, length) < 0 && errno == EPERM;

@@ -16,7 +16,7 @@ PROMPT = "Why did the deployment fail?"
 
 def ask(url, certificate, messages):
     """The model's answer: the tool's command it calls for, or what it says."""
-    request = {"model": "claude-sonnet-5", "max_tokens": 1024, "stream": True, "messages": messages}
+    request = {"model": "claude-sonnet-4-5", "max_tokens": 1024, "stream": True, "messages": messages}
     headers = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
     http = urllib.request.Request(url + "/v1/messages", json.dumps(request).encode(), headers)
     command, text = "", ""

@@ -67,13 +67,8 @@ pub fn parse_policy(text: &str, file_name: &str, environment: &Environment) -> R
     for entry in entries {
         draft.entry(entry, &mut report);
     }
-    for (key, hint) in [("policy", "begin with `policy: NAME`"), ("version", "add `version: 1`")] {
-        if !entries.iter().any(|entry| entry.key == key) {
-            report
-                .error(Code::Missing, root.span, format!("`{key}` is missing"))
-                .hint(hint);
-        }
-    }
+    let needed = [("policy", "begin with `policy: NAME`"), ("version", "add `version: 1`")];
+    require(&root, entries, &needed, &mut report);
     draft.finish(text, file_name, report)
 }
 
@@ -268,7 +263,18 @@ fn set<T>(place: &mut T, value: Option<T>) {
     }
 }
 
-fn mapping<'node>(node: &'node Node, what: &str, report: &mut Report<'_>) -> Option<&'node [Entry]> {
+/// Keys that must be there, each with what to write if it is not.
+pub(crate) fn require(node: &Node, entries: &[Entry], keys: &[(&str, &str)], report: &mut Report<'_>) {
+    for (key, hint) in keys {
+        if !entries.iter().any(|entry| entry.key == *key) {
+            report
+                .error(Code::Missing, node.span, format!("`{key}` is missing"))
+                .hint(*hint);
+        }
+    }
+}
+
+pub(crate) fn mapping<'node>(node: &'node Node, what: &str, report: &mut Report<'_>) -> Option<&'node [Entry]> {
     if let Value::Map(entries) = &node.value {
         return Some(entries);
     }
@@ -301,7 +307,7 @@ fn list<'node>(node: &'node Node, what: &str, report: &mut Report<'_>) -> &'node
     &[]
 }
 
-fn text<'node>(node: &'node Node, what: &str, report: &mut Report<'_>) -> Option<&'node str> {
+pub(crate) fn text<'node>(node: &'node Node, what: &str, report: &mut Report<'_>) -> Option<&'node str> {
     if let Value::Text(text) = &node.value {
         return Some(text);
     }
@@ -329,7 +335,7 @@ fn one_of<T: Copy>(node: &Node, choices: &[(&str, T)], report: &mut Report<'_>) 
     None
 }
 
-fn unknown_key(entry: &Entry, known: &[&str], not_yet: &[(&str, &str)], report: &mut Report<'_>) {
+pub(crate) fn unknown_key(entry: &Entry, known: &[&str], not_yet: &[(&str, &str)], report: &mut Report<'_>) {
     let key = &entry.key;
     if let Some((_, instead)) = not_yet.iter().find(|(name, _)| name == key) {
         report

@@ -26,9 +26,11 @@ mod judge;
 mod labels;
 mod lower;
 mod model;
+mod money;
 mod names;
 mod packs;
 mod policy;
+mod prices;
 mod print;
 mod privileges;
 mod rate;
@@ -58,10 +60,12 @@ pub use lower::{
     AddressEntry, Automaton, HostClass, HostClassId, HostTable, Limits, Listing, LowerError, Lowered, LoweredRate,
     LoweredRule, LoweredSelector, PortRange, State,
 };
+pub use money::Money;
 pub use packs::{pack, packs};
 pub use policy::{
     Approver, Asking, Environment, ExecSelector, Mode, OnGap, Policy, Scope, ScopeLevel, SectionDefaults, Selector,
 };
+pub use prices::{Cost, Prices, Usage};
 pub use privileges::Privilege;
 pub use rate::{RateClass, RateLimit};
 pub use rule::{Rule, RuleKind, Section};

@@ -54,7 +54,19 @@ mod tests {
             assert_eq!(Money::parse(text), Some(Money(millionths)), "{text}");
             assert_eq!(Money(millionths).to_string(), shown);
         }
-        for text in ["20", "$", "$-1", "$1.", "$.5", "$1.0000001", "$1e3", "$1,000", "$ 1", "$9999999999", "€1"] {
+        for text in [
+            "20",
+            "$",
+            "$-1",
+            "$1.",
+            "$.5",
+            "$1.0000001",
+            "$1e3",
+            "$1,000",
+            "$ 1",
+            "$9999999999",
+            "€1",
+        ] {
             assert_eq!(Money::parse(text), None, "{text}");
         }
     }

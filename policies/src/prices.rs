@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::check::{list_of_keys, mapping, text, unknown_key};
+use crate::check::{mapping, require, text, unknown_key};
 use crate::diagnostic::{Code, Diagnostics, Report};
 use crate::model::ModelPattern;
 use crate::money::Money;
@@ -65,7 +65,9 @@ struct Listed {
 
 impl Listed {
     fn price(&self, usage: &Usage) -> Price {
-        let input = [usage.cache_read, usage.cache_write].into_iter().fold(usage.input, u64::saturating_add);
+        let input = [usage.cache_read, usage.cache_write]
+            .into_iter()
+            .fold(usage.input, u64::saturating_add);
         match self.long {
             Some((over, price)) if input > over => price,
             _ => self.price,
@@ -110,22 +112,29 @@ impl Prices {
             dearest: Price::default(),
         };
         let root = syntax::parse(source, &mut report);
-        let entries = root.as_ref().and_then(|root| mapping(root, "a list of prices", &mut report));
-        for entry in entries.unwrap_or_default() {
-            match entry.key.as_str() {
-                "dated" => prices.dated = day(&entry.node, &mut report).unwrap_or_default(),
-                "models" => prices.listed = models(&entry.node, &mut report),
-                _ => unknown_key(entry, &["dated", "models"], &[], &mut report),
+        if let Some(root) = &root
+            && let Some(entries) = mapping(root, "a list of prices", &mut report)
+        {
+            for entry in entries {
+                match entry.key.as_str() {
+                    "dated" => prices.dated = day(&entry.node, &mut report).unwrap_or_default(),
+                    "models" => prices.listed = models(&entry.node, &mut report),
+                    _ => unknown_key(entry, &["dated", "models"], &[], &mut report),
+                }
             }
-        }
-        if let (Some(root), true) = (&root, report.is_clean()) {
-            list_of_keys(root, &[("dated", "add `dated: 2026-01-31`"), ("models", "add `models: {}`")], &mut report);
+            let needed = [("dated", "add `dated: 2026-01-31`"), ("models", "add `models: {}`")];
+            require(root, entries, &needed, &mut report);
         }
         if !report.is_clean() {
             return Err(report.finish());
         }
-        prices.listed.sort_by_key(|listed| Reverse(listed.pattern.specificity()));
-        let all = prices.listed.iter().flat_map(|listed| [Some(listed.price), listed.long.map(|(_, price)| price)]);
+        prices
+            .listed
+            .sort_by_key(|listed| Reverse(listed.pattern.specificity()));
+        let all = prices
+            .listed
+            .iter()
+            .flat_map(|listed| [Some(listed.price), listed.long.map(|(_, price)| price)]);
         prices.dearest = all.flatten().fold(Price::default(), Price::dearer);
         Ok(prices)
     }
@@ -201,7 +210,11 @@ fn price(node: &Node, may_be_long: bool, report: &mut Report<'_>) -> Option<(Pri
             }
         }
     }
-    list_of_keys(node, &[("input", "for a million tokens: `input: $3`"), ("output", "for a million tokens: `output: $15`")], report);
+    let needed = [
+        ("input", "for a million tokens: `input: $3`"),
+        ("output", "for a million tokens: `output: $15`"),
+    ];
+    require(node, entries, &needed, report);
     let [input, output, cache_read, cache_write] = amounts;
     let price = Price {
         input: input?,
@@ -217,7 +230,11 @@ fn money(entry: &Entry, report: &mut Report<'_>) -> Option<Money> {
     let money = Money::parse(written);
     if money.is_none() {
         report
-            .error(Code::Value, entry.node.span, format!("`{written}` is no sum of dollars"))
+            .error(
+                Code::Value,
+                entry.node.span,
+                format!("`{written}` is no sum of dollars"),
+            )
             .hint("`$3` or `$0.075`, at most six digits behind the point");
     }
     money
@@ -225,15 +242,17 @@ fn money(entry: &Entry, report: &mut Report<'_>) -> Option<Money> {
 
 fn over(node: &Node, report: &mut Report<'_>) -> Option<u64> {
     let entries = mapping(node, "`long`", report)?;
-    let Some(entry) = entries.iter().find(|entry| entry.key == "over") else {
-        list_of_keys(node, &[("over", "tokens of input: `over: 200000`")], report);
-        return None;
-    };
+    require(node, entries, &[("over", "tokens of input: `over: 200000`")], report);
+    let entry = entries.iter().find(|entry| entry.key == "over")?;
     let written = text(&entry.node, "`over`", report)?;
     let tokens = written.parse().ok();
     if tokens.is_none() {
         report
-            .error(Code::Value, entry.node.span, format!("`{written}` is no number of tokens"))
+            .error(
+                Code::Value,
+                entry.node.span,
+                format!("`{written}` is no number of tokens"),
+            )
             .hint("`over: 200000`");
     }
     tokens
@@ -317,8 +336,15 @@ mod tests {
     fn an_operators_prices_come_before_those_that_ship() {
         let own = Prices::parse("dated: 2026-01-31\nmodels:\n  \"*\": {input: $1, output: $1}\n", "own").unwrap();
         let all = own.clone().before(Prices::shipped());
-        assert_eq!((all.dated(), all.cost("gpt-5", &usage(1, 1)).dollars), ("2026-01-31", Money(2)));
-        let some = Prices::parse("dated: 2026-01-31\nmodels: {\"our-*\": {input: $900, output: $1}}\n", "own").unwrap();
+        assert_eq!(
+            (all.dated(), all.cost("gpt-5", &usage(1, 1)).dollars),
+            ("2026-01-31", Money(2))
+        );
+        let some = Prices::parse(
+            "dated: 2026-01-31\nmodels: {\"our-*\": {input: $900, output: $1}}\n",
+            "own",
+        )
+        .unwrap();
         let all = some.before(Prices::shipped());
         assert!(all.cost("gpt-5", &usage(1, 1)).is_listed);
         assert_eq!(all.cost("unheard-of", &usage(1, 0)).dollars, Money(900));
@@ -330,11 +356,23 @@ mod tests {
             ("dated: today\nmodels: {}", "`today` is not a day"),
             ("models: {}", "`dated` is missing"),
             ("dated: 2026-01-31", "`models` is missing"),
-            ("dated: 2026-01-31\nmodels: {x: {input: 3, output: $1}}", "`3` is no sum of dollars"),
+            (
+                "dated: 2026-01-31\nmodels: {x: {input: 3, output: $1}}",
+                "`3` is no sum of dollars",
+            ),
             ("dated: 2026-01-31\nmodels: {x: {output: $1}}", "`input` is missing"),
-            ("dated: 2026-01-31\nmodels: {x: {inptu: $1}}", "no policy has a key `inptu` here"),
-            ("dated: 2026-01-31\nmodels: {\"a b\": {input: $1, output: $1}}", "no model has ` ` in its name"),
-            ("dated: 2026-01-31\nmodels: {x: {input: $1, output: $1, long: {input: $1, output: $1}}}", "`over` is missing"),
+            (
+                "dated: 2026-01-31\nmodels: {x: {inptu: $1}}",
+                "no policy has a key `inptu` here",
+            ),
+            (
+                "dated: 2026-01-31\nmodels: {\"a b\": {input: $1, output: $1}}",
+                "no model has ` ` in its name",
+            ),
+            (
+                "dated: 2026-01-31\nmodels: {x: {input: $1, output: $1, long: {input: $1, output: $1}}}",
+                "`over` is missing",
+            ),
             ("dated: 2026-01-31\nmodels: []", "`models` is a mapping"),
         ] {
             let errors = Prices::parse(text, "p.yaml").unwrap_err().to_string();

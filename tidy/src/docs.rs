@@ -50,12 +50,22 @@ fn every_policy_of_the_documentation_is_one() {
     assert!(checked >= 6, "only {checked} policies in the documentation");
 }
 
+#[test]
+fn prices_of_the_documentation_can_be_read() {
+    let prices = blocks(&read("docs/policy.md"), "yaml prices");
+    assert_eq!(prices.len(), 1);
+    for (line, text) in prices {
+        aa_policy::Prices::parse(&text, &format!("docs/policy.md:{line}")).unwrap_or_else(|errors| panic!("{errors}"));
+    }
+}
+
 /// The parser names the keys it knows when it does not know one.
 #[test]
 fn the_reference_names_every_key_and_every_kind_of_action() {
     let reference = read("docs/policy.md");
     let wrong = [
         "surprise: 1\n",
+        "model: {surprise: 1}\n",
         "net: {surprise: 1}\n",
         "file: {surprise: 1}\n",
         "governs: [{surprise: 1}]\n",

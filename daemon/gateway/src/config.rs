@@ -32,4 +32,6 @@ pub(crate) struct GatewayTable {
     pub(crate) policy_dir: Option<PathBuf>,
     /// Where the audit log is.
     pub(crate) audit_dir: Option<PathBuf>,
+    /// What models cost.
+    pub(crate) prices: Option<PathBuf>,
 }

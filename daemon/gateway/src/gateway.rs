@@ -27,6 +27,7 @@ use crate::hours::Opener;
 use crate::lookups::SharedLookups;
 use crate::plaintext::PlaintextThread;
 use crate::plaintext::judge::{Denied, Sayings};
+use crate::prices::SharedPrices;
 use crate::reading::Readings;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
@@ -62,6 +63,7 @@ pub(crate) struct Gateway {
     pub(crate) approvals: RefCell<Approvals>,
     pub(crate) readings: RefCell<Readings>,
     pub(crate) lookups: SharedLookups,
+    pub(crate) prices: SharedPrices,
     pub(crate) opener: RefCell<Opener>,
     pub(crate) explaining: Explaining,
     /// Something new is asked.
@@ -93,6 +95,7 @@ pub(crate) struct Parts {
     pub(crate) sayings: Sayings,
     pub(crate) denied: Denied,
     pub(crate) lookups: SharedLookups,
+    pub(crate) prices: SharedPrices,
     pub(crate) rings_in_log: RingsInLog,
 }
 
@@ -123,6 +126,7 @@ impl Gateway {
             approvals: RefCell::default(),
             readings: RefCell::default(),
             lookups: parts.lookups,
+            prices: parts.prices,
             opener: RefCell::default(),
             explaining: Explaining::new(Instant::now()),
             asked: Notify::new(),

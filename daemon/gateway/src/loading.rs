@@ -315,7 +315,7 @@ impl Gateway {
 
     async fn read_source(&self, path: &Path, origin: Origin) {
         let file_name = path.display().to_string();
-        let text = match read_policy_file(path) {
+        let text = match read_text(path) {
             Ok(text) => text,
             Err(error) => {
                 return self
@@ -512,7 +512,8 @@ impl Gateway {
     }
 }
 
-fn read_policy_file(path: &Path) -> std::io::Result<String> {
+/// A policy, or a file that is as short.
+pub(crate) fn read_text(path: &Path) -> std::io::Result<String> {
     use std::io::Read;
     let mut text = String::new();
     let limit = POLICY_TEXT_LIMIT as u64;

@@ -21,6 +21,7 @@ mod loading;
 mod lookups;
 mod pipeline;
 mod plaintext;
+mod prices;
 mod privileges;
 mod reading;
 mod requests;
@@ -57,6 +58,7 @@ use crate::gateway::{Gateway, Parts};
 use crate::holes::Holes;
 use crate::lookups::SharedLookups;
 use crate::plaintext::judge::Judge;
+use crate::prices::SharedPrices;
 use crate::sensor_link::{Greeted, Order};
 use crate::settings::{Flags, Settings};
 use crate::state::{RingsInLog, StateFile};
@@ -121,9 +123,9 @@ fn live(mut flags: Flags) -> Result<()> {
             order => drop(orders.send(order)),
         }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
-        let judge = Judge::new(answers, lookups.clone());
+        let (judge, prices) = (Judge::new(answers, lookups.clone()), SharedPrices::default());
         let (sayings, denied) = (judge.sayings.clone(), judge.denied.clone());
-        let (listening, spoken) = plaintext::start(plaintext, judge)?;
+        let (listening, spoken) = plaintext::start(plaintext, judge, prices.clone())?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
         let in_kernel = hello.policies_in_kernel.clone();
@@ -142,6 +144,7 @@ fn live(mut flags: Flags) -> Result<()> {
             sayings,
             denied,
             lookups,
+            prices,
             rings_in_log,
         };
         let (gateway, recorded) = Gateway::new(parts);
@@ -150,6 +153,7 @@ fn live(mut flags: Flags) -> Result<()> {
         spawn_local(plaintext::record(Rc::clone(&gateway), spoken));
         gateway.take_up(&saved, &in_kernel).await;
         gateway.save_state();
+        gateway.read_prices();
         gateway.reload().await;
         run(gateway, ring_thread, records, holes, listener, link, order).await
     })
@@ -239,7 +243,10 @@ async fn run(
                 Err(error) => ("the sensor link failed", Err(error)),
             },
             Some(order) = order.recv() => match order {
-                Order::Reload => gateway.reload().await,
+                Order::Reload => {
+                    gateway.read_prices();
+                    gateway.reload().await;
+                }
                 Order::Looked(looked) => gateway.record_lookup(&looked),
                 // Taken when it came.
                 Order::Named(_) => {}

@@ -30,8 +30,10 @@ use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Pid, SessionId, Timestamp}
 use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;
+use crate::prices::SharedPrices;
 use judge::Judge;
 use listener::Listener;
+use summary::Teller;
 
 /// Records that are read before their room is given back.
 const BATCH: usize = 256;
@@ -132,8 +134,8 @@ impl Drop for PlaintextThread {
 }
 
 /// Starts the thread.
-pub(crate) fn start(ring: Ring, judge: Judge) -> Result<(PlaintextThread, Told), PlaintextError> {
-    let engine = Arc::new(Engine::new(&Options::default())?);
+pub(crate) fn start(ring: Ring, judge: Judge, prices: SharedPrices) -> Result<(PlaintextThread, Told), PlaintextError> {
+    let teller = Teller::new(Engine::new(&Options::default())?, prices);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let (stop, undecodable) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let (stopped, unread) = (Arc::clone(&stop), Arc::clone(&undecodable));
@@ -143,7 +145,7 @@ pub(crate) fn start(ring: Ring, judge: Judge) -> Result<(PlaintextThread, Told),
     let thread = std::thread::Builder::new().name("plaintext".into()).spawn(move || {
         listen(
             ring,
-            Listener::new(engine, judge),
+            Listener::new(teller, judge),
             &sender,
             &ends,
             &stopped,

@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) state_dir: PathBuf,
     pub(crate) policy_dir: PathBuf,
     pub(crate) audit_dir: PathBuf,
+    /// What models cost; it may be absent.
+    pub(crate) prices: PathBuf,
     /// Held as long as this gateway runs; `None` if nobody supervises it.
     pub(crate) lock: Option<PathBuf>,
 }
@@ -108,6 +110,7 @@ impl Settings {
                 flags.audit_dir.or(table.audit_dir),
                 "/var/lib/aa-sensord/audit",
             )?,
+            prices: directory("prices", table.prices, "/etc/aa-sensord/prices.yaml")?,
             lock: flags.lock,
         })
     }

@@ -216,6 +216,13 @@ fn details(event: &Event, exchange: &Exchange) -> Vec<String> {
             line += "  tokens ";
             line += &counted.join(", ");
         }
+        if let Some(cost) = call.cost {
+            let dollars = aa_policy::Money(cost.micro_dollars);
+            line += &match cost.listed {
+                true => format!("  {dollars}"),
+                false => format!("  at most {dollars} (no price is listed)"),
+            };
+        }
         if !call.tools.is_empty() {
             let names: Vec<&str> = call.tools.iter().map(aa_wire::EscapedBytes::as_str).collect();
             line += "  calls ";

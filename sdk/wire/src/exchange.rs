@@ -61,6 +61,9 @@ pub struct ModelCall {
     pub tools: Vec<EscapedBytes>,
     /// By the provider's own answer.
     pub tokens: Tokens,
+    /// What it costs by these; absent where they were not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// Why it ended, as the provider has it.
     #[serde(default, skip_serializing_if = "EscapedBytes::is_empty")]
     pub stop: EscapedBytes,
@@ -84,6 +87,15 @@ pub struct Tokens {
     /// What was thought and not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<u64>,
+}
+
+/// What a call costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Millionths of a dollar, rounded up.
+    pub micro_dollars: u64,
+    /// By a price that is listed for the model; else by the dearest there is.
+    pub listed: bool,
 }
 
 /// A message of MCP.

@@ -11,6 +11,7 @@ use aa_traffic::{Conversation, Direction, Exchange, Limits, Protocol, Told};
 use aa_wire::exchange::{self, SecretCount};
 
 use super::judge::{Asked, Found, Judge, Retried};
+use super::summary::Teller;
 use super::unbound::Unbound;
 use super::{Ended, Spoken, providers, summary};
 
@@ -27,7 +28,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 
 /// All connections.
 pub(super) struct Listener {
-    engine: Arc<Engine>,
+    teller: Arc<Teller>,
     judge: Judge,
     connections: HashMap<ConnectionId, Connection>,
     /// How many came.
@@ -59,7 +60,7 @@ struct Side {
 
 /// What is remembered of a connection's exchanges until they are over.
 struct Heard {
-    engine: Arc<Engine>,
+    teller: Arc<Teller>,
     speaker: Speaker,
     id: ConnectionId,
     /// Where its socket leads, once that is known.
@@ -90,9 +91,9 @@ struct Open {
 }
 
 impl Listener {
-    pub(super) fn new(engine: Arc<Engine>, judge: Judge) -> Self {
+    pub(super) fn new(teller: Arc<Teller>, judge: Judge) -> Self {
         Self {
-            engine,
+            teller,
             judge,
             connections: HashMap::new(),
             pieces: 0,
@@ -138,7 +139,7 @@ impl Listener {
             tracing::debug!(?piece, "a connection begins");
             self.make_room(tell);
         }
-        let begin = || Connection::new(&self.engine, piece);
+        let begin = || Connection::new(&self.teller, piece);
         let connection = self.connections.entry(piece.connection).or_insert_with(begin);
         let over = connection.hear(piece, tell);
         if let Some(question) = piece.question.filter(|question| question.last) {
@@ -158,7 +159,7 @@ impl Listener {
         let Some(question) = piece.question.filter(|question| question.last) else {
             return;
         };
-        let mut connection = Connection::new(&self.engine, piece);
+        let mut connection = Connection::new(&self.teller, piece);
         let mut heard = 0;
         for kept in self.unbound.of(&piece.connection) {
             let kept = kept.piece();
@@ -228,11 +229,12 @@ fn far_end(piece: &Piece<'_>) -> Option<SocketAddr> {
 }
 
 impl Connection {
-    fn new(engine: &Arc<Engine>, piece: &Piece<'_>) -> Self {
+    fn new(teller: &Arc<Teller>, piece: &Piece<'_>) -> Self {
+        let engine = &teller.engine;
         Self {
             conversation: Conversation::new(Limits::default()),
             heard: Heard {
-                engine: Arc::clone(engine),
+                teller: Arc::clone(teller),
                 speaker: piece.speaker,
                 id: piece.connection,
                 to: far_end(piece),
@@ -327,10 +329,10 @@ impl Heard {
     fn note(&mut self, told: &Told<'_>, tell: &mut impl FnMut(Spoken)) {
         match told {
             Told::Request(exchange) => {
-                let mut open = Open::new(&self.engine, self.now_ns);
+                let mut open = Open::new(&self.teller.engine, self.now_ns);
                 if exchange.asked == Direction::Sent {
                     self.latest = exchange.id;
-                    open.asked = Some(summary::of(exchange, 0, Vec::new(), &self.engine));
+                    open.asked = Some(self.teller.of(exchange, 0, Vec::new()));
                 }
                 self.open.insert(exchange.id, open);
                 self.scan_fields(exchange, Direction::Sent);
@@ -350,7 +352,7 @@ impl Heard {
             Told::Asks(exchange, models) if exchange.asked == Direction::Sent => {
                 if let Some(open) = self.open.get_mut(&exchange.id) {
                     self.latest = exchange.id;
-                    open.asked = Some(summary::of(exchange, 0, Vec::new(), &self.engine));
+                    open.asked = Some(self.teller.of(exchange, 0, Vec::new()));
                 }
                 if self.asking {
                     self.models.push(models.to_vec());
@@ -377,7 +379,7 @@ impl Heard {
             return;
         };
         for credential in [false, true] {
-            let mut scanner = Redactor::detector(&self.engine);
+            let mut scanner = Redactor::detector(&self.teller.engine);
             let fields = exchange.fields().iter();
             for field in fields.filter(|field| providers::holds_credential(&field.name) == credential) {
                 scanner.push(field.name.as_bytes());
@@ -420,7 +422,7 @@ impl Heard {
 
     fn tell(&mut self, exchange: &Exchange, tell: &mut impl FnMut(Spoken)) {
         let unnamed = self.unnamed.take_findings();
-        let mut nothing = Open::new(&self.engine, self.now_ns);
+        let mut nothing = Open::new(&self.teller.engine, self.now_ns);
         let open = self.open.get_mut(&exchange.id).unwrap_or(&mut nothing);
         if open.denied {
             return;
@@ -433,7 +435,7 @@ impl Heard {
             connection: self.id,
             to: self.to,
             ktime_ns: since_ns,
-            exchange: summary::of(exchange, took_ms, secrets, &self.engine),
+            exchange: self.teller.of(exchange, took_ms, secrets),
         });
     }
 }

@@ -3,41 +3,92 @@
 
 use std::sync::Arc;
 
+use aa_policy::Usage;
 use aa_redact::{Engine, Redactor};
-use aa_traffic::{Direction, Exchange};
+use aa_traffic::{Api, Direction, Exchange, ModelCall};
 use aa_wire::EscapedBytes;
 use aa_wire::exchange::{self, SecretCount, Tokens};
+
+use crate::prices::SharedPrices;
 
 /// The longest text that is told of one, bytes.
 const LONGEST: usize = 1024;
 
-/// What events say of an exchange.
-pub(super) fn of(
-    exchange: &Exchange,
-    took_ms: u64,
-    secrets: Vec<SecretCount>,
-    engine: &Arc<Engine>,
-) -> exchange::Exchange {
-    let text = |text: &str| told(engine, text);
-    let call = exchange.call.as_ref().map(|call| exchange::ModelCall {
-        provider: call.provider.code().to_owned(),
-        api: call.api.code().to_owned(),
-        model: text(if call.model_answered.is_empty() {
+/// What it takes to tell of an exchange.
+pub(super) struct Teller {
+    pub(super) engine: Arc<Engine>,
+    prices: SharedPrices,
+}
+
+impl Teller {
+    pub(super) fn new(engine: Engine, prices: SharedPrices) -> Arc<Self> {
+        let engine = Arc::new(engine);
+        Arc::new(Self { engine, prices })
+    }
+
+    /// What events say of an exchange.
+    pub(super) fn of(&self, exchange: &Exchange, took_ms: u64, secrets: Vec<SecretCount>) -> exchange::Exchange {
+        of(exchange, took_ms, secrets, self)
+    }
+
+    /// What a call costs by what the provider counted; `None` where it did not.
+    fn cost(&self, call: &ModelCall, model: &str) -> Option<exchange::Cost> {
+        let counted = call.usage;
+        let (read, written) = (counted.cache_read.unwrap_or(0), counted.cache_write.unwrap_or(0));
+        let cached = if call.api.input_includes_cached() {
+            read.saturating_add(written)
+        } else {
+            0
+        };
+        let thought = if call.api.output_includes_reasoning() {
+            0
+        } else {
+            counted.reasoning.unwrap_or(0)
+        };
+        // Embeddings have no output.
+        let output = match counted.output {
+            None if call.api != Api::OpenAiEmbeddings => return None,
+            output => output.unwrap_or(0),
+        };
+        let usage = Usage {
+            input: counted.input?.saturating_sub(cached),
+            cache_read: read,
+            cache_write: written,
+            output: output.saturating_add(thought),
+        };
+        let cost = self.prices.get().cost(model, &usage);
+        Some(exchange::Cost {
+            micro_dollars: cost.dollars.0,
+            listed: cost.is_listed,
+        })
+    }
+}
+
+fn of(exchange: &Exchange, took_ms: u64, secrets: Vec<SecretCount>, teller: &Teller) -> exchange::Exchange {
+    let text = |text: &str| told(&teller.engine, text);
+    let call = exchange.call.as_ref().map(|call| {
+        let model = if call.model_answered.is_empty() {
             &call.model_asked
         } else {
             &call.model_answered
-        }),
-        stream: call.stream,
-        tools_offered: call.tools_offered,
-        tools: call.tools_called.iter().map(|name| text(name)).collect(),
-        tokens: Tokens {
-            input: call.usage.input,
-            output: call.usage.output,
-            cache_read: call.usage.cache_read,
-            cache_write: call.usage.cache_write,
-            reasoning: call.usage.reasoning,
-        },
-        stop: text(&call.stop_reason),
+        };
+        exchange::ModelCall {
+            provider: call.provider.code().to_owned(),
+            api: call.api.code().to_owned(),
+            model: text(model),
+            stream: call.stream,
+            tools_offered: call.tools_offered,
+            tools: call.tools_called.iter().map(|name| text(name)).collect(),
+            tokens: Tokens {
+                input: call.usage.input,
+                output: call.usage.output,
+                cache_read: call.usage.cache_read,
+                cache_write: call.usage.cache_write,
+                reasoning: call.usage.reasoning,
+            },
+            cost: teller.cost(call, model),
+            stop: text(&call.stop_reason),
+        }
     });
     let mcp = exchange.mcp.iter().map(|message| exchange::McpMessage {
         sent: message.direction == Direction::Sent,

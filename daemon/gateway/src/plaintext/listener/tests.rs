@@ -5,6 +5,7 @@ use aa_wire::AgentId;
 
 use super::super::judge::testing;
 use super::*;
+use crate::prices::SharedPrices;
 
 const KEY: &str = "AKIAQ3EGRIJ2XKF7ZB5D";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -52,9 +53,13 @@ fn hear(listener: &mut Listener, pieces: &[Piece<'_>]) -> Vec<Spoken> {
     told
 }
 
+fn teller() -> Arc<Teller> {
+    Teller::new(Engine::new(&Options::default()).unwrap(), SharedPrices::default())
+}
+
 fn listener() -> Listener {
     let (judge, _) = testing::judge("");
-    Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge)
+    Listener::new(teller(), judge)
 }
 
 #[test]
@@ -119,6 +124,37 @@ fn what_two_keys_say_over_one_socket_belongs_together_also_before_it_was_known()
     assert!(told[0].exchange.doubts.is_empty());
 }
 
+#[test]
+fn a_call_is_told_with_what_it_costs_where_the_provider_counted() {
+    let costs = |path: &str, asked: &str, answer: &str| {
+        let body = |text: &str| format!("Content-Length: {}\r\n\r\n{text}", text.len());
+        let request = format!("POST {path} HTTP/1.1\r\nHost: h\r\n{}", body(asked));
+        let answer = format!("HTTP/1.1 200 OK\r\n{}", body(answer));
+        let pieces = [
+            piece(7, false, 0, request.as_bytes()),
+            piece(7, true, 0, answer.as_bytes()),
+        ];
+        let told = hear(&mut listener(), &pieces);
+        let call = told[0].exchange.call.clone().unwrap();
+        call.cost.map(|cost| (cost.micro_dollars, cost.listed))
+    };
+    let asks = |model: &str| format!("{{\"model\":\"{model}\",\"messages\":[]}}");
+    // Anthropic's cache is beside the input, OpenAI's in it.
+    let answer = r#"{"usage":{"input_tokens":100,"cache_read_input_tokens":1000,"output_tokens":10}}"#;
+    let cost = costs("/v1/messages", &asks("claude-sonnet-4-5"), answer);
+    assert_eq!(cost, Some((300 + 300 + 150, true)));
+    let answer =
+        r#"{"usage":{"prompt_tokens":1000,"completion_tokens":10,"prompt_tokens_details":{"cached_tokens":800}}}"#;
+    let cost = costs("/v1/chat/completions", &asks("gpt-5"), answer);
+    assert_eq!(cost, Some((250 + 100 + 100, true)));
+    let cost = costs("/v1/chat/completions", &asks("unheard-of"), answer);
+    assert!(
+        cost.is_some_and(|(dollars, listed)| dollars > 10_000 && !listed),
+        "{cost:?}"
+    );
+    assert_eq!(costs("/v1/messages", &asks("claude-sonnet-4-5"), "{}"), None);
+}
+
 /// Asks of these bytes, in as many pieces; what was answered.
 fn ask(listener: &mut Listener, answers: &testing::Given, number: u64, base: Piece<'_>, pieces: &[&[u8]]) -> u32 {
     let mut offset = base.offset;
@@ -145,7 +181,7 @@ fn ask(listener: &mut Listener, answers: &testing::Given, number: u64, base: Pie
 fn what_is_blocked_is_denied_by_its_rule_and_what_is_clean_is_not() {
     let (judge, answers) = testing::judge("data: {block: [secret]}\n");
     let denied = judge.denied.clone();
-    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let mut listener = Listener::new(teller(), judge);
     let clean = b"POST /v1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 2\r\n\r\nok";
     let dirty = request();
     let (one, other) = dirty.split_at(dirty.len() - 9);
@@ -183,7 +219,7 @@ fn what_is_blocked_is_denied_by_its_rule_and_what_is_clean_is_not() {
 fn a_model_that_is_not_allowed_is_not_called_and_what_is_no_call_is_sent() {
     let (judge, answers) = testing::judge("model: {allow: [\"claude-*\"], deny: [\"*-preview\"]}\n");
     let denied = judge.denied.clone();
-    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let mut listener = Listener::new(teller(), judge);
     let call = |body: &str| {
         let head = "POST /v1/messages HTTP/1.1\r\nHost: api.anthropic.com";
         format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
@@ -220,7 +256,7 @@ fn a_model_that_is_not_allowed_is_not_called_and_what_is_no_call_is_sent() {
 #[test]
 fn a_model_is_judged_where_the_rest_of_its_request_is_sent() {
     let (judge, answers) = testing::judge("model: {deny: [opus]}\n");
-    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let mut listener = Listener::new(teller(), judge);
     let body = r#"{"model":"opus","messages":[]}"#;
     let head = format!(
         "POST /v1/messages HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n",
@@ -238,7 +274,7 @@ fn a_model_is_judged_where_the_rest_of_its_request_is_sent() {
 #[test]
 fn what_would_be_replaced_is_denied_by_its_own_rule() {
     let (judge, answers) = testing::judge("data: {block: [secret], redact: [pii.email]}\n");
-    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let mut listener = Listener::new(teller(), judge);
     let mut rule = |number: u64, text: &str| {
         let base = piece(200 + number, false, 0, &[]);
         aa_policy::Decision(ask(&mut listener, &answers, number, base, &[text.as_bytes()])).rule()
@@ -255,7 +291,7 @@ fn what_would_be_replaced_is_denied_by_its_own_rule() {
 #[test]
 fn what_was_not_heard_as_it_is_sent_is_denied_by_no_rule() {
     let (judge, answers) = testing::judge("data: {block: [secret]}\n");
-    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let mut listener = Listener::new(teller(), judge);
     let base = |object| piece(object, false, 0, &[]);
     let mut ask = |number, base, pieces: &[&[u8]]| ask(&mut listener, &answers, number, base, pieces);
     // Not taken, and said again.
@@ -301,7 +337,7 @@ fn an_agents_own_key_goes_home_as_a_credential_and_nowhere_else() {
         .lookups
         .lock()
         .note(AgentId(2), &"api.anthropic.com".into(), &[home.ip()]);
-    let mut listener = Listener::new(Arc::new(Engine::new(&Options::default()).unwrap()), judge);
+    let mut listener = Listener::new(teller(), judge);
     let key = format!("sk-ant-api03-{}", "aB3dE6gH9j".repeat(9));
     let head = format!("POST /v1 HTTP/1.1\r\nHost: api.anthropic.com\r\nx-api-key: {key}\r\n");
     let credential = format!("{head}Content-Length: 2\r\n\r\nok");

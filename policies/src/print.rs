@@ -83,13 +83,7 @@ impl Policy {
         out.push_str(&self.privileges_text());
         out.push_str(&self.section_text(Section::Model, "model", ""));
         out.push_str(&self.limits_text());
-        let data = self.classes_text(Section::Redact, "redact")
-            + &self.classes_text(Section::Block, "block")
-            + &self.carried_text();
-        if !data.is_empty() {
-            out.push_str("data:\n");
-            out.push_str(&data);
-        }
+        out.push_str(&self.data_text());
         if !self.expects.is_empty() {
             out.push_str("expect:\n");
             self.expects.iter().for_each(|expect| {
@@ -97,6 +91,16 @@ impl Policy {
             });
         }
         out
+    }
+
+    fn data_text(&self) -> String {
+        let redacted = self.classes_text(Section::Redact, "redact");
+        let data = redacted + &self.classes_text(Section::Block, "block") + &self.carried_text();
+        if data.is_empty() {
+            data
+        } else {
+            format!("data:\n{data}")
+        }
     }
 
     fn classes_text(&self, section: Section, key: &str) -> String {

@@ -1,6 +1,7 @@
 //! Inputs that a rule matches, made from its pattern.
 
 use crate::action::{Action, ExecAction, ProgramKind, Protocol};
+use crate::address::NetPattern;
 use crate::argv::{ArgvPattern, Word, WordPiece};
 use crate::content::ContentHash;
 use crate::glob::{PathPattern, Piece};
@@ -111,6 +112,26 @@ fn taken(kind: CarriedKind) -> Action {
     }
 }
 
+/// An end that the pattern matches.
+fn end(net: &NetPattern, choose: Choose<'_>) -> Action {
+    let chosen = choose(net.networks.len());
+    let prefix = net
+        .networks
+        .get(chosen)
+        .map(|network| network.prefix)
+        .unwrap_or_default();
+    let ip = Ipv6Addr::from(prefix);
+    let ip = ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4);
+    let port = net.ends.ports.map_or(443, |(first, _)| first);
+    let address = SocketAddr::new(ip, port);
+    let protocol = net.ends.protocol.unwrap_or(Protocol::Tcp);
+    if crate::address::is_unspecified(&prefix) && net.specificity().0 == 128 {
+        Action::Bind { address, protocol }
+    } else {
+        Action::Connect { address, protocol }
+    }
+}
+
 /// An action of the rule's own kind that it matches (though another may win).
 pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
     match &rule.pattern {
@@ -169,23 +190,6 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             address: SocketAddr::from(([192, 0, 2, 53], RESOLVER_PORT)),
             protocol: Protocol::Udp,
         },
-        Pattern::Net(net) => {
-            let chosen = choose(net.networks.len());
-            let prefix = net
-                .networks
-                .get(chosen)
-                .map(|network| network.prefix)
-                .unwrap_or_default();
-            let ip = Ipv6Addr::from(prefix);
-            let ip = ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4);
-            let port = net.ends.ports.map_or(443, |(first, _)| first);
-            let address = SocketAddr::new(ip, port);
-            let protocol = net.ends.protocol.unwrap_or(Protocol::Tcp);
-            if crate::address::is_unspecified(&prefix) && net.specificity().0 == 128 {
-                Action::Bind { address, protocol }
-            } else {
-                Action::Connect { address, protocol }
-            }
-        }
+        Pattern::Net(net) => end(net, choose),
     }
 }

@@ -217,11 +217,9 @@ fn details(event: &Event, exchange: &Exchange) -> Vec<String> {
             line += &counted.join(", ");
         }
         if let Some(cost) = call.cost {
-            let dollars = aa_policy::Money(cost.micro_dollars);
-            line += &match cost.listed {
-                true => format!("  {dollars}"),
-                false => format!("  at most {dollars} (no price is listed)"),
-            };
+            line += if cost.listed { "  " } else { "  at most " };
+            line += &aa_policy::Money(cost.micro_dollars).to_string();
+            line += if cost.listed { "" } else { " (no price is listed)" };
         }
         if !call.tools.is_empty() {
             let names: Vec<&str> = call.tools.iter().map(aa_wire::EscapedBytes::as_str).collect();

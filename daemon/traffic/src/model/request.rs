@@ -57,7 +57,9 @@ impl RequestDraft {
     /// A model is named, wherever: which of several counts is for the server to say.
     fn name(&mut self, model: &str) {
         if self.named.iter().any(|named| named == model) {
-        } else if self.named.len() < NAMED_MAX {
+            return;
+        }
+        if self.named.len() < NAMED_MAX {
             self.named.push(model.to_owned());
         } else {
             self.obscure = true;
@@ -68,7 +70,7 @@ impl RequestDraft {
     pub(crate) fn models(&self, is_whole: bool) -> Option<&[String]> {
         let is_for_one = !self.never && (self.asked.is_some() || self.is_call());
         let is_told = is_whole && !self.obscure;
-        is_for_one.then(|| if is_told { self.named.as_slice() } else { &[] })
+        is_for_one.then_some(if is_told { self.named.as_slice() } else { &[] })
     }
 
     /// Takes a value of the request. `true` if a call of several that one exchange has begins with it.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a call of SSL_write costs: two ends of TLS in one process, over memory. Prints nanoseconds a call for each size: the
-// median of several rounds, and of calls timed one by one the median and the 99th of a hundred. Without OpenSSL's headers,
-// which not every machine that has the library has too.
+// Two ends of TLS in one process, over memory. Without OpenSSL's headers, which not every machine that has the library has too.
+//   tls CERTIFICATE KEY: what a call of SSL_write costs. Prints nanoseconds a call for each size: the median of several rounds, and of calls
+//       timed one by one the median and the 99th of a hundred.
+//   tls CERTIFICATE KEY connections COUNT: a request without an answer on each, says `ready` and waits until its input ends.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,7 @@ BIO *BIO_new(const void *);
 int BIO_up_ref(BIO *);
 long BIO_ctrl(BIO *, int, long, void *);
 
-enum { PEM = 1, RESET = 1, ROUNDS = 15, MOST = 20000 };
+enum { PEM = 1, RESET = 1, ROUNDS = 15, MOST = 20000, CALL = 16384 };
 
 static double now(void)
 {
@@ -43,7 +44,7 @@ static int less(const void *one, const void *other)
 	return (a > b) - (a < b);
 }
 
-static char data[16384];
+static char data[CALL];
 
 static void call(SSL *client, BIO *there, int size)
 {
@@ -54,18 +55,15 @@ static void call(SSL *client, BIO *there, int size)
 	BIO_ctrl(there, RESET, 0, 0);
 }
 
-int main(int count, char **arguments)
-{
-	static double each[MOST];
-	int sizes[] = { 200, 16384 }, calls[] = { MOST, 4000 };
-	SSL_CTX *context = SSL_CTX_new(TLS_method());
-	BIO *there = BIO_new(BIO_s_mem()), *back = BIO_new(BIO_s_mem());
+struct ends {
+	SSL *client;
+	BIO *there;
+};
 
-	if (count != 3 || SSL_CTX_use_certificate_file(context, arguments[1], PEM) != 1 ||
-	    SSL_CTX_use_PrivateKey_file(context, arguments[2], PEM) != 1) {
-		fprintf(stderr, "usage: tls CERTIFICATE KEY\n");
-		return 64;
-	}
+/* A connection of which the handshake is over. */
+static struct ends connect_ends(SSL_CTX *context)
+{
+	BIO *there = BIO_new(BIO_s_mem()), *back = BIO_new(BIO_s_mem());
 	SSL *client = SSL_new(context), *server = SSL_new(context);
 
 	BIO_up_ref(there);
@@ -78,6 +76,23 @@ int main(int count, char **arguments)
 		SSL_do_handshake(client);
 		SSL_do_handshake(server);
 	}
+	return (struct ends){ client, there };
+}
+
+static void say(struct ends ends, const char *text)
+{
+	if (SSL_write(ends.client, text, strlen(text)) <= 0) {
+		fprintf(stderr, "SSL_write failed\n");
+		exit(1);
+	}
+	BIO_ctrl(ends.there, RESET, 0, 0);
+}
+
+static void time_calls(struct ends ends)
+{
+	static double each[MOST];
+	int sizes[] = { 200, CALL }, calls[] = { MOST, 4000 };
+
 	memset(data, 'x', sizeof(data));
 	for (int which = 0; which < 2; which++) {
 		double rounds[ROUNDS];
@@ -86,18 +101,39 @@ int main(int count, char **arguments)
 			double begun = now();
 
 			for (int i = 0; i < calls[which]; i++)
-				call(client, there, sizes[which]);
+				call(ends.client, ends.there, sizes[which]);
 			rounds[round] = (now() - begun) / calls[which];
 		}
 		for (int i = 0; i < calls[which]; i++) {
 			double begun = now();
 
-			call(client, there, sizes[which]);
+			call(ends.client, ends.there, sizes[which]);
 			each[i] = now() - begun;
 		}
 		qsort(rounds, ROUNDS, sizeof(double), less);
 		qsort(each, calls[which], sizeof(double), less);
 		printf("%d %.0f %.0f %.0f\n", sizes[which], rounds[ROUNDS / 2], each[calls[which] / 2], each[calls[which] / 100 * 99]);
+	}
+}
+
+int main(int count, char **arguments)
+{
+	SSL_CTX *context = SSL_CTX_new(TLS_method());
+
+	if (count < 3 || SSL_CTX_use_certificate_file(context, arguments[1], PEM) != 1 ||
+	    SSL_CTX_use_PrivateKey_file(context, arguments[2], PEM) != 1) {
+		fprintf(stderr, "usage: tls CERTIFICATE KEY [connections COUNT]\n");
+		return 64;
+	}
+	if (count == 5 && !strcmp(arguments[3], "connections")) {
+		for (int i = 0; i < atoi(arguments[4]); i++)
+			say(connect_ends(context), "GET /v1/models HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer none\r\n\r\n");
+		printf("ready\n");
+		fflush(stdout);
+		while (getchar() != EOF)
+			;
+	} else {
+		time_calls(connect_ends(context));
 	}
 	return 0;
 }

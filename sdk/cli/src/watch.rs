@@ -211,7 +211,7 @@ fn details(event: &Event, exchange: &Exchange) -> Vec<String> {
             .filter_map(|(count, what)| Some(format!("{} {what}", (*count)?)));
         let counted: Vec<String> = counted.collect();
         if counted.is_empty() {
-            line += "  tokens not told";
+            line += if is_denial(event) { "" } else { "  tokens not told" };
         } else {
             line += "  tokens ";
             line += &counted.join(", ");

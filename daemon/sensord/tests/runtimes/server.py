@@ -4,6 +4,7 @@ import http.server, ssl, sys
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_POST(self):
         with open("received", "ab", buffering=0) as received:

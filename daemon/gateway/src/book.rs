@@ -60,7 +60,7 @@ pub(crate) struct Book {
     in_force: HashMap<String, Generation>,
     /// What the kernel holds, by the slot's name, whether it is understood here or not.
     kernel: HashMap<String, PolicyInKernel>,
-    /// What those that are known block, for the thread that judges data.
+    /// What those that are known say of what is sent, for the thread that judges it.
     sayings: Sayings,
 }
 

@@ -6,6 +6,7 @@ mod header;
 mod labels;
 mod limits;
 mod sections;
+mod spending;
 
 use crate::action::Action;
 use crate::deputies;
@@ -15,13 +16,14 @@ use crate::model;
 use crate::names::Names;
 use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
 use crate::rule::{self, Pattern, Rule, RuleKind, Section};
+use crate::spend::Spending;
 use crate::syntax::{self, Entry, Node, Value};
 use crate::verdict::{RuleId, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "policy",
     "version",
     "about",
@@ -36,6 +38,7 @@ const KEYS: [&str; 19] = [
     "privileges",
     "data",
     "model",
+    "spend",
     "rate",
     "hours",
     "ask",
@@ -44,9 +47,8 @@ const KEYS: [&str; 19] = [
 ];
 
 /// Keys of the language that this version does not know, and what to write instead.
-const NOT_YET: [(&str, &str); 3] = [
+const NOT_YET: [(&str, &str); 2] = [
     ("tool", "deny the programs behind the tools in `exec`"),
-    ("spend", "leave it out"),
     ("when", "rules without conditions only; write the stricter verdict"),
 ];
 
@@ -117,6 +119,7 @@ struct Draft {
     governs: Vec<crate::policy::Selector>,
     lets: BTreeMap<String, String>,
     asking: Asking,
+    spending: Option<Spending>,
     sections: Sections,
     /// Of `file.label`.
     labels: Vec<(String, Span)>,
@@ -161,6 +164,7 @@ impl Draft {
             "hours" => self.hours(&entry.node, report),
             "data" => self.data(&entry.node, report),
             "model" => self.model(&entry.node, report),
+            "spend" => self.spend(&entry.node, report),
             "ask" => self.asking = asking::read(&entry.node, report),
             "default" => self.sections.default = sections::default_verdict(&entry.node, false, report),
             "expect" => self.expect(&entry.node, report),
@@ -237,6 +241,7 @@ impl Draft {
             governs: self.governs,
             lets: self.lets,
             asking: self.asking,
+            spending: self.spending,
             sections: self.sections,
             labels: label_names,
             idle_labels,

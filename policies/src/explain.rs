@@ -84,7 +84,7 @@ impl Policy {
         }
     }
 
-    /// What `rate`, `net.blind`, `data`, `model` and `hours` add to a verdict that lets pass or asks.
+    /// What `rate`, `net.blind`, `data`, `model`, `spend` and `hours` add to a verdict that lets pass or asks.
     fn limits(&self, action: &Action, verdict: Verdict) -> Vec<String> {
         if verdict >= Verdict::Deny {
             return Vec::new();
@@ -98,13 +98,22 @@ impl Policy {
         let blocked = blocked.map(|rule| format!("{} sent inside TLS: deny (line {})", rule.text, rule.line));
         let models =
             (connects && self.lists_models()).then(|| "calls of models inside TLS: as `model` says".to_owned());
+        let spent = self.spend_limits().filter(|_| connects);
+        let spent =
+            spent.map(|(limit, rule)| format!("calls of models beyond {limit}: {} (line {})", rule.verdict, rule.line));
         let blinds = |rule: &&Rule| connects && rule.section == Section::Blind;
         let blind = self.rules.iter().filter(blinds);
         let blind = blind.map(|rule| format!("TLS that no probe reads: deny (line {})", rule.line));
         let hours = self
             .hours()
             .map(|(_, rule)| format!("{}: deny (line {})", rule.text, rule.line));
-        rates.chain(blind).chain(blocked).chain(models).chain(hours).collect()
+        rates
+            .chain(blind)
+            .chain(blocked)
+            .chain(models)
+            .chain(spent)
+            .chain(hours)
+            .collect()
     }
 
     /// The rules to add so that an action that only a default denies is allowed.

@@ -36,6 +36,7 @@ mod privileges;
 mod rate;
 mod rule;
 mod special;
+mod spend;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -70,5 +71,6 @@ pub use privileges::Privilege;
 pub use rate::{RateClass, RateLimit};
 pub use rule::{Rule, RuleKind, Section};
 pub use special::special_purpose;
+pub use spend::{SpendLimit, SpendUnit, SpendWindow, Spending};
 pub use trees::{Extent, Place, Trees};
 pub use verdict::{Decision, PathDecision, RuleId, Verdict};

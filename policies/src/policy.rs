@@ -7,6 +7,7 @@ use crate::hours::Hours;
 use crate::lower::{Limits, Lowered};
 use crate::rate::RateLimit;
 use crate::rule::{Column, Pattern, Rule, Section};
+use crate::spend::Spending;
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -182,6 +183,7 @@ impl SectionDefaults {
             | Section::Redact
             | Section::Blind
             | Section::Model
+            | Section::Spend
             | Section::Privileges
             | Section::Rate
             | Section::Hours => Decision::NONE,
@@ -228,6 +230,7 @@ impl Sections {
             | Section::Block
             | Section::Redact
             | Section::Blind
+            | Section::Spend
             | Section::Privileges
             | Section::Rate
             | Section::Hours => None,
@@ -253,6 +256,7 @@ pub struct Policy {
     pub(crate) governs: Vec<Selector>,
     pub(crate) lets: BTreeMap<String, String>,
     pub(crate) asking: Asking,
+    pub(crate) spending: Option<Spending>,
     pub(crate) sections: Sections,
     /// The labels its rules speak of, sorted.
     pub(crate) labels: Vec<String>,
@@ -402,6 +406,7 @@ impl PartialEq for Policy {
             && self.governs == other.governs
             && self.lets == other.lets
             && self.asking == other.asking
+            && self.spending == other.spending
             && self.sections == other.sections
             && rules(self) == rules(other)
             && expects(self) == expects(other)

@@ -152,6 +152,21 @@ impl Prices {
         &self.dated
     }
 
+    /// What a call costs at most that any of these models may answer, whatever of its input is written to a cache or read from one.
+    /// None named is any.
+    pub fn at_most(&self, models: &[impl AsRef<str>], input: u64, output: u64) -> Money {
+        let ways = [(input, 0, 0), (0, input, 0), (0, 0, input)].map(|(input, cache_read, cache_write)| Usage {
+            input,
+            cache_read,
+            cache_write,
+            output,
+        });
+        let dearest = |model: &str| ways.iter().map(|usage| self.cost(model, usage).dollars).max();
+        let each = models.iter().filter_map(|model| dearest(model.as_ref()));
+        let any = ways.iter().map(|usage| self.dearest.of(usage)).max();
+        each.max().or(any).unwrap_or_default()
+    }
+
     /// What a call of a model costs.
     pub fn cost(&self, model: &str, usage: &Usage) -> Cost {
         let listed = self.listed.iter().find(|listed| listed.pattern.matches(model));
@@ -330,6 +345,19 @@ mod tests {
         assert_eq!(cost(201, 0, 0, 1), Money(1206 + 20));
         assert_eq!(cost(100, 101, 0, 0), Money(600 + 606));
         assert_eq!(cost(u64::MAX, u64::MAX, 0, 0), Money(u64::MAX));
+    }
+
+    #[test]
+    fn at_most_a_call_costs_what_the_dearest_way_of_the_dearest_model_does() {
+        let text = "dated: 2026-01-31\nmodels:\n  a: {input: $3, output: $15, cache_write: $6}\n  b: {input: $1, output: $50, long: {over: 100, input: $20, output: $60}}\n";
+        let prices = Prices::parse(text, "p").unwrap();
+        let most = |models: &[&str], input, output| prices.at_most(models, input, output).0;
+        assert_eq!(most(&["a"], 10, 2), 60 + 30);
+        assert_eq!(most(&["a", "b"], 10, 2), 10 + 100);
+        assert_eq!(most(&["b"], 101, 1), 2020 + 60);
+        assert_eq!(most(&["unheard-of"], 1, 1), 20 + 60);
+        assert_eq!(most(&[], 1, 1), most(&["unheard-of"], 1, 1));
+        assert_eq!(most(&["a"], u64::MAX, 0), u64::MAX);
     }
 
     #[test]

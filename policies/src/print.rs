@@ -1,7 +1,9 @@
 //! A policy back to text: `parse(print(p)) == p`.
 
+use crate::money::Money;
 use crate::policy::{Asking, Mode, OnGap, Policy, ScopeLevel, Selector};
 use crate::rule::{Pattern, Rule, Section};
+use crate::spend::SpendUnit;
 use crate::verdict::{Decision, Verdict};
 use std::fmt::Write as _;
 
@@ -82,6 +84,7 @@ impl Policy {
         out.push_str(&self.section_text(Section::Exec, "exec", ""));
         out.push_str(&self.privileges_text());
         out.push_str(&self.section_text(Section::Model, "model", ""));
+        out.push_str(&self.spend_text());
         out.push_str(&self.limits_text());
         out.push_str(&self.data_text());
         if !self.expects.is_empty() {
@@ -119,6 +122,36 @@ impl Policy {
         } else {
             format!("privileges:\n{}\n", lists.join("\n"))
         }
+    }
+
+    fn spend_text(&self) -> String {
+        let Some(spending) = self.spending() else {
+            return String::new();
+        };
+        let of = |unit: SpendUnit| -> Vec<String> {
+            let limits = self.spend_limits().filter(|(limit, _)| limit.unit == unit);
+            let each = limits.map(|(limit, _)| match unit {
+                SpendUnit::MicroDollars => format!("{}: {}", limit.window.word(), Money(limit.most)),
+                SpendUnit::Tokens | SpendUnit::Calls => format!("{}: {}", limit.window.word(), limit.most),
+            });
+            each.collect()
+        };
+        let mut parts = of(SpendUnit::MicroDollars);
+        for (unit, word) in [(SpendUnit::Tokens, "tokens"), (SpendUnit::Calls, "calls")] {
+            let limits = of(unit);
+            if !limits.is_empty() {
+                parts.push(format!("{word}: {{{}}}", limits.join(", ")));
+            }
+        }
+        parts.push(format!("zone: {}", spending.zone.iana_name().unwrap_or("UTC")));
+        let warn: Vec<String> = spending.warn.iter().map(|mark| format!("{mark}%")).collect();
+        parts.push(format!("warn: [{}]", warn.join(", ")));
+        let verdict = self
+            .spend_limits()
+            .next()
+            .map_or(Verdict::Deny, |(_, rule)| rule.verdict);
+        parts.push(format!("then: {verdict}"));
+        format!("spend: {{{}}}\n", parts.join(", "))
     }
 
     fn limits_text(&self) -> String {

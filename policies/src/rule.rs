@@ -14,6 +14,7 @@ use crate::labels::CarriedKind;
 use crate::model::ModelPattern;
 use crate::privileges::Privilege;
 use crate::rate::RateLimit;
+use crate::spend::SpendLimit;
 use crate::syntax::count;
 use crate::verdict::{Decision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,9 @@ pub enum Section {
     /// Which models are called.
     #[serde(rename = "model")]
     Model,
+    /// How much of models is used.
+    #[serde(rename = "spend")]
+    Spend,
     /// What nobody may do unless it is listed.
     #[serde(rename = "privileges")]
     Privileges,
@@ -83,6 +87,7 @@ impl fmt::Display for Section {
             Self::Block => "data.block",
             Self::Redact => "data.redact",
             Self::Model => "model",
+            Self::Spend => "spend",
             Self::Privileges => "privileges",
         })
     }
@@ -137,6 +142,7 @@ pub(crate) enum Pattern {
     /// TLS that no probe reads.
     Blind,
     Model(ModelPattern),
+    Spend(SpendLimit),
     Privilege(Privilege),
 }
 
@@ -300,6 +306,7 @@ impl Rule {
             | Pattern::Blind
             | Pattern::Privilege(_)
             | Pattern::Rate(_)
+            | Pattern::Spend(_)
             | Pattern::Hours(_) => (0, 0),
         }
     }
@@ -354,8 +361,8 @@ pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> R
         Section::Exec => parse_exec(text),
         Section::Privileges => parse_privilege(text),
         Section::Model => ModelPattern::parse(text).map(Pattern::Model),
-        // Their rules are no patterns of anything: see check/limits.rs, check/data.rs and check/sections.rs.
-        Section::Rate | Section::Hours | Section::Block | Section::Redact | Section::Blind => {
+        // Their rules are no patterns of anything: see check/limits.rs, check/data.rs, check/sections.rs and check/spending.rs.
+        Section::Rate | Section::Hours | Section::Block | Section::Redact | Section::Blind | Section::Spend => {
             Err(Complaint::new(Code::Value, format!("`{section}` has no patterns")))
         }
     }

@@ -14,4 +14,5 @@ mod packs;
 mod programs;
 mod rates;
 mod speed;
+mod spending;
 mod trees;

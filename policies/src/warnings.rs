@@ -148,7 +148,7 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
         rule.label().is_some()
             || matches!(
                 rule.pattern,
-                Pattern::Rate(_) | Pattern::Hours(_) | Pattern::Data(_) | Pattern::Blind
+                Pattern::Rate(_) | Pattern::Hours(_) | Pattern::Data(_) | Pattern::Blind | Pattern::Spend(_)
             )
     };
     let uncited = |(rule, _): &(&Rule, &Span)| !always(rule) && !cited.contains(&rule.id);

@@ -151,6 +151,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
                 | Section::Redact
                 | Section::Blind
                 | Section::Model
+                | Section::Spend
                 | Section::Privileges => Action::Read { path },
             }
         }
@@ -170,7 +171,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             action: Box::new(taken(*kind)),
         },
         // What is said is no action: it is said over a connection.
-        Pattern::Data(_) | Pattern::Blind => taken(CarriedKind::Net),
+        Pattern::Data(_) | Pattern::Blind | Pattern::Spend(_) => taken(CarriedKind::Net),
         Pattern::Model(model) => Action::Model { name: model.example() },
         Pattern::Privilege(privilege) => Action::Use { privilege: *privilege },
         Pattern::Content(content) => exec_of(*content),

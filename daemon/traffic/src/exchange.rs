@@ -183,9 +183,8 @@ pub enum Told<'a> {
     Answer(&'a Exchange),
     /// Trailers of either half, in [`Exchange::fields`].
     Trailers(&'a Exchange),
-    /// A request is for a model, by its path or by its shape: these are all that it names there and in its body, of which one will answer. None
-    /// if that cannot be told, or not all of the request was readable. As soon as a document of the body ends, and at the request's end.
-    Asks(&'a Exchange, &'a [String]),
+    /// A request is for a model, by its path or by its shape. As soon as a document of the body ends, and at the request's end.
+    Asks(&'a Exchange, Ask<'a>),
     /// A call of a model is over, and [`Exchange::call`] is all that is known about it: once for each call, of which a WebSocket may carry many.
     Call(&'a Exchange),
     /// A message of MCP, as soon as it has been read.
@@ -194,6 +193,16 @@ pub enum Told<'a> {
     Done(&'a Exchange),
     /// From here on the connection speaks what is not understood here, and its bytes are only counted: once for each connection.
     Opaque(Opaque),
+}
+
+/// What a request asks of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask<'a> {
+    /// All that it names in its path, its query and its body, of which one will answer. None if that cannot be told, or not all of the request
+    /// was readable.
+    pub models: &'a [String],
+    /// How many tokens it lets be answered, in all answers; `None` where it does not say so in the way of its API.
+    pub most_output: Option<u64>,
 }
 
 /// Why a connection is not read further.

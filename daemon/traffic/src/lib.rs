@@ -55,7 +55,7 @@ mod websocket;
 
 pub use conversation::Conversation;
 pub use doubt::{Doubt, Doubts};
-pub use exchange::{Content, Direction, Exchange, Field, Opaque, Piece, Protocol, Told};
+pub use exchange::{Ask, Content, Direction, Exchange, Field, Opaque, Piece, Protocol, Told};
 pub use limits::Limits;
 pub use mcp::{McpKind, McpMessage, StdioMcp};
 pub use model::{Api, ModelCall, Provider, Usage};

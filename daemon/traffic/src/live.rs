@@ -8,7 +8,7 @@ use reading::Reading;
 
 use crate::content::Bounds;
 use crate::doubt::Doubt;
-use crate::exchange::{Content, Direction, Exchange, Field, Piece, Protocol, Told};
+use crate::exchange::{Ask, Content, Direction, Exchange, Field, Piece, Protocol, Told};
 use crate::json::{Leaf, Listen};
 use crate::limits::Limits;
 use crate::mcp;
@@ -247,10 +247,10 @@ impl Live {
     /// Tells which models a request is for. A WebSocket's may be named in its messages, and who only looks at something asks for none.
     fn asks(&self, tell: &mut Tell<'_>) {
         let connects = self.wants_other || self.is_websocket;
-        let models = self.talk.asking.models(self.exchange.doubts.is_empty());
-        let calls = |models: &&[String]| self.exchange.method == "POST" || connects && !models.is_empty();
-        if let Some(models) = models.filter(calls) {
-            tell(Told::Asks(&self.exchange, models));
+        let ask = self.talk.asking.ask(self.exchange.doubts.is_empty());
+        let calls = |ask: &Ask<'_>| self.exchange.method == "POST" || connects && !ask.models.is_empty();
+        if let Some(ask) = ask.filter(calls) {
+            tell(Told::Asks(&self.exchange, ask));
         }
     }
 
@@ -370,8 +370,8 @@ impl Listener<'_, '_> {
                 }
                 if (path, leaf) == ("", Leaf::End) && (begins || !many) {
                     asking.settle(self.exchange);
-                    if let Some(models) = asking.models(self.exchange.doubts.is_empty()) {
-                        (self.tell)(Told::Asks(self.exchange, models));
+                    if let Some(ask) = asking.ask(self.exchange.doubts.is_empty()) {
+                        (self.tell)(Told::Asks(self.exchange, ask));
                     }
                 }
             }

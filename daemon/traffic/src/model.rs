@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod output;
 mod request;
 
 pub(crate) use answer::{AnswerDraft, usage_of_fields};

@@ -24,7 +24,7 @@ impl Heard {
             Told::Request(exchange) => self.told.push(format!("request {} {}", exchange.id, exchange.path)),
             Told::Answer(exchange) => self.told.push(format!("answer {} {:?}", exchange.id, exchange.status)),
             Told::Call(exchange) => self.told.push(format!("call {} {:?}", exchange.id, exchange.call)),
-            Told::Asks(exchange, models) => self.told.push(format!("asks {} {models:?}", exchange.id)),
+            Told::Asks(exchange, ask) => self.told.push(format!("asks {} {ask:?}", exchange.id)),
             Told::Mcp(_, message) => self.told.push(format!("{message:?}")),
             Told::Opaque(why) => self.told.push(format!("{why:?}")),
             Told::Done(exchange) => {

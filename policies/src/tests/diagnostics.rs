@@ -64,7 +64,7 @@ fn what_later_versions_know_is_an_error_with_a_hint() {
         "data: {block: [\"vault/*\"]}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {kill: [net]}}}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {deny: [model]}}}",
-        "spend: {}",
+        "spend: {day: $1, then: ask}",
         "ask: {second_person: critical}",
         "ask: {approvers: [\"role:approver\"]}",
         "net: {blind: inspect}",

@@ -1,6 +1,7 @@
 use super::api::unescaped;
+use super::output::OutputDraft;
 use super::{Api, Asked, ModelCall, asked, only_counts};
-use crate::exchange::Exchange;
+use crate::exchange::{Ask, Exchange};
 use crate::json::Leaf;
 
 /// Different models that one request may name.
@@ -15,6 +16,8 @@ pub(crate) struct RequestDraft {
     document: Document,
     /// The models of all documents, each once.
     named: Vec<String>,
+    /// Of all documents.
+    output: OutputDraft,
     /// A model is named that is not among them.
     obscure: bool,
     /// The API is a guess by the shape of the request, which the answer may correct.
@@ -66,11 +69,14 @@ impl RequestDraft {
         }
     }
 
-    /// The models that the request names, if it is for one: none if that cannot be told, or not of all of it.
-    pub(crate) fn models(&self, is_whole: bool) -> Option<&[String]> {
+    /// What the request asks of a model, if it is for one. Unless all of it was told nothing is known of it.
+    pub(crate) fn ask(&self, is_whole: bool) -> Option<Ask<'_>> {
         let is_for_one = !self.never && (self.asked.is_some() || self.is_call());
         let is_told = is_whole && !self.obscure;
-        is_for_one.then_some(if is_told { self.named.as_slice() } else { &[] })
+        is_for_one.then_some(Ask {
+            models: if is_told { &self.named } else { &[] },
+            most_output: self.api().filter(|_| is_whole).and_then(|api| self.output.most(api)),
+        })
     }
 
     /// Takes a value of the request. `true` if a call of several that one exchange has begins with it.
@@ -78,6 +84,7 @@ impl RequestDraft {
         let document = &mut self.document;
         // The Gemini CLI's requests are wrapped, and those of OpenAI's realtime interface.
         let inner = path.strip_prefix("request.").or_else(|| path.strip_prefix("response."));
+        self.output.value(inner.unwrap_or(path), leaf);
         match (inner.unwrap_or(path), leaf) {
             ("", Leaf::Object) => *document = Document::default(),
             ("", Leaf::End) => return document.kind == "response.create",

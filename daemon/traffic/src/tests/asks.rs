@@ -11,10 +11,10 @@ fn asked(trace: &Trace) -> Vec<Vec<String>> {
     let mut conversation = Conversation::new(Limits::default());
     for (direction, bytes) in trace {
         conversation.bytes(*direction, bytes, &mut |told| {
-            if let Told::Asks(_, models) = told
-                && asked.last().is_none_or(|last| last != models)
+            if let Told::Asks(_, ask) = told
+                && asked.last().is_none_or(|last| last != ask.models)
             {
-                asked.push(models.to_vec());
+                asked.push(ask.models.to_vec());
             }
         });
     }
@@ -27,6 +27,78 @@ fn of(path: &str, body: &str) -> Vec<Vec<String>> {
 
 fn names(models: &[&str]) -> Vec<Vec<String>> {
     vec![models.iter().map(|model| (*model).to_owned()).collect()]
+}
+
+/// How much the last that is told lets be answered.
+fn most(path: &str, body: &str) -> Option<u64> {
+    let mut most = None;
+    for (direction, bytes) in [post("api.example.com", path, body)] {
+        Conversation::new(Limits::default()).bytes(direction, &bytes, &mut |told| {
+            if let Told::Asks(_, ask) = told {
+                most = ask.most_output;
+            }
+        });
+    }
+    most
+}
+
+#[test]
+fn what_may_be_answered_is_told_where_the_api_has_it() {
+    for (path, body, tokens) in [
+        (CHAT, r#"{"model":"m","messages":[],"max_tokens":100}"#, Some(100)),
+        (CHAT, r#"{"model":"m","messages":[],"max_tokens":100,"n":3}"#, Some(300)),
+        (
+            CHAT,
+            r#"{"model":"m","messages":[],"max_completion_tokens":7,"max_tokens":9}"#,
+            Some(9),
+        ),
+        (
+            CHAT,
+            r#"{"model":"m","max_tokens":9,"messages":[],"max_tokens":1}"#,
+            Some(9),
+        ),
+        (CHAT, r#"{"model":"m","messages":[],"max_output_tokens":1}"#, None),
+        (
+            CHAT,
+            r#"{"model":"m","messages":[{"max_tokens":1}],"max_tokens":null}"#,
+            None,
+        ),
+        ("/elsewhere", r#"{"max_tokens":5,"model":"m","messages":[]}"#, Some(5)),
+        (
+            "/v1/responses",
+            r#"{"model":"m","input":"x","max_output_tokens":50}"#,
+            Some(50),
+        ),
+        (
+            "/v1/messages",
+            r#"{"model":"m","max_tokens":18446744073709551615,"n":2}"#,
+            Some(u64::MAX),
+        ),
+        ("/v1/messages", r#"{"model":"m","options":{"num_predict":1}}"#, None),
+        ("/v1/embeddings", r#"{"model":"m","input":"x"}"#, Some(0)),
+        (
+            "/api/chat",
+            r#"{"model":"m","messages":[],"options":{"num_predict":12}}"#,
+            Some(12),
+        ),
+        (
+            "/v1beta/models/g:generateContent",
+            r#"{"contents":[],"generationConfig":{"maxOutputTokens":64,"candidateCount":2}}"#,
+            Some(128),
+        ),
+        (
+            "/v1internal:generateContent",
+            r#"{"model":"g","request":{"contents":[],"generationConfig":{"maxOutputTokens":8}}}"#,
+            Some(8),
+        ),
+        (
+            "/model/m/converse",
+            r#"{"messages":[],"inferenceConfig":{"maxTokens":33}}"#,
+            Some(33),
+        ),
+    ] {
+        assert_eq!(most(path, body), tokens, "{path} {body}");
+    }
 }
 
 const CHAT: &str = "/v1/chat/completions";

@@ -82,6 +82,12 @@ struct aa_tls_answer {
 	u32 pad;
 };
 
+/* A governed process maps a file as code, or (whole) is governed from now on, whatever it has mapped: to the sensor. */
+struct aa_mapped {
+	u32 pid;
+	u32 whole;
+};
+
 /* A TCP socket of a governed process. Written by the kernel programs, read by the sensor; gone with the least used. */
 struct aa_tls_socket {
 	u64 sent; /* bytes that went to the socket, of any sort */
@@ -100,5 +106,6 @@ struct aa_tls_socket {
 _Static_assert(sizeof(struct aa_plaintext) == 152, "aa_plaintext");
 _Static_assert(sizeof(struct aa_tls_answer) == 16, "aa_tls_answer");
 _Static_assert(sizeof(struct aa_tls_socket) == 72, "aa_tls_socket");
+_Static_assert(sizeof(struct aa_mapped) == 8, "aa_mapped");
 
 #endif

@@ -102,7 +102,8 @@
 	X(PLAINTEXT_RING, 8, "plaintext-ring-full", "bytes of TLS plaintext, because the gateway did not drain the ring") \
 	X(PLAINTEXT_BUFFER, 9, "plaintext-buffer-busy", "bytes of TLS plaintext, because no working memory was free") \
 	X(PLAINTEXT_READ, 10, "plaintext-unreadable", "bytes of TLS plaintext that could not be read") \
-	X(PLAINTEXT_CALL, 11, "plaintext-call-unknown", "calls of TLS functions whose arguments could not be read or kept")
+	X(PLAINTEXT_CALL, 11, "plaintext-call-unknown", "calls of TLS functions whose arguments could not be read or kept") \
+	X(MAPPED_RING, 12, "mapped-ring-full", "code that agents mapped and nobody looked at, because the sensor did not drain the ring")
 
 #define AA_ENUM_ACTION(name, number, text, help) AA_ACTION_##name = number,
 #define AA_ENUM_REASON(name, number, text, help) AA_REASON_##name = number,

@@ -179,6 +179,7 @@ static __always_inline int judge_load(void *ctx, struct file *file)
 		return 0;
 	subject_of_agent(&subject, identity->agent, identity->session);
 	subject.identity = identity;
+	tell_mapped(0);
 
 	struct inode *inode = file->f_inode;
 

@@ -322,6 +322,7 @@ int BPF_PROG(govern_selected, struct task_struct *task, u32 old_pid, struct linu
 		bpf_send_signal(AA_SIGKILL);
 		return 0;
 	}
+	tell_mapped(1);
 	subject_of_agent(&subject, fresh.agent, fresh.session);
 	if (record_life(&subject, AA_ACTION_GOVERN, AA_RING_DECISIONS, 0))
 		bpf_send_signal(AA_SIGKILL);

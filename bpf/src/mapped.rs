@@ -1,6 +1,6 @@
 //! Which files processes map as code, told by the kernel as it happens: programs, what they load at their start, and what
-//! they load later. By perf's side band (`PERF_RECORD_MMAP2`, `perf_event_open(2)`), which every kernel has and which
-//! costs nothing where no code is mapped.
+//! they load later. By perf's side band (`PERF_RECORD_MMAP2`, `perf_event_open(2)`), which every kernel has. It tells of all
+//! processes of the machine; where LSM programs say whose mappings count ([`Mappers`]), it wakes nobody.
 //!
 //! Of a record only the fixed part is looked at: the file's name, which anybody may choose, is passed over.
 
@@ -11,8 +11,13 @@ use std::sync::atomic::Ordering;
 use libbpf_rs::libbpf_sys;
 use nix::sys::mman::ProtFlags;
 
+use zerocopy::FromBytes;
+
+use crate::abi;
+use crate::load::{Kernel, LoadError};
+use crate::ring::Ring;
 use crate::shared::{Mapping, page_bytes};
-use crate::uprobes::open_event;
+use crate::uprobes::{DISABLE, ENABLE, open_event, switch_event};
 
 /// Pages of one processor's ring, a power of two: some thousand mappings.
 const PAGES: usize = 64;
@@ -48,29 +53,53 @@ pub enum News {
     Lost(u64),
 }
 
+/// When who waits is to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wakes {
+    /// By each mapping.
+    Always,
+    /// By a ring that is half full.
+    Late,
+}
+
 /// The rings, one for each processor.
 #[derive(Debug)]
 pub struct MappedFiles {
     rings: Vec<PerfRing>,
+    tells: bool,
 }
 
 impl MappedFiles {
-    /// Has the kernel tell, from now on, on all processors.
+    /// Prepares for the kernel to tell, on all processors.
     ///
     /// # Errors
     /// What `perf_event_open(2)` said: it takes `CAP_PERFMON`.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(wakes: Wakes) -> io::Result<Self> {
         let processors = libbpf_rs::num_possible_cpus().map_err(io::Error::other)?;
         let mut rings = Vec::new();
         for processor in 0..processors {
-            match PerfRing::open(processor) {
+            match PerfRing::open(processor, wakes) {
                 Ok(ring) => rings.push(ring),
                 // It is possible and not there.
                 Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self { rings })
+        Ok(Self { rings, tells: false })
+    }
+
+    /// Has the kernel tell from now on, or no more: it costs whoever maps code, governed or not.
+    ///
+    /// # Errors
+    /// What `ioctl(2)` said.
+    pub fn tell(&mut self, tells: bool) -> io::Result<()> {
+        if tells != self.tells {
+            let command = if tells { ENABLE } else { DISABLE };
+            let mut rings = self.rings.iter();
+            rings.try_for_each(|ring| switch_event(ring.descriptor.as_fd(), command))?;
+            self.tells = tells;
+        }
+        Ok(())
     }
 
     /// To wait for news: each is readable when there are any.
@@ -96,7 +125,7 @@ struct PerfRing {
 }
 
 impl PerfRing {
-    fn open(processor: usize) -> io::Result<Self> {
+    fn open(processor: usize, wakes: Wakes) -> io::Result<Self> {
         let mut attribute = libbpf_sys::perf_event_attr {
             type_: libbpf_sys::PERF_TYPE_SOFTWARE,
             config: libbpf_sys::PERF_COUNT_SW_DUMMY.into(),
@@ -105,9 +134,12 @@ impl PerfRing {
         // `mmap` alone is what the kernel counts to know that anybody listens.
         attribute.set_mmap(1);
         attribute.set_mmap2(1);
+        attribute.set_disabled(1);
         // Bytes: `wakeup_events` counts samples alone, and a ring wakes nobody before it is half full.
-        attribute.set_watermark(1);
-        attribute.__bindgen_anon_2.wakeup_watermark = 1;
+        if wakes == Wakes::Always {
+            attribute.set_watermark(1);
+            attribute.__bindgen_anon_2.wakeup_watermark = 1;
+        }
         let processor = i32::try_from(processor).map_err(io::Error::other)?;
         let descriptor = open_event(&mut attribute, processor)?;
         let page = page_bytes()?;
@@ -150,6 +182,51 @@ impl PerfRing {
                     .read_volatile()
             }
         })
+    }
+}
+
+/// What a governed process says of its own mappings, where LSM programs are in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mapper {
+    /// It is about to map a file as code: perf tells of it in a moment.
+    Maps(u32),
+    /// It is governed from now on, by a selector: all that it has mapped is new.
+    Begins(u32),
+}
+
+/// The ring of that.
+#[derive(Debug)]
+pub struct Mappers(Ring);
+
+impl Mappers {
+    /// Maps it.
+    ///
+    /// # Errors
+    /// The map is not there, or may not be mapped.
+    pub fn new(kernel: &Kernel) -> Result<Self, LoadError> {
+        let failed = |source| LoadError::Folder {
+            path: "mapped".into(),
+            source,
+        };
+        let descriptor = kernel.map("mapped")?.as_fd().try_clone_to_owned().map_err(failed)?;
+        Ring::new(descriptor).map(Self).map_err(failed)
+    }
+
+    /// To wait for more.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Gives what came since the last time.
+    pub fn read(&mut self, mut each: impl FnMut(Mapper)) {
+        self.0
+            .read(usize::MAX, |bytes| match abi::aa_mapped::read_from_bytes(bytes) {
+                Ok(told) if told.whole != 0 => each(Mapper::Begins(told.pid)),
+                Ok(told) => each(Mapper::Maps(told.pid)),
+                // Another build's.
+                Err(_) => {}
+            });
+        self.0.release();
     }
 }
 

@@ -69,6 +69,15 @@ impl ProcessHandle {
         Ok(Self { descriptor, pid })
     }
 
+    /// The same once more.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let descriptor = self.descriptor.try_clone()?;
+        Ok(Self {
+            descriptor,
+            pid: self.pid,
+        })
+    }
+
     /// Sends a signal to exactly this process (`pidfd_send_signal(2)`).
     pub fn signal(&self, signal: nix::sys::signal::Signal) -> io::Result<()> {
         let (fd, none) = (self.descriptor.as_raw_fd(), std::ptr::null::<libc::siginfo_t>());

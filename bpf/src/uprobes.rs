@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, libbpf_sys};
 use nix::libc;
@@ -17,7 +17,8 @@ const TYPE_FILE: &str = "/sys/bus/event_source/devices/uprobe/type";
 /// `PERF_FLAG_FD_CLOEXEC`.
 const CLOSE_ON_EXEC: libc::c_ulong = 8;
 /// `_IO('$', 0)`.
-const ENABLE: libc::c_ulong = 0x2400;
+pub(crate) const ENABLE: libc::c_ulong = 0x2400;
+pub(crate) const DISABLE: libc::c_ulong = 0x2401;
 
 /// Opens an event of the whole machine on one processor.
 pub(crate) fn open_event(attribute: &mut libbpf_sys::perf_event_attr, processor: i32) -> io::Result<OwnedFd> {
@@ -139,11 +140,19 @@ impl Uprobes {
         };
         // The link keeps the event.
         let link = link(program, &event, site)?;
-        // SAFETY: an event of our own, and a command without an argument.
-        if unsafe { libc::ioctl(event.as_raw_fd(), ENABLE, 0) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        switch_event(event.as_fd(), ENABLE)?;
         Ok(link)
+    }
+}
+
+/// `ENABLE` or `DISABLE`.
+pub(crate) fn switch_event(event: BorrowedFd<'_>, command: libc::c_ulong) -> io::Result<()> {
+    // SAFETY: an event, and a command without an argument.
+    let ret = unsafe { libc::ioctl(event.as_raw_fd(), command, 0) };
+    if ret < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
     }
 }
 

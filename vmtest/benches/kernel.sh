@@ -106,7 +106,7 @@ frozen() { # CONFIGURATION POLICY hooks|workload
 }
 
 # What a process has run so far, in ns, all its threads: in a counted guest, instructions.
-ran() { cat /proc/"$(pidof "$1")"/task/*/schedstat | awk '{sum += $1} END {print sum}'; }
+ran() { local p; for p in $(pidof "$1"); do cat /proc/"$p"/task/*/schedstat; done | awk '{sum += $1} END {print sum}'; }
 
 start() { part "a start"; AA_START=1 start_daemon; [ "$AA_DAEMON" = running ] || { cat "$DAEMON_LOG" >&2; exit 1; }; }
 

@@ -155,7 +155,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         ));
     }
     let boot_id = boot_id().map_err(|error| failed(&error))?;
-    let probing = Probing::start(&kernel, &settings.run_dir).map_err(|error| failed(&error))?;
+    let probing = Probing::start(&kernel, way != Way::Cgroup, &settings.run_dir).map_err(|error| failed(&error))?;
     let registry = Registry::load(settings.state_file(), &boot_id, kernel.inherited).map_err(|error| failed(&error))?;
     let mut sensor = Sensor {
         host,

@@ -1,7 +1,7 @@
 //! Probes in what governed processes run: which files they map as code, what TLS functions are in these, and that the
 //! probes are there before the first byte.
 //!
-//! The kernel tells of every mapping ([`aa_bpf::mapped`]). A file that a governed process maps for the first time is given
+//! The kernel tells of every mapping while anybody is governed, and LSM programs tell whose count ([`aa_bpf::mapped`]). A file that a governed process maps for the first time is given
 //! to a worker without privileges; until it has answered the agent stands still (its cgroup is frozen, or the process
 //! stopped where it is not in there yet). Then probes are attached, for everybody who maps the file; a process nobody
 //! governs pays for the trap. When nobody is governed any more the probes go.
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use aa_bpf::Kernel;
 use aa_bpf::abi;
 use aa_bpf::load::LoadError;
-use aa_bpf::mapped::{MappedFiles, News};
+use aa_bpf::mapped::{MappedCode, MappedFiles, Mapper, Mappers, News, Wakes};
 use aa_bpf::tasks::ProcessHandle;
 use aa_bpf::uprobes::{Sites, Sockets};
 use aa_probes::Answer;
@@ -44,6 +44,9 @@ const STANDSTILL: Duration = Duration::from_secs(10);
 const FILES: usize = 16_384;
 /// How long after a program began it may take until a selector has taken effect.
 const SELECTED_WITHIN: Duration = Duration::from_millis(5);
+/// How long after a process said that it maps something perf may take to tell of it, and how often it is looked.
+const AWAITED: Duration = Duration::from_millis(20);
+const AWAITED_TURN: Duration = Duration::from_millis(1);
 /// Processes that wait for that; more are not looked at again.
 const UNSURE: usize = 4096;
 /// Mappings that are looked at in one turn; the kernel's rings hold no more.
@@ -100,6 +103,10 @@ struct Probed {
 #[derive(Debug)]
 pub(crate) struct Probing {
     mapped: MappedFiles,
+    /// Whose mappings count, where LSM programs tell.
+    mappers: Option<Mappers>,
+    /// How many mappings of a process perf has not told of yet, and since when.
+    awaited: HashMap<u32, (u32, Instant)>,
     sites: Sites,
     sockets: Sockets,
     attacher: Attacher,
@@ -120,9 +127,11 @@ pub(crate) struct Probing {
 }
 
 impl Probing {
-    /// Has the kernel tell what is mapped from now on; to be called while privileges are there.
-    pub(crate) fn start(kernel: &Kernel, run_dir: &Path) -> Result<Self, LoadError> {
-        let mapped = MappedFiles::open().map_err(|source| LoadError::Folder {
+    /// Prepares for the kernel to tell what is mapped; to be called while privileges are there.
+    pub(crate) fn start(kernel: &Kernel, by_lsm: bool, run_dir: &Path) -> Result<Self, LoadError> {
+        let mappers = by_lsm.then(|| Mappers::new(kernel)).transpose()?;
+        let wakes = if by_lsm { Wakes::Late } else { Wakes::Always };
+        let mapped = MappedFiles::open(wakes).map_err(|source| LoadError::Folder {
             path: "perf_event_open".into(),
             source,
         })?;
@@ -132,6 +141,8 @@ impl Probing {
         })?;
         Ok(Self {
             mapped,
+            mappers,
+            awaited: HashMap::new(),
             sites: Sites::new(kernel)?,
             sockets: Sockets::new(kernel)?,
             attacher,
@@ -151,8 +162,10 @@ impl Probing {
     /// What to wait for; [`Sensor::watch_files`] when any is readable.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = PollFd<'_>> {
         let prober = self.prober.descriptor();
+        let mappers = self.mappers.iter().map(Mappers::descriptor);
         self.mapped
             .descriptors()
+            .chain(mappers)
             .chain(prober)
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
     }
@@ -161,7 +174,61 @@ impl Probing {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let standing = self.standing.values().map(|standing| standing.since + STANDSTILL);
         let unsure = self.unsure.values().map(|since| *since + SELECTED_WITHIN);
-        standing.chain(self.prober.deadline()).chain(unsure).min()
+        let awaited = (!self.awaited.is_empty()).then(|| Instant::now() + AWAITED_TURN);
+        standing
+            .chain(self.prober.deadline())
+            .chain(unsure)
+            .chain(awaited)
+            .min()
+    }
+
+    /// Has perf tell, or no more.
+    pub(crate) fn listen(&mut self, listens: bool) {
+        if let Err(error) = self.mapped.tell(listens) {
+            tracing::error!(%error, "perf cannot be told whether to tell of mappings");
+        }
+    }
+
+    /// What was mapped by whose mappings count, and processes that are governed from now on.
+    fn hear(&mut self) -> (Vec<MappedCode>, Vec<u32>) {
+        let Self {
+            mapped,
+            mappers,
+            awaited,
+            lost,
+            ..
+        } = self;
+        let (mut code, mut begun) = (Vec::new(), Vec::new());
+        let now = Instant::now();
+        if let Some(mappers) = mappers {
+            // First: who maps says so before perf does.
+            mappers.read(|mapper| match mapper {
+                Mapper::Maps(pid) => awaited.entry(pid).or_insert((0, now)).0 += 1,
+                Mapper::Begins(pid) => begun.push(pid),
+            });
+        }
+        let mut counts = |pid: u32| {
+            if mappers.is_none() {
+                return true;
+            }
+            let Some((count, _)) = awaited.get_mut(&pid) else {
+                return false;
+            };
+            *count -= 1;
+            if *count == 0 {
+                awaited.remove(&pid);
+            }
+            true
+        };
+        mapped.read(|news| match news {
+            News::Mapped(one) if one.inode == 0 || !counts(one.pid) => {}
+            News::Mapped(one) if code.len() < TURN => code.push(one),
+            News::Mapped(_) => *lost += 1,
+            News::Lost(count) => *lost += count,
+        });
+        // What was refused is never told of.
+        awaited.retain(|_, (_, since)| since.elapsed() < AWAITED);
+        (code, begun)
     }
 
     /// Writes down who stands still, for a successor, should we die.
@@ -309,23 +376,25 @@ fn socket(row: abi::aa_tls_socket) -> SocketCoverage {
 impl Sensor {
     /// Takes what the kernel and the worker told, and attaches what is to be attached.
     pub(crate) fn watch_files(&mut self, settings: &Settings) {
-        let mut mapped = Vec::new();
-        let mut lost = 0;
-        self.probing.mapped.read(|news| match news {
-            News::Mapped(code) if mapped.len() < TURN => mapped.push(code),
-            News::Mapped(_) => lost += 1,
-            News::Lost(count) => lost += count,
-        });
+        let (mapped, begun) = self.probing.hear();
         let anybody = self.registry.agents().next().is_some();
+        // Where LSM programs tell, who is selected says itself that a program begins.
+        let by_itself = self.probing.mappers.is_some();
+        self.probing.listen(anybody || self.selects() && !by_itself);
         if !anybody {
             self.probing.forget();
         }
         if anybody {
-            self.probing.lost += lost;
-            let may_follow = self.selects();
-            for code in mapped.into_iter().filter(|code| code.inode != 0) {
-                let governed = self.look_at(code.pid, code.from, code.to);
-                if !governed && may_follow && self.probing.unsure.len() < UNSURE {
+            for pid in begun {
+                self.look_at_all_of(pid);
+            }
+            let may_follow = self.selects() && !by_itself;
+            for code in mapped {
+                let governed = self.governed(code.pid);
+                if let Some((handle, identity)) = &governed {
+                    self.look_at(code.pid, handle, identity, code.from, code.to);
+                }
+                if governed.is_none() && may_follow && self.probing.unsure.len() < UNSURE {
                     self.probing.unsure.entry(code.pid).or_insert_with(Instant::now);
                 }
             }
@@ -356,8 +425,11 @@ impl Sensor {
 
     /// A process that ended has mapped nothing.
     fn look_at_all_of(&mut self, pid: u32) {
+        let Some((handle, identity)) = self.governed(pid) else {
+            return;
+        };
         for (from, to) in process::mapped_ranges(pid).unwrap_or_default() {
-            self.look_at(pid, from, to);
+            self.look_at(pid, &handle, &identity, from, to);
         }
     }
 
@@ -366,30 +438,27 @@ impl Sensor {
         let due = |_: &u32, since: &mut Instant| since.elapsed() >= SELECTED_WITHIN;
         let due: Vec<u32> = self.probing.unsure.extract_if(due).map(|(pid, _)| pid).collect();
         for pid in due {
-            let identity = ProcessHandle::open(pid).and_then(|handle| self.tasks.identity(&handle));
-            if matches!(identity, Ok(Some(_))) {
-                self.look_at_all_of(pid);
-            }
+            self.look_at_all_of(pid);
         }
     }
 
-    /// Looks at one mapping; whether the process is governed.
-    fn look_at(&mut self, pid: u32, from: u64, to: u64) -> bool {
-        // It may be gone, or be nobody's we govern.
-        let Ok(handle) = ProcessHandle::open(pid) else {
-            return true;
-        };
-        let Ok(Some(identity)) = self.tasks.identity(&handle) else {
-            return false;
-        };
+    /// Who it is, if it is there and governed.
+    fn governed(&self, pid: u32) -> Option<(ProcessHandle, abi::aa_identity)> {
+        let handle = ProcessHandle::open(pid).ok()?;
+        let identity = self.tasks.identity(&handle).ok()??;
+        Some((handle, identity))
+    }
+
+    /// Looks at one mapping.
+    fn look_at(&mut self, pid: u32, handle: &ProcessHandle, identity: &abi::aa_identity, from: u64, to: u64) {
         let key = process::open_mapped(pid, from, to).and_then(|file| Ok((FileKey::of(&file)?, file)));
         if let Ok((key, file)) = key
             && let Some(number) = self.probing.number_of(key, file)
             && identity.agent != abi::AA_SELF_TEST_AGENT
+            && let Ok(handle) = handle.try_clone()
         {
             self.make_stand(identity.agent, handle, number);
         }
-        true
     }
 
     /// The agent waits for a file. One that is suspended or killed does not run anyway.

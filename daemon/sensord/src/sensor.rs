@@ -294,6 +294,8 @@ impl Sensor {
             by_selector,
         };
         self.registry.set_agent(agent, entry).map_err(RequestError::Registry)?;
+        // Before it runs.
+        self.probing.listen(true);
         self.tell_agent(agent, slot);
         Ok(agent)
     }

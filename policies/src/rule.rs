@@ -269,7 +269,7 @@ impl Rule {
     }
 
     /// Its decision on an action.
-    pub(crate) fn decision(&self) -> Decision {
+    pub fn decision(&self) -> Decision {
         Decision::new(self.verdict, self.kind != RuleKind::BuiltIn, Some(self.id))
     }
 

@@ -28,6 +28,15 @@ impl SpendUnit {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::MicroDollars, Self::Tokens, Self::Calls];
 
+    /// A name for records and interfaces.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MicroDollars => "micro-dollars",
+            Self::Tokens => "tokens",
+            Self::Calls => "calls",
+        }
+    }
+
     /// So many of it, for people.
     pub fn show(self, count: u64) -> String {
         match self {

@@ -40,6 +40,7 @@ mod programs;
 mod records;
 mod refusals;
 mod soak;
+mod spending;
 mod steps;
 mod tables;
 mod telling;
@@ -86,6 +87,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             inheritance::TESTS,
             containment::TESTS,
             plaintext::TESTS,
+            spending::TESTS,
             telling::TESTS,
             refusals::POLICY_TESTS,
             holding::TESTS,

@@ -54,14 +54,14 @@ const SCRIPTS: [(&str, &str); 6] = [
 const KEY: &str = "AKIAQ3EGRIJ2XKF7ZB5D";
 const BLOCKS: &str = "policy: leaks\nversion: 1\ndefault: allow\nnet: {}\ndata: {block: [secret]}\n";
 
-struct Server {
+pub(crate) struct Server {
     process: Child,
     folder: PathBuf,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    fn start(guest: &Guest) -> Self {
+    pub(crate) fn start(guest: &Guest) -> Self {
         let folder = guest.tree("plaintext");
         for (name, text) in SCRIPTS {
             file_at(folder.join(name), text);
@@ -104,7 +104,7 @@ impl Server {
         }
     }
 
-    fn script(&self, name: &str) -> String {
+    pub(crate) fn script(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
 }
@@ -181,7 +181,7 @@ fn what_is_said_inside_tls_is_seen_with_where_it_goes(guest: &Guest, checks: &mu
 const BLIND: &str = "policy: blind\nversion: 1\ndefault: allow\nnet: {blind: deny}\n";
 
 /// Runs a program by a policy; what it said, whether it ended well, and what was denied.
-fn run_by(policy: &str, server: &Server, program: &[&str]) -> (String, bool, Vec<Event>) {
+pub(crate) fn run_by(policy: &str, server: &Server, program: &[&str]) -> (String, bool, Vec<Event>) {
     let policy = file_at(server.folder.join("policy.yaml"), policy).display().to_string();
     let work = server.folder.display().to_string();
     // What it complains of may come in the midst of an event's line.

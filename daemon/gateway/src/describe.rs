@@ -12,6 +12,7 @@ use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Generation, Pid, SessionId
 use crate::actions;
 use crate::book::Load;
 use crate::explaining::Explaining;
+use crate::plaintext::judge::Denial;
 
 /// What a record cannot say itself.
 pub(crate) struct Known<'a> {
@@ -20,8 +21,8 @@ pub(crate) struct Known<'a> {
     pub(crate) load: Option<&'a Load>,
     /// Those whose lookup led to the record's address.
     pub(crate) names: Vec<EscapedBytes>,
-    /// The request that was not sent.
-    pub(crate) exchange: Option<Exchange>,
+    /// Of a request that was not sent.
+    pub(crate) denial: Option<Denial>,
     pub(crate) explaining: &'a Explaining,
 }
 
@@ -55,7 +56,10 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
     event.cpu = Some(record.cpu);
     event.sequence = Some(record.sequence);
     event.digest = (record.digest != [0, 0] && !actions::is_of_data(record)).then(|| digest_text(record.digest));
-    event.exchange = known.exchange.clone().map(Box::new);
+    if let Some(denial) = &known.denial {
+        event.exchange = Some(Box::new(denial.exchange.clone()));
+        event.detail.clone_from(&denial.detail);
+    }
     event.stack = record.stack.iter().map(|address| bare_frame(*address)).collect();
     if record.generation != 0 {
         event.policy = Some(policy_ref(record.generation, known.load));
@@ -106,7 +110,7 @@ fn judge(event: &mut Event, record: &Record, known: &Known<'_>) {
     }
     if actions::is_of_data(record) {
         let rule = load.zip(decision.rule()).and_then(|(load, id)| load.policy.rule(id));
-        event.would_allow = rule.map(|rule| would_be_sent(rule, known.exchange.as_ref()));
+        event.would_allow = rule.map(|rule| would_be_sent(rule, known.denial.as_ref().map(|denial| &denial.exchange)));
         return;
     }
     let by_policy = matches!(
@@ -141,6 +145,10 @@ fn would_be_sent(rule: &Rule, exchange: Option<&Exchange>) -> String {
         (Section::Model, _, None) => {
             "nothing added: the request is for a model, and which one cannot be told from it".to_owned()
         }
+        (Section::Spend, ..) => format!(
+            "nothing added: wait, raise `{}` in spend, or have the request ask for less output; `aasm budget`",
+            rule.text
+        ),
         (Section::Model, RuleKind::BuiltIn, Some(model)) => format!("model: {{allow: [\"{model}\"]}}"),
         (section, ..) => format!("nothing added: remove `{}` from {section}", rule.text),
     }
@@ -246,7 +254,7 @@ mod tests {
             agent_name: Some("claude".into()),
             load: Some(&load),
             names: Vec::new(),
-            exchange: None,
+            denial: None,
             explaining: &Explaining::new(Instant::now()),
         };
         let event = describe(&record, &known);
@@ -269,7 +277,7 @@ mod tests {
                 agent_name: None,
                 load: None,
                 names: Vec::new(),
-                exchange: None,
+                denial: None,
                 explaining: &Explaining::new(Instant::now()),
             },
         );

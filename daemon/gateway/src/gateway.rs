@@ -22,6 +22,7 @@ use tokio::sync::{Mutex, Notify, broadcast, mpsc, oneshot};
 
 use crate::approvals::Approvals;
 use crate::book::{Book, Origin};
+use crate::clock::SharedClock;
 use crate::explaining::Explaining;
 use crate::hours::Opener;
 use crate::lookups::SharedLookups;
@@ -33,6 +34,7 @@ use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
 use crate::sessions::Sessions;
 use crate::settings::Settings;
+use crate::spending::Treasury;
 use crate::stacks::Stacks;
 use crate::state::{RingsInLog, SavedAgent, SavedLoad, State, StateFile};
 
@@ -64,6 +66,8 @@ pub(crate) struct Gateway {
     pub(crate) readings: RefCell<Readings>,
     pub(crate) lookups: SharedLookups,
     pub(crate) prices: SharedPrices,
+    pub(crate) clock: SharedClock,
+    pub(crate) treasury: Treasury,
     pub(crate) opener: RefCell<Opener>,
     pub(crate) explaining: Explaining,
     /// Something new is asked.
@@ -96,6 +100,8 @@ pub(crate) struct Parts {
     pub(crate) denied: Denied,
     pub(crate) lookups: SharedLookups,
     pub(crate) prices: SharedPrices,
+    pub(crate) clock: SharedClock,
+    pub(crate) treasury: Treasury,
     pub(crate) rings_in_log: RingsInLog,
 }
 
@@ -127,6 +133,8 @@ impl Gateway {
             readings: RefCell::default(),
             lookups: parts.lookups,
             prices: parts.prices,
+            clock: parts.clock,
+            treasury: parts.treasury,
             opener: RefCell::default(),
             explaining: Explaining::new(Instant::now()),
             asked: Notify::new(),

@@ -8,107 +8,39 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use crate::gateway::Gateway;
 use aa_policy::{Hours, Mode, Policy};
 use aa_wire::event::Effect;
 use aa_wire::sensor::Request;
 use aa_wire::{Event, Slot, WireError};
-use nix::time::{ClockId, clock_gettime};
-
-use crate::gateway::Gateway;
 
 /// How often the clocks are read.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// What two readings may differ by and still be one: NTP slews a clock by 0.5 ms a second.
-const STEP: Duration = Duration::from_secs(1);
-/// How long a reading counts.
-const MEMORY: Duration = Duration::from_secs(86_400);
-/// A clock that is set more often than that in a day tells no time.
-const MOST_READINGS: usize = 64;
-
-/// Both clocks, read together.
-#[derive(Debug, Clone, Copy)]
-struct Now {
-    boot: Duration,
-    wall: Duration,
-}
-
-impl Now {
-    fn read() -> Self {
-        let read = |clock| clock_gettime(clock).map_or(Duration::ZERO, Duration::from);
-        Self {
-            boot: read(ClockId::CLOCK_BOOTTIME),
-            wall: read(ClockId::CLOCK_REALTIME),
-        }
-    }
-}
-
-/// Where the wall clock was seen to stand.
-#[derive(Debug)]
-struct Reading {
-    /// What it showed, or would have shown, when the machine booted.
-    at_boot: Duration,
-    /// When it last stood so, boot time.
-    seen: Duration,
-}
-
-impl Reading {
-    /// What the wall shows by it; `None` where no calendar reaches.
-    fn at(&self, boot: Duration) -> Option<SystemTime> {
-        SystemTime::UNIX_EPOCH.checked_add(self.at_boot)?.checked_add(boot)
-    }
-}
-
-/// What the gateway knows of time, and what it told the kernel.
+/// Until when policies are open, as the kernel was told: boot time; 0: closed.
 #[derive(Debug, Default)]
 pub(crate) struct Opener {
-    readings: Vec<Reading>,
-    /// Until when, boot time; 0: closed.
     told: BTreeMap<Slot, u64>,
 }
 
-impl Opener {
-    fn note(&mut self, now: Now) {
-        let at_boot = now.wall.saturating_sub(now.boot);
-        let reading = Reading {
-            at_boot,
-            seen: now.boot,
-        };
-        self.readings
-            .retain(|known| known.at_boot.abs_diff(at_boot) > STEP && now.boot.saturating_sub(known.seen) < MEMORY);
-        self.readings.push(reading);
-    }
+/// Until when these hours are open at all times that it may be, boot time; 0 if they are not.
+fn open_until(hours: &Hours, boot: Duration, times: &[SystemTime]) -> u64 {
+    let stays = |at: &SystemTime| hours.is_open(*at).then(|| hours.stays(*at));
+    let shortest = times.iter().map(stays).collect::<Option<Vec<_>>>();
+    let until = shortest.and_then(|all| boot.checked_add(all.into_iter().min()?));
+    until.map_or(0, |until| u64::try_from(until.as_nanos()).unwrap_or(0))
+}
 
-    /// Until when these hours are open by every reading, boot time; 0 if they are not.
-    fn open_until(&self, hours: &Hours, boot: Duration) -> u64 {
-        let stays = |reading: &Reading| {
-            let at = reading.at(boot)?;
-            hours.is_open(at).then(|| hours.stays(at))
-        };
-        let shortest = self.readings.iter().map(stays).collect::<Option<Vec<_>>>();
-        let shortest = shortest.filter(|all| all.len() <= MOST_READINGS);
-        let until = shortest.and_then(|all| boot.checked_add(all.into_iter().min()?));
-        until.map_or(0, |until| u64::try_from(until.as_nanos()).unwrap_or(0))
-    }
-
-    /// How long the reading that is closed for the longest stays so.
-    fn closed_for(&self, hours: &Hours, boot: Duration) -> Duration {
-        let stays = |reading: &Reading| {
-            let at = reading.at(boot)?;
-            (!hours.is_open(at)).then(|| hours.stays(at))
-        };
-        self.readings.iter().filter_map(stays).max().unwrap_or_default()
-    }
+/// How long the time at which they are closed for the longest stays so.
+fn closed_for(hours: &Hours, times: &[SystemTime]) -> Duration {
+    let stays = |at: &SystemTime| (!hours.is_open(*at)).then(|| hours.stays(*at));
+    times.iter().filter_map(stays).max().unwrap_or_default()
 }
 
 impl Gateway {
     /// Until when a policy is open as of now, for the kernel: boot time; 0: closed, or it has no hours.
     pub(crate) fn open_until_ns(&self, policy: &Policy) -> u64 {
-        let now = Now::read();
-        let mut opener = self.opener.borrow_mut();
-        opener.note(now);
-        policy
-            .hours()
-            .map_or(0, |(hours, _)| opener.open_until(hours, now.boot))
+        let (boot, times) = self.clock.read();
+        policy.hours().map_or(0, |(hours, _)| open_until(hours, boot, &times))
     }
 
     /// Whether anybody can begin under this policy now: whom it denies everything could not even start.
@@ -119,8 +51,7 @@ impl Gateway {
         if self.open_until_ns(policy) > 0 {
             return Ok(());
         }
-        let now = Now::read();
-        let closed = self.opener.borrow().closed_for(hours, now.boot);
+        let closed = closed_for(hours, &self.clock.read().1);
         Err(
             WireError::new("policy-closed", format!("{} is closed at this time", policy.name()))
                 .because(format!("its hours (line {}) close it {hours}", rule.line))
@@ -166,7 +97,10 @@ impl Gateway {
 /// Keeps at it while the gateway lives.
 pub(crate) async fn keep(gateway: Rc<Gateway>) {
     loop {
+        // What it shows counts for a day, whether anybody asks then or not.
+        gateway.clock.read();
         gateway.keep_hours().await;
+        gateway.record_notices();
         tokio::time::sleep(INTERVAL).await;
     }
 }
@@ -174,6 +108,7 @@ pub(crate) async fn keep(gateway: Rc<Gateway>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Now, WallClock};
 
     const MINUTE: u64 = 60;
     const HOUR: u64 = 3600;
@@ -183,23 +118,23 @@ mod tests {
         aa_policy::parse_policy(&text, "p.yaml", &aa_policy::Environment::default()).unwrap()
     }
 
-    /// An opener that read the clocks at these times, seconds since boot and since midnight, UTC, of a Friday.
-    fn after(readings: &[(u64, u64)]) -> Opener {
+    /// What time it may be after the clocks were read at these times, seconds since boot and since midnight, UTC, of a Friday.
+    fn after(readings: &[(u64, u64)]) -> Vec<SystemTime> {
         let midnight = Duration::from_secs(1_795_132_800);
-        let mut opener = Opener::default();
+        let mut clock = WallClock::default();
         for (boot, wall) in readings {
-            opener.note(Now {
+            clock.note(Now {
                 boot: Duration::from_secs(*boot),
                 wall: midnight + Duration::from_secs(*wall),
             });
         }
-        opener
+        clock.times(Duration::from_secs(readings.last().unwrap().0))
     }
 
     fn open_for(readings: &[(u64, u64)]) -> u64 {
         let policy = policy("{allow: \"08:00-18:00 UTC\"}");
         let boot = Duration::from_secs(readings.last().unwrap().0);
-        let until = after(readings).open_until(policy.hours().unwrap().0, boot);
+        let until = open_until(policy.hours().unwrap().0, boot, &after(readings));
         Duration::from_nanos(until).saturating_sub(boot).as_secs()
     }
 
@@ -233,6 +168,6 @@ mod tests {
         let readings: Vec<(u64, u64)> = (0..500)
             .map(|turn| (turn * 10, 9 * HOUR + turn * 10 + turn / 4))
             .collect();
-        assert_eq!(after(&readings).readings.len(), 1);
+        assert_eq!(after(&readings).len(), 1);
     }
 }

@@ -9,6 +9,7 @@ mod alone;
 mod answering;
 mod approvals;
 mod book;
+mod clock;
 mod config;
 mod control;
 mod describe;
@@ -30,6 +31,7 @@ mod seccomp;
 mod sensor_link;
 mod sessions;
 mod settings;
+mod spending;
 mod stacks;
 mod state;
 mod status;
@@ -54,6 +56,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 
+use crate::clock::SharedClock;
 use crate::gateway::{Gateway, Parts};
 use crate::holes::Holes;
 use crate::lookups::SharedLookups;
@@ -61,6 +64,7 @@ use crate::plaintext::judge::Judge;
 use crate::prices::SharedPrices;
 use crate::sensor_link::{Greeted, Order};
 use crate::settings::{Flags, Settings};
+use crate::spending::Treasury;
 use crate::state::{RingsInLog, StateFile};
 
 /// How often policies that only a finished run used are taken out of force.
@@ -123,7 +127,9 @@ fn live(mut flags: Flags) -> Result<()> {
             order => drop(orders.send(order)),
         }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
-        let (judge, prices) = (Judge::new(answers, lookups.clone()), SharedPrices::default());
+        let (clock, prices) = (SharedClock::default(), SharedPrices::default());
+        let treasury = Treasury::new(settings.ledger_dir(), clock.clone(), prices.clone());
+        let judge = Judge::new(answers, lookups.clone(), treasury.clone());
         let (sayings, denied) = (judge.sayings.clone(), judge.denied.clone());
         let (listening, spoken) = plaintext::start(plaintext, judge, prices.clone())?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
@@ -145,6 +151,8 @@ fn live(mut flags: Flags) -> Result<()> {
             denied,
             lookups,
             prices,
+            clock,
+            treasury,
             rings_in_log,
         };
         let (gateway, recorded) = Gateway::new(parts);

@@ -160,7 +160,7 @@ impl Gateway {
             },
             load,
             names,
-            exchange: actions::is_of_data(record)
+            denial: actions::is_of_data(record)
                 .then(|| self.denied.take(record.digest[0]))
                 .flatten(),
             explaining: &self.explaining,

@@ -6,6 +6,7 @@
 
 pub(crate) mod judge;
 mod listener;
+mod paying;
 mod providers;
 mod summary;
 mod unbound;
@@ -135,7 +136,7 @@ impl Drop for PlaintextThread {
 
 /// Starts the thread.
 pub(crate) fn start(ring: Ring, judge: Judge, prices: SharedPrices) -> Result<(PlaintextThread, Told), PlaintextError> {
-    let teller = Teller::new(Engine::new(&Options::default())?, prices);
+    let teller = Teller::new(Engine::new(&Options::default())?, prices, judge.treasury.clone());
     let (sender, receiver) = mpsc::channel(QUEUE);
     let (stop, undecodable) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let (stopped, unread) = (Arc::clone(&stop), Arc::clone(&undecodable));
@@ -219,6 +220,7 @@ pub(crate) async fn record(gateway: Rc<Gateway>, told: Told) {
         if let Ok(recorded) = gateway.record_batch(events, Durability::Written).await {
             gateway.publish(recorded);
         }
+        gateway.record_notices();
         progress.recorded.fetch_add(count, Ordering::Release);
     }
 }

@@ -45,6 +45,7 @@ impl Gateway {
                 .map(Reply::Suspended),
             Request::Resume(target) => self.switch(peer, &target, Switch::Running).await.map(Reply::Resumed),
             Request::Verify => self.verify().await,
+            Request::Budgets => self.budgets().map(Reply::Budgets),
             Request::Approvals => Ok(Reply::Approvals(self.approval_rows())),
             Request::Answer { id, allow } => self.answer_for(peer, id, allow).await,
         }

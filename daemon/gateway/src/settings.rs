@@ -115,6 +115,11 @@ impl Settings {
         })
     }
 
+    /// What agents have spent.
+    pub(crate) fn ledger_dir(&self) -> PathBuf {
+        self.state_dir.join("ledger")
+    }
+
     pub(crate) fn control_socket(&self) -> PathBuf {
         self.run_dir.join("control.sock")
     }

@@ -71,6 +71,8 @@ pub(crate) enum Command {
         /// An agent's name or number, a session, or `all`
         target: String,
     },
+    /// What agents have spent on models, and what is left
+    Budget(Output),
     /// What waits for a person, and the answers
     #[command(subcommand)]
     Approvals(ApprovalsCommand),

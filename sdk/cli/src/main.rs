@@ -1,6 +1,7 @@
 //! `aasm`: the command line of aa-sensord.
 
 mod approvals;
+mod budget;
 mod cli;
 mod confine;
 mod doctor;
@@ -71,6 +72,7 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
             policy::explain(&policy, &action, output.json)
         }
         Command::Policy(PolicyCommand::Apply { file, output }) => manage::apply(&mut client()?, &file, output.json),
+        Command::Budget(output) => budget::budget(&mut client()?, output.json),
         Command::Approvals(command) => approvals::approvals(socket, command),
         Command::Audit(AuditCommand::Verify {
             directory: Some(directory),

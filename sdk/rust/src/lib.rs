@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aa_wire::api::{
-    AgentRow, Answer, ApprovalRow, Ask, CONTROL_SOCKET, EventsQuery, FilePlaces, GovernRequest, KillTarget, Outcome,
-    Reply, Request, VERSION,
+    AgentRow, Answer, ApprovalRow, Ask, BudgetRow, CONTROL_SOCKET, EventsQuery, FilePlaces, GovernRequest, KillTarget,
+    Outcome, Reply, Request, VERSION,
 };
 use aa_wire::status::{PolicyRow, Status};
 use aa_wire::{Event, SessionId};
@@ -172,6 +172,14 @@ impl Client {
     pub fn resume(&mut self, target: KillTarget) -> Result<u64, SdkError> {
         match self.request(Request::Resume(target))? {
             Reply::Resumed(switched) => Ok(switched.processes),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// How much of the limits of policies in force is used.
+    pub fn budgets(&mut self) -> Result<Vec<BudgetRow>, SdkError> {
+        match self.request(Request::Budgets)? {
+            Reply::Budgets(budgets) => Ok(budgets),
             _ => Err(SdkError::Unexpected),
         }
     }

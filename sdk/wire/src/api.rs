@@ -98,6 +98,8 @@ pub enum Request {
     Resume(KillTarget),
     /// Check the audit log: [`Reply::Verified`].
     Verify,
+    /// How much of the limits of policies in force is used: [`Reply::Budgets`].
+    Budgets,
     /// What waits for an answer: [`Reply::Approvals`].
     Approvals,
     /// Answer what waits: [`Reply::Answered`].
@@ -263,6 +265,30 @@ pub struct Switched {
     pub took_us: u64,
 }
 
+/// A limit of a policy, and how much of it is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetRow {
+    /// The policy; all that it governs use it up together.
+    pub policy: String,
+    /// As rules cite it: `$20.00 a day`.
+    pub limit: String,
+    /// `micro-dollars`, `tokens` or `calls`; the unit of the next three.
+    pub unit: String,
+    /// How much there is.
+    pub most: u64,
+    /// Used; absent for what each session has for itself, as is the next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<u64>,
+    /// What calls under way may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<u64>,
+    /// When all of it is there again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewed: Option<Timestamp>,
+    /// What happens to a call that finds no room: `deny`, `suspend` or `kill`.
+    pub then: String,
+}
+
 /// What the gateway answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -271,6 +297,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// To `agents`.
     Agents(Vec<AgentRow>),
+    /// To `budgets`.
+    Budgets(Vec<BudgetRow>),
     /// To `events`, many; to `why`, one.
     Event(Box<Event>),
     /// To `events` with `follow`: the client was too slow for so many events.

@@ -24,16 +24,23 @@ pub struct TimestampError;
 impl Timestamp {
     /// The wall clock's time.
     pub fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            unix_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
-        }
+        SystemTime::now().into()
     }
 
     /// A point on the kernel's boot clock, given the difference between that clock and the wall clock.
     pub fn from_boottime(boot_ns: u64, boottime_to_realtime_ns: i64) -> Self {
         Self {
             unix_ns: boot_ns.saturating_add_signed(boottime_to_realtime_ns),
+        }
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// What lies before 1970 is its beginning.
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            unix_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
         }
     }
 }

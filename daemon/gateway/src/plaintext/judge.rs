@@ -10,10 +10,12 @@ use aa_bpf::record::plaintext::{Piece, Question};
 use aa_policy::{Decision, Policy, Verdict};
 use aa_redact::{Class, Finding};
 use aa_wire::exchange::{Exchange, SecretCount};
-use aa_wire::{AgentId, Generation};
+use aa_wire::{AgentId, Generation, SessionId};
 
+use super::paying::{self, AskedCall, Taken};
 use super::providers;
 use crate::lookups::SharedLookups;
+use crate::spending::Treasury;
 
 /// How long it may take until a policy is known that is in force already.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
@@ -66,20 +68,29 @@ impl Sayings {
     }
 }
 
-/// What was found in what was denied, by the question's number, until the kernel's record of the denial comes.
+/// What there is to say of what was denied.
+#[derive(Clone, Debug)]
+pub(crate) struct Denial {
+    /// With what was found in it.
+    pub(crate) exchange: Exchange,
+    /// Why, where the rule does not say all.
+    pub(crate) detail: Option<String>,
+}
+
+/// The same by the question's number, until the kernel's record of the denial comes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Denied(Arc<Mutex<BTreeMap<u64, Exchange>>>);
+pub(crate) struct Denied(Arc<Mutex<BTreeMap<u64, Denial>>>);
 
 impl Denied {
-    fn add(&self, question: u64, exchange: Exchange) {
+    fn add(&self, question: u64, denial: Denial) {
         let mut denied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if denied.len() >= FOUND {
             denied.pop_first();
         }
-        denied.insert(question, exchange);
+        denied.insert(question, denial);
     }
 
-    pub(crate) fn take(&self, question: u64) -> Option<Exchange> {
+    pub(crate) fn take(&self, question: u64) -> Option<Denial> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&question)
     }
 }
@@ -107,8 +118,32 @@ pub(super) struct Asked {
     /// All of it was heard, as it will be sent.
     pub(super) heard: bool,
     pub(super) found: Vec<Found>,
-    /// Of each request for a model that can be told by now: those that it names.
-    pub(super) models: Vec<Vec<String>>,
+    /// The requests for models that can be told by now.
+    pub(super) calls: Vec<AskedCall>,
+}
+
+/// What is said of it.
+pub(super) struct Judged {
+    decision: Decision,
+    secrets: Vec<SecretCount>,
+    detail: Option<String>,
+    /// What calls may use, by their exchanges.
+    pub(super) taken: Vec<(u64, Taken)>,
+}
+
+impl Judged {
+    fn new(decision: Decision) -> Self {
+        Self {
+            decision,
+            secrets: Vec::new(),
+            detail: None,
+            taken: Vec::new(),
+        }
+    }
+
+    pub(super) fn denies(&self) -> bool {
+        self.decision.verdict() > Verdict::Allow
+    }
 }
 
 /// Says what may be sent.
@@ -117,39 +152,44 @@ pub(crate) struct Judge {
     pub(crate) sayings: Sayings,
     pub(crate) denied: Denied,
     pub(crate) lookups: SharedLookups,
+    pub(crate) treasury: Treasury,
 }
 
 impl Judge {
-    pub(crate) fn new(answers: Answers, lookups: SharedLookups) -> Self {
+    pub(crate) fn new(answers: Answers, lookups: SharedLookups, treasury: Treasury) -> Self {
         Self {
             answers,
             sayings: Sayings::default(),
             denied: Denied::default(),
             lookups,
+            treasury,
         }
     }
 
-    /// Answers, after what was found was laid where the record of a denial finds it. Whether it is a denial.
+    /// Answers, after what was found was laid where the record of a denial finds it.
     pub(super) fn answer(
         &self,
         piece: &Piece<'_>,
         question: &Question,
         asked: &Asked,
         told: impl FnOnce() -> Exchange,
-    ) -> bool {
-        let (decision, secrets) = self.decide(piece, question, asked);
-        let denies = decision.0 & abi::AA_DECISION_VERDICT > abi::AA_ALLOW;
-        if denies {
-            let exchange = Exchange { secrets, ..told() };
-            self.denied.add(question.number, exchange);
+    ) -> Judged {
+        let mut judged = self.decide(piece, question, asked);
+        if judged.denies() {
+            let exchange = Exchange {
+                secrets: std::mem::take(&mut judged.secrets),
+                ..told()
+            };
+            let detail = judged.detail.take();
+            self.denied.add(question.number, Denial { exchange, detail });
         }
-        self.answers.give(question.number, decision.0);
-        denies
+        self.answers.give(question.number, judged.decision.0);
+        judged
     }
 
     /// What was not heard, or is judged by a policy nobody knows, is denied by no rule.
-    fn decide(&self, piece: &Piece<'_>, question: &Question, asked: &Asked) -> (Decision, Vec<SecretCount>) {
-        let closed = (Decision(abi::AA_DENY), Vec::new());
+    fn decide(&self, piece: &Piece<'_>, question: &Question, asked: &Asked) -> Judged {
+        let closed = Judged::new(Decision(abi::AA_DENY));
         if !asked.heard {
             return closed;
         }
@@ -170,7 +210,7 @@ impl Judge {
             decision = *denial;
             *secrets.entry(finding.kind).or_default() += 1;
         }
-        let of_models = asked.models.iter().map(|names| saying.policy.models(names));
+        let of_models = asked.calls.iter().map(|call| saying.policy.models(&call.models));
         let decision = of_models
             .filter(|of_model| of_model.verdict() > Verdict::Allow)
             .fold(decision, Decision::strictest);
@@ -178,7 +218,27 @@ impl Judge {
             kind: kind.to_owned(),
             count,
         });
-        (decision, secrets.collect())
+        let mut judged = Judged {
+            secrets: secrets.collect(),
+            ..Judged::new(decision)
+        };
+        // What is not sent anyway takes no room.
+        if !judged.denies() && saying.policy.spending().is_some() {
+            self.take_room(&saying.policy, piece, asked, &mut judged);
+        }
+        judged
+    }
+
+    fn take_room(&self, policy: &Arc<Policy>, piece: &Piece<'_>, asked: &Asked, judged: &mut Judged) {
+        let session = SessionId(piece.speaker.session);
+        match paying::take_room(&self.treasury, policy, session, &asked.calls) {
+            Ok(taken) => judged.taken = taken,
+            Err(no_room) => {
+                judged.decision = no_room.decision;
+                judged.detail = Some(no_room.why);
+                judged.taken = paying::observed(policy, session, &asked.calls);
+            }
+        }
     }
 
     /// Whether a credential goes to who gave it out, by the names that the resolver led to that address.
@@ -268,13 +328,19 @@ pub(super) mod testing {
 
     use aa_policy::{Environment, parse_policy};
     use nix::sys::memfd::{MFdFlags, memfd_create};
+    use tempfile::TempDir;
 
     use super::*;
+    use crate::clock::SharedClock;
+    use crate::prices::SharedPrices;
 
     pub(crate) const GENERATION: u32 = 7;
 
-    /// What a judge answered.
-    pub(crate) struct Given(File);
+    /// What a judge answered, and where its ledger is.
+    pub(crate) struct Given(
+        File,
+        #[expect(dead_code, reason = "it is there as long as this")] TempDir,
+    );
 
     impl Given {
         pub(crate) fn decision(&self, question: u64) -> u32 {
@@ -296,8 +362,14 @@ pub(super) mod testing {
         let file = File::from(table.as_fd().try_clone_to_owned().unwrap());
         let bytes = u64::from(abi::AA_TLS_ANSWERS) * size_of::<abi::aa_tls_answer>() as u64;
         file.set_len(bytes).unwrap();
-        let judge = Judge::new(Answers::new(table).unwrap(), SharedLookups::default());
+        let folder = tempfile::tempdir().unwrap();
+        let treasury = Treasury::new(
+            folder.path().join("ledger"),
+            SharedClock::default(),
+            SharedPrices::default(),
+        );
+        let judge = Judge::new(Answers::new(table).unwrap(), SharedLookups::default(), treasury);
         judge.sayings.add(Generation(GENERATION), &Arc::new(policy));
-        (judge, Given(file))
+        (judge, Given(file, folder))
     }
 }

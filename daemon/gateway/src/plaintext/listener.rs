@@ -10,7 +10,8 @@ use aa_redact::{Engine, Finding, Redactor};
 use aa_traffic::{Conversation, Direction, Exchange, Limits, Protocol, Told};
 use aa_wire::exchange::{self, SecretCount};
 
-use super::judge::{Asked, Found, Judge, Retried};
+use super::judge::{Asked, Found, Judge, Judged, Retried};
+use super::paying::{AskedCall, CallAccount};
 use super::summary::Teller;
 use super::unbound::Unbound;
 use super::{Ended, Spoken, providers, summary};
@@ -76,8 +77,8 @@ struct Heard {
     asking: bool,
     /// Found since it began.
     found: Vec<Found>,
-    /// Models that requests were told to be for since then.
-    models: Vec<Vec<String>>,
+    /// Requests for models that were told since then.
+    calls: Vec<AskedCall>,
 }
 
 struct Open {
@@ -88,6 +89,7 @@ struct Open {
     since_ns: u64,
     scanner: Redactor,
     secrets: BTreeMap<&'static str, u64>,
+    account: CallAccount,
 }
 
 impl Listener {
@@ -244,7 +246,7 @@ impl Connection {
                 latest: 0,
                 asking: false,
                 found: Vec::new(),
-                models: Vec::new(),
+                calls: Vec::new(),
             },
             sent: Side::default(),
             received: Side::default(),
@@ -272,14 +274,15 @@ impl Connection {
         let asked = Asked {
             heard: self.retried.is_heard(),
             found,
-            models: std::mem::take(&mut self.heard.models),
+            calls: std::mem::take(&mut self.heard.calls),
         };
         let open = self.heard.open.get_mut(&self.heard.latest);
         let request = open.as_ref().and_then(|open| open.asked.clone());
-        let denied = judge.answer(piece, question, &asked, || request.unwrap_or_else(summary::of_nothing));
+        let judged = judge.answer(piece, question, &asked, || request.unwrap_or_else(summary::of_nothing));
         if let Some(open) = open {
-            open.denied |= denied;
+            open.denied |= judged.denies();
         }
+        self.heard.pay(&asked.calls, judged);
     }
 
     /// Whether it is over.
@@ -349,26 +352,55 @@ impl Heard {
                 open.scanner.push(piece.bytes);
                 self.take_found(piece.exchange);
             }
-            Told::Asks(exchange, models) if exchange.asked == Direction::Sent => {
+            Told::Asks(exchange, ask) if exchange.asked == Direction::Sent => {
                 if let Some(open) = self.open.get_mut(&exchange.id) {
                     self.latest = exchange.id;
                     open.asked = Some(self.teller.of(exchange, 0, Vec::new()));
                 }
                 if self.asking {
-                    self.models.push(models.to_vec());
+                    let none = CallAccount::default();
+                    let account = self.open.get(&exchange.id).map_or(&none, |open| &open.account);
+                    self.calls.push(AskedCall::new(exchange, ask, account));
                 }
             }
             // Of many over a WebSocket each is told when it is over.
-            Told::Call(exchange) if exchange.protocol == Protocol::WebSocket => self.tell(exchange, tell),
+            Told::Call(exchange) if exchange.protocol == Protocol::WebSocket => {
+                self.settle(exchange);
+                self.tell(exchange, tell);
+            }
             Told::Done(exchange) => {
                 if let Some(open) = self.open.get_mut(&exchange.id) {
                     open.scanner.finish();
                     self.take_found(exchange.id);
                 }
+                self.settle(exchange);
                 self.tell(exchange, tell);
                 self.open.remove(&exchange.id);
             }
             _ => {}
+        }
+    }
+
+    /// Keeps what was taken for calls; of what is not sent nothing stays taken.
+    fn pay(&mut self, asked: &[AskedCall], judged: Judged) {
+        let denies = judged.denies();
+        for call in asked.iter().filter(|_| denies) {
+            if let Some(open) = self.open.get_mut(&call.exchange) {
+                open.account.release(&self.teller.treasury);
+            }
+        }
+        for (exchange, taken) in judged.taken {
+            if let Some(open) = self.open.get_mut(&exchange) {
+                open.account.take(taken);
+            }
+        }
+    }
+
+    /// A call is over.
+    fn settle(&mut self, exchange: &Exchange) {
+        if let Some(open) = self.open.get_mut(&exchange.id) {
+            let used = self.teller.used(exchange);
+            open.account.settle(exchange, used, &self.teller.treasury);
         }
     }
 
@@ -448,6 +480,7 @@ impl Open {
             since_ns,
             scanner: Redactor::detector(engine),
             secrets: BTreeMap::new(),
+            account: CallAccount::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-"""A server over TLS on a port of the kernel's choice, which it prints: keeps what is posted in the file `received`, answers with as many bytes as asked for."""
+"""A server over TLS on a port of the kernel's choice, which it prints: keeps what is posted in the file `received`, answers with what, or as many bytes as, it is asked for."""
 import http.server, ssl, sys
 
 
@@ -20,7 +20,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     return
                 received.write(piece)
                 left -= len(piece)
-        body = b"x" * int(self.headers.get("x-answer", 14))
+        body = self.headers.get("x-reply", "x" * int(self.headers.get("x-answer", 14))).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

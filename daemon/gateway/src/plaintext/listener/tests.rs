@@ -3,6 +3,8 @@ use aa_bpf::record::plaintext::Socket;
 use aa_redact::Options;
 use aa_wire::AgentId;
 
+mod spending;
+
 use super::super::judge::testing;
 use super::*;
 use crate::prices::SharedPrices;
@@ -54,7 +56,16 @@ fn hear(listener: &mut Listener, pieces: &[Piece<'_>]) -> Vec<Spoken> {
 }
 
 fn teller() -> Arc<Teller> {
-    Teller::new(Engine::new(&Options::default()).unwrap(), SharedPrices::default())
+    teller_of(&testing::judge("").0)
+}
+
+/// One that charges what this judge takes room for.
+fn teller_of(judge: &Judge) -> Arc<Teller> {
+    Teller::new(
+        Engine::new(&Options::default()).unwrap(),
+        SharedPrices::default(),
+        judge.treasury.clone(),
+    )
 }
 
 fn listener() -> Listener {
@@ -196,7 +207,7 @@ fn what_is_blocked_is_denied_by_its_rule_and_what_is_clean_is_not() {
         decision & (abi::AA_DECISION_VERDICT | abi::AA_DECISION_EXPLICIT),
         abi::AA_DENY | abi::AA_DECISION_EXPLICIT
     );
-    let found = denied.take(2).unwrap();
+    let found = denied.take(2).unwrap().exchange;
     assert_eq!(
         (found.host.as_str(), found.secrets[0].kind.as_str()),
         ("example.com", "aws-access-key-id")
@@ -238,7 +249,7 @@ fn a_model_that_is_not_allowed_is_not_called_and_what_is_no_call_is_sent() {
         );
         let told = denied.take(number);
         assert_eq!(told.is_some(), decision != abi::AA_ALLOW);
-        told.map(|told| told.call.map(|call| call.model.as_str().to_owned()))
+        told.map(|told| told.exchange.call.map(|call| call.model.as_str().to_owned()))
     };
     assert_eq!(goes(&call(r#"{"messages":[],"model":"claude-sonnet-5"}"#)), None);
     assert_eq!(goes("GET /v1/models HTTP/1.1\r\nHost: api.anthropic.com\r\n\r\n"), None);

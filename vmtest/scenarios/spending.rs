@@ -116,11 +116,13 @@ fn a_call_that_finds_no_room_is_not_sent(guest: &Guest, checks: &mut Checks) {
         "budget has spent 50% of {TOKENS}: {} tokens",
         as_reserved.unwrap_or_default()
     );
-    checks.equal(
-        "marks",
-        &marks,
-        &vec![tokens, "budget has spent 50% of 4 calls a month: 2 calls".to_owned()],
-    );
+    let expected = [
+        &tokens,
+        "budget has spent 50% of 4 calls a month: 2 calls",
+        "budget has spent 50% of $1.00 a session: $0.900184",
+    ];
+    let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
+    checks.equal("marks", &marks.as_slice(), &expected.as_slice());
 }
 
 const STRICT: &str = "policy: strict\nversion: 1\ndefault: allow\nnet: {}\nspend: {session: $0.001, then: suspend}\n";

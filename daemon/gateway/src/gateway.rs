@@ -27,7 +27,7 @@ use crate::explaining::Explaining;
 use crate::hours::Opener;
 use crate::lookups::SharedLookups;
 use crate::plaintext::PlaintextThread;
-use crate::plaintext::judge::{Denied, Sayings};
+use crate::plaintext::judge::{Denied, Shared};
 use crate::prices::SharedPrices;
 use crate::reading::Readings;
 use crate::rings::RingCounts;
@@ -96,12 +96,7 @@ pub(crate) struct Parts {
     pub(crate) backlog: Backlog,
     pub(crate) stacks: Stacks,
     pub(crate) saved: BTreeMap<u32, SavedAgent>,
-    pub(crate) sayings: Sayings,
-    pub(crate) denied: Denied,
-    pub(crate) lookups: SharedLookups,
-    pub(crate) prices: SharedPrices,
-    pub(crate) clock: SharedClock,
-    pub(crate) treasury: Treasury,
+    pub(crate) shared: Shared,
     pub(crate) rings_in_log: RingsInLog,
 }
 
@@ -118,8 +113,8 @@ impl Gateway {
             rings: parts.rings,
             listening: parts.listening,
             backlog: parts.backlog,
-            book: RefCell::new(Book::new(parts.sayings)),
-            denied: parts.denied,
+            book: RefCell::new(Book::new(parts.shared.sayings)),
+            denied: parts.shared.denied,
             loading: Mutex::new(()),
             agents: RefCell::new(
                 parts
@@ -131,10 +126,10 @@ impl Gateway {
             sessions: RefCell::default(),
             approvals: RefCell::default(),
             readings: RefCell::default(),
-            lookups: parts.lookups,
-            prices: parts.prices,
-            clock: parts.clock,
-            treasury: parts.treasury,
+            lookups: parts.shared.lookups,
+            prices: parts.shared.prices,
+            clock: parts.shared.clock,
+            treasury: parts.shared.treasury,
             opener: RefCell::default(),
             explaining: Explaining::new(Instant::now()),
             asked: Notify::new(),

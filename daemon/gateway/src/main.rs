@@ -56,15 +56,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::clock::SharedClock;
 use crate::gateway::{Gateway, Parts};
 use crate::holes::Holes;
-use crate::lookups::SharedLookups;
-use crate::plaintext::judge::Judge;
-use crate::prices::SharedPrices;
+use crate::plaintext::judge::{Judge, Shared};
 use crate::sensor_link::{Greeted, Order};
 use crate::settings::{Flags, Settings};
-use crate::spending::Treasury;
 use crate::state::{RingsInLog, StateFile};
 
 /// How often policies that only a finished run used are taken out of force.
@@ -118,8 +114,8 @@ fn live(mut flags: Flags) -> Result<()> {
     LocalSet::new().block_on(&runtime, async move {
         let (sensor, reader) = sensor_link::connect(socket, inbox)?;
         let (orders, order) = mpsc::unbounded_channel();
-        let lookups = SharedLookups::default();
-        let named = lookups.clone();
+        let shared = Shared::new(settings.ledger_dir());
+        let named = shared.lookups.clone();
         let link = spawn_local(reader.run(move |order| match order {
             // At once: whoever hears an answer of the sensor knows what it said before.
             Order::Named(told) => named.lock().note(told.agent, &told.name, &told.addresses),
@@ -127,11 +123,8 @@ fn live(mut flags: Flags) -> Result<()> {
             order => drop(orders.send(order)),
         }));
         let stacks = stacks::Stacks::start().context("cannot start the symbols thread")?;
-        let (clock, prices) = (SharedClock::default(), SharedPrices::default());
-        let treasury = Treasury::new(settings.ledger_dir(), clock.clone(), prices.clone());
-        let judge = Judge::new(answers, lookups.clone(), treasury.clone());
-        let (sayings, denied) = (judge.sayings.clone(), judge.denied.clone());
-        let (listening, spoken) = plaintext::start(plaintext, judge, prices.clone())?;
+        let judge = Judge::new(answers, shared.clone());
+        let (listening, spoken) = plaintext::start(plaintext, judge)?;
         let (ring_thread, records) = rings::start(rings).context("cannot start the ring thread")?;
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
         let in_kernel = hello.policies_in_kernel.clone();
@@ -147,12 +140,7 @@ fn live(mut flags: Flags) -> Result<()> {
             backlog,
             stacks,
             saved: agents,
-            sayings,
-            denied,
-            lookups,
-            prices,
-            clock,
-            treasury,
+            shared,
             rings_in_log,
         };
         let (gateway, recorded) = Gateway::new(parts);

@@ -31,7 +31,6 @@ use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Pid, SessionId, Timestamp}
 use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;
-use crate::prices::SharedPrices;
 use judge::Judge;
 use listener::Listener;
 use summary::Teller;
@@ -135,8 +134,8 @@ impl Drop for PlaintextThread {
 }
 
 /// Starts the thread.
-pub(crate) fn start(ring: Ring, judge: Judge, prices: SharedPrices) -> Result<(PlaintextThread, Told), PlaintextError> {
-    let teller = Teller::new(Engine::new(&Options::default())?, prices, judge.treasury.clone());
+pub(crate) fn start(ring: Ring, judge: Judge) -> Result<(PlaintextThread, Told), PlaintextError> {
+    let teller = Teller::new(Engine::new(&Options::default())?, &judge.shared);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let (stop, undecodable) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let (stopped, unread) = (Arc::clone(&stop), Arc::clone(&undecodable));

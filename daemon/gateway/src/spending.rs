@@ -196,7 +196,7 @@ impl Treasury {
     /// Charges what nothing was reserved for: the policy only observes.
     pub(crate) fn charge(&self, policy: &Policy, session: SessionId, used: Amount) {
         self.charged(policy, session, |ledger, account, now| {
-            ledger.charge(account, used, now)
+            ledger.charge(account, used, now);
         });
     }
 

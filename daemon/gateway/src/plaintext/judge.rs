@@ -1,6 +1,7 @@
 //! Data that policies do not let out: what is said of it before it is encrypted, while who sends it waits.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,9 @@ use aa_wire::{AgentId, Generation, SessionId};
 
 use super::paying::{self, AskedCall, Taken};
 use super::providers;
+use crate::clock::SharedClock;
 use crate::lookups::SharedLookups;
+use crate::prices::SharedPrices;
 use crate::spending::Treasury;
 
 /// How long it may take until a policy is known that is in force already.
@@ -149,21 +152,38 @@ impl Judged {
 /// Says what may be sent.
 pub(crate) struct Judge {
     answers: Answers,
+    pub(crate) shared: Shared,
+}
+
+/// What the plaintext thread and the rest of the gateway both know.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
     pub(crate) sayings: Sayings,
     pub(crate) denied: Denied,
     pub(crate) lookups: SharedLookups,
+    pub(crate) prices: SharedPrices,
+    pub(crate) clock: SharedClock,
     pub(crate) treasury: Treasury,
 }
 
-impl Judge {
-    pub(crate) fn new(answers: Answers, lookups: SharedLookups, treasury: Treasury) -> Self {
+impl Shared {
+    /// With the ledger of a directory.
+    pub(crate) fn new(ledger: PathBuf) -> Self {
+        let (prices, clock) = (SharedPrices::default(), SharedClock::default());
         Self {
-            answers,
             sayings: Sayings::default(),
             denied: Denied::default(),
-            lookups,
-            treasury,
+            lookups: SharedLookups::default(),
+            treasury: Treasury::new(ledger, clock.clone(), prices.clone()),
+            prices,
+            clock,
         }
+    }
+}
+
+impl Judge {
+    pub(crate) fn new(answers: Answers, shared: Shared) -> Self {
+        Self { answers, shared }
     }
 
     /// Answers, after what was found was laid where the record of a denial finds it.
@@ -181,7 +201,7 @@ impl Judge {
                 ..told()
             };
             let detail = judged.detail.take();
-            self.denied.add(question.number, Denial { exchange, detail });
+            self.shared.denied.add(question.number, Denial { exchange, detail });
         }
         self.answers.give(question.number, judged.decision.0);
         judged
@@ -193,7 +213,7 @@ impl Judge {
         if !asked.heard {
             return closed;
         }
-        let Some(saying) = self.sayings.of(Generation(question.generation)) else {
+        let Some(saying) = self.shared.sayings.of(Generation(question.generation)) else {
             return closed;
         };
         let mut decision = Decision(abi::AA_ALLOW);
@@ -231,7 +251,7 @@ impl Judge {
 
     fn take_room(&self, policy: &Arc<Policy>, piece: &Piece<'_>, asked: &Asked, judged: &mut Judged) {
         let session = SessionId(piece.speaker.session);
-        match paying::take_room(&self.treasury, policy, session, &asked.calls) {
+        match paying::take_room(&self.shared.treasury, policy, session, &asked.calls) {
             Ok(taken) => judged.taken = taken,
             Err(no_room) => {
                 judged.decision = no_room.decision;
@@ -244,7 +264,11 @@ impl Judge {
     /// Whether a credential goes to who gave it out, by the names that the resolver led to that address.
     fn goes_home(&self, piece: &Piece<'_>, kind: &str) -> bool {
         let Some(socket) = piece.socket else { return false };
-        let names = self.lookups.lock().names(AgentId(piece.speaker.agent), socket.to.ip());
+        let names = self
+            .shared
+            .lookups
+            .lock()
+            .names(AgentId(piece.speaker.agent), socket.to.ip());
         names.iter().any(|name| providers::is_home(kind, name.as_str()))
     }
 }
@@ -331,8 +355,6 @@ pub(super) mod testing {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::clock::SharedClock;
-    use crate::prices::SharedPrices;
 
     pub(crate) const GENERATION: u32 = 7;
 
@@ -363,13 +385,8 @@ pub(super) mod testing {
         let bytes = u64::from(abi::AA_TLS_ANSWERS) * size_of::<abi::aa_tls_answer>() as u64;
         file.set_len(bytes).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let treasury = Treasury::new(
-            folder.path().join("ledger"),
-            SharedClock::default(),
-            SharedPrices::default(),
-        );
-        let judge = Judge::new(Answers::new(table).unwrap(), SharedLookups::default(), treasury);
-        judge.sayings.add(Generation(GENERATION), &Arc::new(policy));
+        let judge = Judge::new(Answers::new(table).unwrap(), Shared::new(folder.path().join("ledger")));
+        judge.shared.sayings.add(Generation(GENERATION), &Arc::new(policy));
         (judge, Given(file, folder))
     }
 }

@@ -10,6 +10,7 @@ use aa_traffic::{Api, Direction, Exchange, ModelCall};
 use aa_wire::EscapedBytes;
 use aa_wire::exchange::{self, SecretCount, Tokens};
 
+use super::judge::Shared;
 use crate::prices::SharedPrices;
 use crate::spending::Treasury;
 
@@ -24,12 +25,11 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn new(engine: Engine, prices: SharedPrices, treasury: Treasury) -> Arc<Self> {
-        let engine = Arc::new(engine);
+    pub(super) fn new(engine: Engine, shared: &Shared) -> Arc<Self> {
         Arc::new(Self {
-            engine,
-            prices,
-            treasury,
+            engine: Arc::new(engine),
+            prices: shared.prices.clone(),
+            treasury: shared.treasury.clone(),
         })
     }
 

@@ -32,13 +32,12 @@ fn names(models: &[&str]) -> Vec<Vec<String>> {
 /// How much the last that is told lets be answered.
 fn most(path: &str, body: &str) -> Option<u64> {
     let mut most = None;
-    for (direction, bytes) in [post("api.example.com", path, body)] {
-        Conversation::new(Limits::default()).bytes(direction, &bytes, &mut |told| {
-            if let Told::Asks(_, ask) = told {
-                most = ask.most_output;
-            }
-        });
-    }
+    let (direction, bytes) = post("api.example.com", path, body);
+    Conversation::new(Limits::default()).bytes(direction, &bytes, &mut |told| {
+        if let Told::Asks(_, ask) = told {
+            most = ask.most_output;
+        }
+    });
     most
 }
 

@@ -7,7 +7,6 @@ mod spending;
 
 use super::super::judge::testing;
 use super::*;
-use crate::prices::SharedPrices;
 
 const KEY: &str = "AKIAQ3EGRIJ2XKF7ZB5D";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -61,11 +60,7 @@ fn teller() -> Arc<Teller> {
 
 /// One that charges what this judge takes room for.
 fn teller_of(judge: &Judge) -> Arc<Teller> {
-    Teller::new(
-        Engine::new(&Options::default()).unwrap(),
-        SharedPrices::default(),
-        judge.treasury.clone(),
-    )
+    Teller::new(Engine::new(&Options::default()).unwrap(), &judge.shared)
 }
 
 fn listener() -> Listener {
@@ -191,7 +186,7 @@ fn ask(listener: &mut Listener, answers: &testing::Given, number: u64, base: Pie
 #[test]
 fn what_is_blocked_is_denied_by_its_rule_and_what_is_clean_is_not() {
     let (judge, answers) = testing::judge("data: {block: [secret]}\n");
-    let denied = judge.denied.clone();
+    let denied = judge.shared.denied.clone();
     let mut listener = Listener::new(teller(), judge);
     let clean = b"POST /v1 HTTP/1.1\r\nHost: example.com\r\nContent-Length: 2\r\n\r\nok";
     let dirty = request();
@@ -229,7 +224,7 @@ fn what_is_blocked_is_denied_by_its_rule_and_what_is_clean_is_not() {
 #[test]
 fn a_model_that_is_not_allowed_is_not_called_and_what_is_no_call_is_sent() {
     let (judge, answers) = testing::judge("model: {allow: [\"claude-*\"], deny: [\"*-preview\"]}\n");
-    let denied = judge.denied.clone();
+    let denied = judge.shared.denied.clone();
     let mut listener = Listener::new(teller(), judge);
     let call = |body: &str| {
         let head = "POST /v1/messages HTTP/1.1\r\nHost: api.anthropic.com";
@@ -345,6 +340,7 @@ fn an_agents_own_key_goes_home_as_a_credential_and_nowhere_else() {
     let (judge, answers) = testing::judge("data: {block: [secret]}\n");
     let home: SocketAddr = "192.0.2.1:443".parse().unwrap();
     judge
+        .shared
         .lookups
         .lock()
         .note(AgentId(2), &"api.anthropic.com".into(), &[home.ip()]);

@@ -17,7 +17,7 @@ struct Calls {
 impl Calls {
     fn under(spend: &str) -> Self {
         let (judge, answers) = testing::judge(spend);
-        let (denied, treasury) = (judge.denied.clone(), judge.treasury.clone());
+        let (denied, treasury) = (judge.shared.denied.clone(), judge.shared.treasury.clone());
         Self {
             listener: Listener::new(teller_of(&judge), judge),
             answers,
@@ -42,8 +42,8 @@ impl Calls {
     fn answered(&mut self, status: &str, body: &str) {
         let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/json");
         let text = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-        let heard = piece(100 + self.number, true, 0, text.as_bytes());
-        hear(&mut self.listener, &[heard]);
+        let answer = piece(100 + self.number, true, 0, text.as_bytes());
+        hear(&mut self.listener, &[answer]);
     }
 
     fn ends(&mut self) {

@@ -46,7 +46,12 @@ def main():
     except (OSError, urllib.error.URLError) as error:
         print("DENIED   send all of the log:", getattr(error, "reason", error), flush=True)
     _, text = ask(url, certificate, [*messages, result(told.splitlines()[-1])])
-    print("is told:", text)
+    print("is told:", text, flush=True)
+    try:
+        ask(url, certificate, [*messages, {"role": "user", "content": [{"type": "text", "text": "Write all of it up."}]}])
+        print("has it written up")
+    except (OSError, urllib.error.URLError) as error:
+        print("DENIED   have it written up:", getattr(error, "reason", error), flush=True)
 
 
 main()

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The main job, where aa-sensord is running: a governed agent at work, what a person lets it do, what it was denied, why; another
-# that talks to a model, and the key it may not tell; and the log's proof.
+# that talks to a model, the key it may not tell and the money it may not spend; and the log's proof.
 set -u
 user=${SUDO_USER:-agent}
 home=$(getent passwd "$user" | cut -d: -f6)
@@ -37,14 +37,15 @@ show aasm run --policy coding-agent --work "$work" --user "$user" -- python3 "$h
 status=$?
 kill "$second" 2>/dev/null
 wait "$second" 2>/dev/null
-# The events in which something was denied by a policy, since the demo began.
+# The events in which something was denied by a policy, or by a section of it, since the demo began.
 denied() {
     aasm events --denied --since "$begun" --json | python3 -c '
 import json, sys
 for line in sys.stdin:
     event = json.loads(line)
-    if event.get("effect") == "denied" and event.get("policy", {}).get("name") == sys.argv[1]:
-        print(event["id"])' "$1"
+    section = event.get("rule", {}).get("section")
+    if event.get("effect") == "denied" and event.get("policy", {}).get("name") == sys.argv[1] and sys.argv[2] in ("", section):
+        print(event["id"])' "$1" "${2-}"
 }
 mapfile -t denials < <(denied coding-agent)
 for event in "${denials[@]}"; do show aasm why "$event"; done
@@ -63,9 +64,13 @@ key=AKIAQ3EGRIJ2XKF7ZB5D
 printf 'export AWS_ACCESS_KEY_ID=%s\npushing image\nno space left on device\n' "$key" >"$work/deploy.log"
 show aasm watch --policy "$here/assistant.yaml" --work "$work" --user "$user" -- \
     python3 "$here/assistant.py" "https://localhost:$port" "$model/cert.pem" || status=1
-mapfile -t leaks < <(denied assistant)
+mapfile -t leaks < <(denied assistant data.block)
 [ "${#leaks[@]}" -ge 1 ] || fail "expected a denied leak, saw none"
 show aasm why "${leaks[0]}"
+mapfile -t unpaid < <(denied assistant spend)
+[ "${#unpaid[@]}" -ge 1 ] || fail "expected a call beyond the limit, saw none"
+show aasm why "${unpaid[0]}"
+show aasm budget
 grep -q "no space left" "$model/received" || fail "what may be told did not arrive"
 printf '\n$ grep --count %s what-the-model-received\n%s\n' "$key" "$(grep -c "$key" "$model/received")"
 ! grep -q "$key" "$model/received" || fail "the key arrived"

@@ -7,7 +7,7 @@ use crate::spend::SpendUnit;
 use crate::verdict::{Decision, Verdict};
 use std::fmt::Write as _;
 
-fn asking_text(asking: &Asking) -> String {
+pub(crate) fn asking_text(asking: &Asking) -> String {
     let mut parts = vec![
         format!("within: {}s", asking.within.as_secs()),
         format!("otherwise: {}", asking.otherwise),
@@ -267,7 +267,7 @@ fn level(level: ScopeLevel) -> &'static str {
     }
 }
 
-fn selector_text(selector: &Selector) -> String {
+pub(crate) fn selector_text(selector: &Selector) -> String {
     match selector {
         Selector::Exec(exec) => format!("exec: {}", quote(&exec.text)),
         Selector::User(name) => format!("user: {}", quote(name)),

@@ -26,6 +26,7 @@ mod facts;
 mod faults;
 mod files;
 mod guest;
+mod halting;
 mod harness;
 mod holding;
 mod inheritance;
@@ -92,6 +93,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             refusals::POLICY_TESTS,
             holding::TESTS,
             limits::TESTS,
+            halting::TESTS,
             labels::TESTS,
             names::TESTS,
             if expect == Expect::FmodRet { tables::TESTS } else { &[] },

@@ -243,6 +243,7 @@ async fn run(
                     gateway.read_prices();
                     gateway.reload().await;
                 }
+                Order::Halted(how) => gateway.record(Event::lifecycle("halt", Effect::Killed, how)),
                 Order::Looked(looked) => gateway.record_lookup(&looked),
                 // Taken when it came.
                 Order::Named(_) => {}

@@ -161,6 +161,7 @@ struct Shared {
 pub(crate) enum Order {
     Looked(Box<Looked>),
     Named(Box<Named>),
+    Halted(String),
     Reload,
     Shutdown,
 }
@@ -286,6 +287,7 @@ impl Reader {
             }
             FromSensor::Looked(looked) => order(Order::Looked(Box::new(looked))),
             FromSensor::Named(named) => order(Order::Named(Box::new(named))),
+            FromSensor::Halted(how) => order(Order::Halted(how)),
             FromSensor::Reload => order(Order::Reload),
             FromSensor::Shutdown => order(Order::Shutdown),
             FromSensor::Hello(_) => return Err(LinkError::NoHello),

@@ -41,6 +41,12 @@ impl Gateway {
         target: &KillTarget,
         to: Switch,
     ) -> Result<Switched, WireError> {
+        match (target, to) {
+            (KillTarget::All, Switch::Killed) => return self.halt(peer).await,
+            // Those that stand still go on below.
+            (KillTarget::All, Switch::Running) => drop(self.sensor.request(Request::LiftHalt).await?),
+            _ => {}
+        }
         let begun = Instant::now();
         let agents = self.targets(target, to).await?;
         if agents.is_empty() && *target != KillTarget::All {
@@ -63,6 +69,29 @@ impl Gateway {
             took_us,
         };
         failure.map_or(Ok(switched), Err)
+    }
+
+    /// Kills everybody, and has nobody begin anew. That never waits for the record of it.
+    async fn halt(&self, peer: Peer) -> Result<Switched, WireError> {
+        let by = format!("user {} (process {})", peer.uid, peer.pid);
+        let Reply::Halted {
+            agents,
+            processes,
+            took_us,
+        } = self.sensor.request(Request::Halt { by: by.clone() }).await?
+        else {
+            return Err(WireError::new("protocol", "the sensor answered something else"));
+        };
+        let detail = format!(
+            "by {by}: {} agents, {processes} processes in {took_us} us",
+            agents.len()
+        );
+        self.record(Event::lifecycle("halt", Effect::Killed, detail));
+        Ok(Switched {
+            agents,
+            processes: processes.into(),
+            took_us,
+        })
     }
 
     /// Does to the processes what the hooks' rules said of their agents. Each agent once, the stricter switch.

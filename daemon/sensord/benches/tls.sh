@@ -46,7 +46,7 @@ judged=$(cd "$at" && measure aasm run --policy "$at/judging.yaml" --work "$at" -
 for _ in $(seq 100); do aasm status --tls | grep -q libssl && break; sleep 0.1; done
 sleep 5
 neighbour=$(measure)
-aasm kill all > "$at/killed"
+{ aasm kill all && aasm resume all; } > "$at/killed"
 paste <(echo "$bare") <(echo "$governed") <(echo "$neighbour") <(echo "$judged") | awk '
 	{ printf "SSL_write of %5d bytes: bare %6d ns, governed %+d ns, a neighbour while probed %+d ns\n", $1, $2, $6 - $2, $10 - $2
 	  printf "    judged before it is encrypted: half of all calls within %.1f us, 99 of 100 within %.1f us\n", $15 / 1000, $16 / 1000 }'

@@ -18,6 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use crate::halting::Halt;
 use crate::link::Link;
 use crate::mounts::MountList;
 use crate::naming::Resolver;
@@ -167,6 +168,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         names,
         resolver: Resolver::listen(&settings.run_dir).map_err(|error| failed(&error))?,
         probing,
+        halt: Halt::watch(&settings.run_dir).map_err(|error| failed(&error))?,
         registry,
         boot_id,
         self_test: rows,
@@ -207,7 +209,13 @@ fn refused_by_kernel(error: &LoadError, release: &str) -> Failure {
 
 fn block_signals() -> nix::Result<SignalFd> {
     let mut set = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
+    for signal in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGCHLD,
+        Signal::SIGUSR1,
+    ] {
         set.add(signal);
     }
     set.thread_block()?;
@@ -235,6 +243,7 @@ enum Source {
     Resolver,
     Gateway,
     Files,
+    Halt,
 }
 
 enum Woken {
@@ -328,10 +337,11 @@ impl Server<'_> {
     fn wait(&mut self, sensor: &mut Sensor) -> Result<Woken, Failure> {
         let woken_by: Vec<Source>;
         {
-            let mut sources = vec![Source::Signals, Source::Mounts];
+            let mut sources = vec![Source::Signals, Source::Mounts, Source::Halt];
             let mut waiting = vec![
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.mounts.file.as_fd(), PollFlags::POLLPRI),
+                PollFd::new(sensor.halt.as_fd(), PollFlags::POLLIN),
             ];
             let resolver = sensor.resolver.descriptors();
             for (source, descriptor) in [Source::NewResolver, Source::Resolver].into_iter().zip(resolver) {
@@ -361,7 +371,8 @@ impl Server<'_> {
         let mut woken = Woken::Nothing;
         for source in woken_by {
             match source {
-                Source::Signals => woken = self.signal(),
+                Source::Signals => woken = self.signal(sensor),
+                Source::Halt => sensor.halt.hear(),
                 Source::Mounts => match self.mounts.read().map(|known| sensor.tables.set_mount_points(&known)) {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::error!(%error, "mount points not written"),
@@ -374,6 +385,7 @@ impl Server<'_> {
                 Source::Files => {}
             }
         }
+        sensor.keep_halt();
         sensor.watch_files(self.settings);
         self.hand_on_news(sensor);
         Ok(woken)
@@ -390,6 +402,13 @@ impl Server<'_> {
             }
         }
         sensor.resolver.keep_news(news);
+        if let Some(link) = self.link.as_mut().filter(|link| link.heard)
+            && let Some(told) = sensor.halt.untold.take()
+            && let Err(error) = link.send(&FromSensor::Halted(told.clone()), &[])
+        {
+            sensor.halt.untold = Some(told);
+            self.drop_gateway(&error.to_string());
+        }
         sensor.answer_resolver();
     }
 
@@ -421,7 +440,7 @@ impl Server<'_> {
         }
     }
 
-    fn signal(&mut self) -> Woken {
+    fn signal(&mut self, sensor: &Sensor) -> Woken {
         let mut woken = Woken::Nothing;
         while let Ok(Some(info)) = self.signals.read_signal() {
             match i32::try_from(info.ssi_signo)
@@ -429,6 +448,12 @@ impl Server<'_> {
                 .and_then(|number| Signal::try_from(number).ok())
             {
                 Some(Signal::SIGTERM | Signal::SIGINT) => woken = Woken::Stop,
+                Some(Signal::SIGUSR1) => {
+                    let by = format!("SIGUSR1 of process {}, user {}", info.ssi_pid, info.ssi_uid);
+                    if let Err(error) = sensor.halt.throw(&by) {
+                        tracing::error!(%error, "the switch that halts everything cannot be set");
+                    }
+                }
                 Some(Signal::SIGHUP) if !matches!(woken, Woken::Stop) => woken = Woken::Reload,
                 _ => {}
             }

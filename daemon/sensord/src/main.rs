@@ -9,6 +9,7 @@
 //! second one lives for the moments it takes to move a new agent's processes into their cgroup.
 
 mod cgroups;
+mod halting;
 mod holding;
 mod host;
 mod life;

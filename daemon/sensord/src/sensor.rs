@@ -22,6 +22,7 @@ use aa_wire::sensor::{
 use aa_wire::status::{MapFill, ProgramRow, SelfTestRow, SensorStatus};
 use aa_wire::{AgentId, CgroupId, Generation, Pid, SessionId, Slot, WireError};
 
+use crate::halting::Halt;
 use crate::host::HostSupport;
 use crate::link::{Link, LinkError};
 use crate::naming::{Hosts, Resolver};
@@ -43,6 +44,7 @@ pub(crate) struct Sensor {
     pub(crate) names: Names,
     pub(crate) resolver: Resolver,
     pub(crate) probing: Probing,
+    pub(crate) halt: Halt,
     pub(crate) registry: Registry,
     pub(crate) boot_id: String,
     pub(crate) self_test: Vec<SelfTestRow>,
@@ -67,6 +69,10 @@ pub(crate) enum RequestError {
     Registry(#[source] io::Error),
     #[error("{0}")]
     Refused(String),
+    #[error("everything is halted, by {0}")]
+    Halted(String),
+    #[error("the switch that halts everything cannot be set")]
+    Halt(#[source] io::Error),
     #[error("cannot read process {pid}")]
     Process { pid: u32, source: io::Error },
     #[error("cannot move process {pid} to a cgroup of its own")]
@@ -81,6 +87,7 @@ impl RequestError {
             Self::Table(TableError::Pool(_)) => {
                 Some("use fewer or shorter patterns, or raise `sensor.pool_mib` in /etc/aa-sensord/config.toml")
             }
+            Self::Halted(_) => Some("aasm resume all"),
             Self::Table(TableError::Full { .. }) => Some("retire policies that are no longer used: `aasm policy list`"),
             _ => None,
         }
@@ -181,6 +188,8 @@ impl Sensor {
                     text: text.map_err(|source| RequestError::Process { pid: pid.0, source })?,
                 })
             }
+            Request::Halt { by } => self.halt(&by),
+            Request::LiftHalt => self.lift_halt(),
             Request::Losses => self.losses().map(Reply::Losses),
             Request::IsGoverned { pid } => Ok(Reply::IsGoverned(self.tasks.list()?.iter().any(|row| row.pid == pid.0))),
             Request::Attend { for_ms } => {
@@ -287,6 +296,9 @@ impl Sensor {
             capacity: abi::AA_MAX_AGENTS,
         })?;
         self.tables.begin_agent(agent, slot)?;
+        if self.halt.by().is_some() {
+            self.tables.set_agent(agent, slot, abi::AA_AGENT_KILLED)?;
+        }
         self.tables.forget_labels(agent)?;
         let entry = AgentEntry {
             name: name.to_owned(),
@@ -348,6 +360,7 @@ impl Sensor {
     }
 
     fn govern(&mut self, pid: u32, start_ns: Option<u64>, slot: u32, name: &str) -> Result<Reply, RequestError> {
+        self.check_halt()?;
         let entry = self.registry.slot(slot);
         if entry.is_none() {
             return Err(RequestError::Refused(format!("no policy is in slot {slot}")));
@@ -488,6 +501,7 @@ impl Sensor {
         Ok(SensorStatus {
             resolver: self.resolver.is_ready(),
             tls: self.probing.coverage(),
+            halted: self.halt.by(),
             host: self.host.facts(),
             protections: plan::coverage(self.way, &hooks, &passed),
             self_test: self.self_test.clone(),

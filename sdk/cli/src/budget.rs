@@ -31,7 +31,9 @@ fn render(rows: &[BudgetRow]) -> String {
         });
         // Each session's own.
         let [spent, reserved, left] = cells.unwrap_or_else(|| ["-"; 3].map(str::to_owned));
-        let renewed = row.renewed.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        let renewed = row
+            .renewed
+            .map_or_else(|| "-".to_owned(), |at| at.to_string().replace(".000000000", ""));
         vec![
             row.policy.clone(),
             row.limit.clone(),

@@ -57,6 +57,9 @@ pub(crate) enum Command {
     /// Who is governed
     Agents(Output),
     /// Throw the kill switch: every action of the agent fails, its processes end
+    ///
+    /// `all` is the switch of the whole system: nobody is governed anew either, until `aasm resume all`. SIGUSR1 to aa-sensord and
+    /// `touch /run/aa-sensord/halt` throw it too.
     Kill {
         /// An agent's name or number, a session, or `all`
         target: String,
@@ -199,6 +202,22 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// What two policies say differently, in actions: tries examples of each rule, and proves nothing about all actions
+    #[command(
+        after_help = "Exit codes:\n  0    nothing that was tried differs\n  1    something does\n  64   wrong usage\n  65   a policy cannot be used"
+    )]
+    Diff {
+        /// A policy's file, or the name of one that ships
+        #[arg(value_name = "A")]
+        before: String,
+        /// Another
+        #[arg(value_name = "B")]
+        after: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What a policy would have done with what was recorded; needs no daemon, and changes nothing
+    Test(TestArgs),
     /// Put a policy in force for all it governs, now and after the next start
     Apply {
         /// The policy
@@ -206,6 +225,35 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         output: Output,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// A policy's file, or the name of one that ships
+    pub(crate) policy: String,
+    /// The directory of an audit log
+    #[arg(
+        long,
+        required = true,
+        num_args = 0..=1,
+        value_name = "DIR",
+        default_missing_value = crate::replay::AUDIT_DIRECTORY
+    )]
+    pub(crate) replay: PathBuf,
+    /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// What `$work` is in the policy [default: the current directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) work: Option<String>,
+    /// What `$home` is, of the user the agents ran as [default: yours]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) home: Option<String>,
+    /// What `$run` is [default: yours]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]

@@ -80,7 +80,7 @@ pub(crate) fn line(event: &Event) -> String {
 }
 
 /// `30s`, `10m`, `2h`, `1d` before now, or a time.
-fn parse_since(text: &str, now: Timestamp) -> Result<Timestamp, WireError> {
+pub(crate) fn parse_since(text: &str, now: Timestamp) -> Result<Timestamp, WireError> {
     let usage = || {
         WireError::new("usage", format!("`{text}` is not a time"))
             .hint("write 30s, 10m, 2h, 1d or 2026-11-21T00:00:00Z")

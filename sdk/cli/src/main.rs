@@ -3,6 +3,7 @@
 mod approvals;
 mod budget;
 mod cli;
+mod compare;
 mod confine;
 mod doctor;
 mod events;
@@ -12,6 +13,7 @@ mod floor;
 mod manage;
 mod policy;
 mod redact;
+mod replay;
 mod run;
 mod status;
 mod table;
@@ -71,6 +73,10 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Policy(PolicyCommand::Explain { policy, action, output }) => {
             policy::explain(&policy, &action, output.json)
         }
+        Command::Policy(PolicyCommand::Diff { before, after, output }) => {
+            compare::compare(&before, &after, output.json)
+        }
+        Command::Policy(PolicyCommand::Test(arguments)) => replay::test(&arguments),
         Command::Policy(PolicyCommand::Apply { file, output }) => manage::apply(&mut client()?, &file, output.json),
         Command::Budget(output) => budget::budget(&mut client()?, output.json),
         Command::Approvals(command) => approvals::approvals(socket, command),

@@ -49,7 +49,12 @@ fn render(agents: &[AgentRow]) -> String {
 
 pub(crate) fn kill(client: &mut Client, target: &str) -> Result<(), Failure> {
     let processes = client.kill(parse_target(target))?;
-    print(&format!("{processes} processes killed\n"));
+    let until = if target == "all" {
+        "; nobody is governed anew until `aasm resume all`"
+    } else {
+        ""
+    };
+    print(&format!("{processes} processes killed{until}\n"));
     Ok(())
 }
 

@@ -59,11 +59,7 @@ fn summary(policy: &Policy, refused: Option<&str>) -> String {
 }
 
 pub(crate) fn explain(named: &str, action: &[String], json: bool) -> Result<(), Failure> {
-    let (text, file_name) = find_policy(named)?;
-    let policy = parse_policy(&text, &file_name, &here()).map_err(|diagnostics| {
-        eprint!("{diagnostics}");
-        Failure::Code(BAD_POLICY)
-    })?;
+    let (policy, file_name) = find(named, &here(), false)?;
     if action.is_empty() {
         print(&rules(&policy));
         return Ok(());
@@ -80,6 +76,22 @@ pub(crate) fn explain(named: &str, action: &[String], json: bool) -> Result<(), 
         .map_or_else(String::new, |line| format!("  rule at {file_name}:{line}\n"));
     print(&format!("{explanation}\n{place}"));
     Ok(())
+}
+
+/// The policy of a file or that ships, and the name of its file. What is wrong with it is told as `check` does.
+pub(crate) fn find(named: &str, environment: &Environment, json: bool) -> Result<(Policy, String), Failure> {
+    let (text, file_name) = find_policy(named)?;
+    match parse_policy(&text, &file_name, environment) {
+        Ok(policy) => Ok((policy, file_name)),
+        Err(diagnostics) => {
+            if json {
+                print_json(&diagnostics)?;
+            } else {
+                eprint!("{diagnostics}");
+            }
+            Err(Failure::Code(BAD_POLICY))
+        }
+    }
 }
 
 fn rules(policy: &Policy) -> String {

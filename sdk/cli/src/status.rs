@@ -149,6 +149,12 @@ fn facts(status: &Status) -> String {
         ("version", gateway.version.clone()),
         ("running since", gateway.started.to_string()),
         ("agents", gateway.agents.to_string()),
+    ];
+    if let Some(by) = status.sensor.as_ref().and_then(|sensor| sensor.halted.as_ref()) {
+        let halted = format!("by {by}: every agent was killed, and nobody is governed anew until `aasm resume all`");
+        rows.push(("HALTED", halted));
+    }
+    rows.extend([
         (
             "audit",
             format!("{} records in {}", gateway.audit.sequence, gateway.audit.directory),
@@ -157,7 +163,7 @@ fn facts(status: &Status) -> String {
             "kernel records",
             format!("{} decisions, {} activity", rings.decisions, rings.activity),
         ),
-    ];
+    ]);
     let mut losses: Vec<String> = Vec::new();
     let sensor_losses = status.sensor.iter().flat_map(|sensor| &sensor.losses);
     for loss in sensor_losses.chain(&gateway.losses).filter(|loss| loss.count > 0) {

@@ -169,6 +169,7 @@ fn show(event: &Event) -> String {
     };
     let mut text = format!("{time}  {}[{pid}]  {what}\n", name.unwrap_or_default());
     if is_denial(event) {
+        lines.extend(event.detail.clone());
         lines.push(format!("{} - aasm why {}", crate::why::short_reason(event), event.id));
     }
     for line in lines {

@@ -142,8 +142,11 @@ impl std::fmt::Display for Exchange {
         }
         if let Some(call) = &self.call {
             write!(f, " {}", call.model)?;
-            let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
-            write!(f, " {}+{} tokens", count(call.tokens.input), count(call.tokens.output))?;
+            let Tokens { input, output, .. } = call.tokens;
+            if input.or(output).is_some() {
+                let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
+                write!(f, " {}+{} tokens", count(input), count(output))?;
+            }
         }
         Ok(())
     }

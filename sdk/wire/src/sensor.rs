@@ -15,7 +15,7 @@ use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 10;
+pub const PROTOCOL_VERSION: u16 = 11;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
@@ -135,6 +135,13 @@ pub enum Request {
     },
     /// The same for every process that was stopped for an ask. Answered by [`Reply::Done`].
     ContinueHeld,
+    /// Kills every agent, and nobody is governed anew until that is lifted; answered by [`Reply::Halted`].
+    Halt {
+        /// Who wants it.
+        by: String,
+    },
+    /// Lifts that, and whoever was killed may be started again. Answered by [`Reply::Done`].
+    LiftHalt,
 }
 
 /// What becomes of an agent.
@@ -203,6 +210,8 @@ impl std::fmt::Debug for Request {
             } => write!(f, "Govern({pid}, slot {slot}, {agent_name:?})"),
             Self::Open { slot, until_ns } => write!(f, "Open({slot}, until {until_ns})"),
             Self::Switch { agent, to } => write!(f, "Switch({agent}, {to})"),
+            Self::Halt { by } => write!(f, "Halt({by})"),
+            Self::LiftHalt => f.write_str("LiftHalt"),
             Self::Processes => f.write_str("Processes"),
             Self::Status => f.write_str("Status"),
             Self::Maps { pid, .. } => write!(f, "Maps({pid})"),
@@ -228,6 +237,8 @@ pub enum FromSensor {
     /// A name leads somewhere, said before the agent learns it: whoever has an answer to a request of after the agent's
     /// connection has heard of this before.
     Named(Named),
+    /// Everything was halted, not by a request: by whom and what came of it, to be recorded.
+    Halted(String),
     /// Read the policies again (the sensor got SIGHUP).
     Reload,
     /// End: write what is to be written and exit.
@@ -298,6 +309,15 @@ pub enum Reply {
         /// The cgroup it was moved to.
         cgroup: CgroupId,
     },
+    /// Everybody was killed.
+    Halted {
+        /// Whom.
+        agents: Vec<AgentId>,
+        /// How many processes that were.
+        processes: u32,
+        /// Until the last one had ended, microseconds.
+        took_us: u64,
+    },
     /// To [`Request::Switch`].
     Switched {
         /// How many processes there were.
@@ -365,7 +385,12 @@ impl FromSensor {
                 result: Ok(Reply::Mapped),
                 ..
             } => 1,
-            Self::Looked(_) | Self::Named(_) | Self::Reload | Self::Shutdown | Self::Response { .. } => 0,
+            Self::Looked(_)
+            | Self::Named(_)
+            | Self::Halted(_)
+            | Self::Reload
+            | Self::Shutdown
+            | Self::Response { .. } => 0,
         }
     }
 }

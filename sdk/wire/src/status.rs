@@ -32,6 +32,9 @@ pub struct SensorStatus {
     /// What of TLS is read.
     #[serde(default)]
     pub tls: TlsCoverage,
+    /// By whom everything is halted: nobody is governed anew.
+    #[serde(default)]
+    pub halted: Option<String>,
 }
 
 /// How much of what governed processes say inside TLS is seen.

@@ -233,7 +233,8 @@ for process in $processes; do before[$process]=$(ran $process); done
 sleep 20
 for process in $processes; do
     echo "figure idle $process $((($(ran $process) - before[$process]) / 20)) 0"
-    awk -v name=$process '/^Rss:/ {rss = $2} /^Pss:/ {pss = $2} END {print "figure memory", name, rss, pss}' /proc/"$(pidof $process)"/smaps_rollup
+    for pid in $(pidof $process); do cat /proc/"$pid"/smaps_rollup; done |
+        awk -v name=$process '/^Rss:/ {rss += $2} /^Pss:/ {pss += $2} END {print "figure memory", name, rss, pss}'
 done
 
 ungoverned ungoverned hooks

@@ -134,7 +134,9 @@ fn an_agent_that_finds_no_room_stands_still(guest: &Guest, checks: &mut Checks) 
     let (data, work) = (format!("@{}", body.display()), server.script("."));
     let url = format!("https://localhost:{}/v1/messages", server.port);
     let run = ["run", "--policy", &policy, "--name", "spender", "--work", &work, "--"];
-    let call = ["curl", "-sSk", "--data-binary", &data, &url];
+    // It goes on afterwards, doing nothing that could be denied.
+    let lasts = "curl -sSk --data-binary \"$0\" \"$1\"; while :; do :; done";
+    let call = ["sh", "-c", lasts, &data, &url];
     let mut agent = std::process::Command::new("aasm")
         .args(run)
         .args(call)

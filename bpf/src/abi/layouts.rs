@@ -25,7 +25,7 @@ include!(concat!(env!("OUT_DIR"), "/layouts.rs"));
 
 /// Shared structs that no object has in its BTF: clang describes what maps, globals and functions' arguments are made of,
 /// not what lives on a stack alone. Their sizes are asserted in the header.
-const ON_STACKS: [&str; 1] = ["aa_task_row"];
+const ON_STACKS: [&str; 2] = ["aa_task_row", "aa_mapped"];
 
 fn bytes(ty: BtfType<'_>) -> usize {
     let ty = ty.skip_mods_and_typedefs();

@@ -26,8 +26,9 @@ pub(crate) struct Halt {
     watch: Inotify,
     /// It was there when it was last looked for, and what was to be done is done.
     pub(crate) thrown: bool,
-    /// By whom, until a gateway has heard of it.
-    pub(crate) untold: Option<String>,
+    /// By whom and what came of it, and the how manieth time that was: for each gateway that there is meanwhile, since one may die with it.
+    pub(crate) told: Option<(u64, String)>,
+    times: u64,
 }
 
 impl Halt {
@@ -38,7 +39,8 @@ impl Halt {
             file: run_dir.join("halt"),
             watch,
             thrown: false,
-            untold: None,
+            told: None,
+            times: 0,
         })
     }
 
@@ -67,6 +69,7 @@ impl Halt {
             _ => {}
         }
         self.thrown = false;
+        self.told = None;
         Ok(())
     }
 
@@ -106,7 +109,9 @@ impl Sensor {
             processes,
             "everything is halted until `aasm resume all`"
         );
-        self.halt.untold = Some(format!("by {by}: {} agents, {processes} processes", agents.len()));
+        self.halt.times += 1;
+        let how = format!("by {by}: {} agents, {processes} processes", agents.len());
+        self.halt.told = Some((self.halt.times, how));
     }
 
     /// The same for a person; who, and how many processes.

@@ -101,6 +101,7 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
         ready: false,
         restart_at: Instant::now(),
         predecessor: Predecessor::default(),
+        halt_told: None,
     };
     let ended = server.serve(&mut sensor);
     sensor.let_all_go();
@@ -232,6 +233,8 @@ struct Server<'a> {
     ready: bool,
     restart_at: Instant,
     predecessor: Predecessor,
+    /// Which gateway was told of which halt.
+    halt_told: Option<(Instant, u64)>,
 }
 
 /// What can wake the loop.
@@ -403,10 +406,10 @@ impl Server<'_> {
         }
         sensor.resolver.keep_news(news);
         if let Some(link) = self.link.as_mut().filter(|link| link.heard)
-            && let Some(told) = sensor.halt.untold.take()
-            && let Err(error) = link.send(&FromSensor::Halted(told.clone()), &[])
+            && let Some((times, how)) = &sensor.halt.told
+            && self.halt_told.replace((link.started, *times)) != Some((link.started, *times))
+            && let Err(error) = link.send(&FromSensor::Halted(how.clone()), &[])
         {
-            sensor.halt.untold = Some(told);
             self.drop_gateway(&error.to_string());
         }
         sensor.answer_resolver();

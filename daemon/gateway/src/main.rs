@@ -114,7 +114,7 @@ fn live(mut flags: Flags) -> Result<()> {
     LocalSet::new().block_on(&runtime, async move {
         let (sensor, reader) = sensor_link::connect(socket, inbox)?;
         let (orders, order) = mpsc::unbounded_channel();
-        let shared = Shared::new(settings.ledger_dir());
+        let shared = Shared::new(settings.ledger_dir(), &format!("{} {rings_id}", hello.boot_id));
         let named = shared.lookups.clone();
         let link = spawn_local(reader.run(move |order| match order {
             // At once: whoever hears an answer of the sensor knows what it said before.

@@ -12,6 +12,8 @@ use aa_wire::event::Effect;
 use aa_wire::problem::chain;
 use aa_wire::{Event, SessionId, Timestamp, WireError};
 
+use sha2::{Digest, Sha256};
+
 use crate::clock::SharedClock;
 use crate::gateway::Gateway;
 use crate::prices::SharedPrices;
@@ -59,6 +61,7 @@ pub(crate) struct Treasury(Arc<Parts>);
 #[derive(Debug)]
 struct Parts {
     directory: PathBuf,
+    epoch: u64,
     ledger: Mutex<Opened>,
     clock: SharedClock,
     prices: SharedPrices,
@@ -75,10 +78,11 @@ struct Opened {
 }
 
 impl Treasury {
-    /// By the ledger of a directory.
-    pub(crate) fn new(directory: PathBuf, clock: SharedClock, prices: SharedPrices) -> Self {
+    /// By the ledger of a directory. Sessions are numbered anew in each epoch, which is a text that no other has: the ledger outlives boots.
+    pub(crate) fn new(directory: PathBuf, epoch: &str, clock: SharedClock, prices: SharedPrices) -> Self {
         Self(Arc::new(Parts {
             directory,
+            epoch: number_of(epoch),
             ledger: Mutex::default(),
             clock,
             prices,
@@ -170,7 +174,7 @@ impl Treasury {
         let only: Vec<Cap> = caps.iter().map(|(cap, ..)| *cap).collect();
         let account = Account {
             policy: policy.name(),
-            session: session.0,
+            session: session.0 ^ self.0.epoch,
         };
         let reserved = ledger.reserve(&account, &only, more, now, before.map(|(id, _)| id));
         reserved.map_err(|refusal| match refusal {
@@ -208,7 +212,7 @@ impl Treasury {
         let now = charged_at(&times).unwrap_or(SystemTime::UNIX_EPOCH);
         let account = Account {
             policy: policy.name(),
-            session: session.0,
+            session: session.0 ^ self.0.epoch,
         };
         let spent = |limit: &SpendLimit| {
             let span = policy.spending().and_then(|spending| span(limit.window, now, spending));
@@ -270,6 +274,12 @@ impl Treasury {
         };
         Ok(policy.spend_limits().map(row).collect())
     }
+}
+
+/// The first bytes of its SHA-256.
+fn number_of(epoch: &str) -> u64 {
+    let digest: [u8; 32] = Sha256::digest(epoch).into();
+    digest.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes))
 }
 
 fn in_words(error: &aa_ledger::LedgerError) -> String {
@@ -342,5 +352,33 @@ impl Gateway {
         rows.sort_by(|one, other| one.policy.cmp(&other.policy));
         rows.dedup();
         Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_of_another_boot_has_a_budget_of_its_own_and_the_day_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let boot = |epoch: &str| {
+            let (clock, prices) = (SharedClock::default(), SharedPrices::default());
+            Treasury::new(folder.path().join("ledger"), epoch, clock, prices)
+        };
+        let policy = |spend: &str| {
+            let text = format!("policy: p\nversion: 1\nspend: {spend}\n");
+            aa_policy::parse_policy(&text, "p.yaml", &aa_policy::Environment::default()).unwrap()
+        };
+        let (session, month) = (policy("{calls: {session: 1}}"), policy("{calls: {month: 1}}"));
+        let reserve = |treasury: &Treasury, policy: &Policy| {
+            let call = treasury.estimate(&[], 10, Some(10));
+            treasury.reserve(policy, SessionId(1), &call, None).is_ok()
+        };
+        let first = boot("one");
+        assert!(reserve(&first, &session) && !reserve(&first, &session));
+        drop(first);
+        let second = boot("two");
+        assert!(reserve(&second, &session) && !reserve(&second, &month));
     }
 }

@@ -4,20 +4,22 @@
 //! removed by `aasm resume all` alone. It needs no gateway.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use aa_bpf::abi;
 use aa_wire::AgentId;
 use aa_wire::sensor::{Reply, Switch};
+use nix::libc;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 
 use crate::sensor::{RequestError, Sensor};
 
 /// How much of what the file says is told.
-const LONGEST: usize = 200;
+const LONGEST: u64 = 200;
 
 /// The file, watched.
 #[derive(Debug)]
@@ -73,14 +75,25 @@ impl Halt {
         Ok(())
     }
 
+    /// What it says. It may be anything: no link is followed, and nothing waits.
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+        let file = options.open(&self.file)?;
+        let mut text = Vec::new();
+        if file.metadata()?.is_file() {
+            file.take(LONGEST).read_to_end(&mut text)?;
+        }
+        Ok(text)
+    }
+
     /// Who threw it, if it is thrown. What cannot be looked for is taken for thrown.
     pub(crate) fn by(&self) -> Option<String> {
         match fs::symlink_metadata(&self.file) {
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             _ => {}
         }
-        let text = fs::read(&self.file).unwrap_or_default();
-        let told = aa_wire::text::escape(text.get(..LONGEST).unwrap_or(&text).trim_ascii());
+        let told = aa_wire::text::escape(self.read().unwrap_or_default().trim_ascii());
         Some(if told.is_empty() {
             format!("the file {}", self.file.display())
         } else {
@@ -185,5 +198,14 @@ mod tests {
         fs::write(folder.path().join("halt"), format!("\x1b[2J{}", "x".repeat(1000))).unwrap();
         let by = halt.by().unwrap();
         assert!(!by.contains('\x1b') && by.len() < 250, "{by}");
+        // Of what it leads to nothing is told, and nobody is waited for.
+        let file = folder.path().join("halt");
+        fs::write(folder.path().join("other"), "told to nobody").unwrap();
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("other"), &file).unwrap();
+        assert!(halt.by().unwrap().starts_with("the file /"));
+        fs::remove_file(&file).unwrap();
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(halt.by().unwrap().starts_with("the file /"));
     }
 }

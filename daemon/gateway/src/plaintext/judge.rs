@@ -167,14 +167,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// With the ledger of a directory.
-    pub(crate) fn new(ledger: PathBuf) -> Self {
+    /// With the ledger of a directory, see [`Treasury::new`].
+    pub(crate) fn new(ledger: PathBuf, epoch: &str) -> Self {
         let (prices, clock) = (SharedPrices::default(), SharedClock::default());
         Self {
             sayings: Sayings::default(),
             denied: Denied::default(),
             lookups: SharedLookups::default(),
-            treasury: Treasury::new(ledger, clock.clone(), prices.clone()),
+            treasury: Treasury::new(ledger, epoch, clock.clone(), prices.clone()),
             prices,
             clock,
         }
@@ -385,7 +385,10 @@ pub(super) mod testing {
         let bytes = u64::from(abi::AA_TLS_ANSWERS) * size_of::<abi::aa_tls_answer>() as u64;
         file.set_len(bytes).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let judge = Judge::new(Answers::new(table).unwrap(), Shared::new(folder.path().join("ledger")));
+        let judge = Judge::new(
+            Answers::new(table).unwrap(),
+            Shared::new(folder.path().join("ledger"), "test"),
+        );
         judge.shared.sayings.add(Generation(GENERATION), &Arc::new(policy));
         (judge, Given(file, folder))
     }

@@ -25,6 +25,7 @@ mod host;
 mod hours;
 mod judge;
 mod labels;
+mod learn;
 mod lower;
 mod model;
 mod money;
@@ -60,6 +61,7 @@ pub use host::{HostName, HostNameError};
 pub use hours::Hours;
 pub use judge::{Judgement, combine_exec, with_content};
 pub use labels::{CarriedKind, MAX_LABELS};
+pub use learn::{Learned, Learning};
 pub use lower::{
     AddressEntry, Automaton, HostClass, HostClassId, HostTable, Limits, Listing, LowerError, Lowered, LoweredRate,
     LoweredRule, LoweredSelector, PortRange, State,

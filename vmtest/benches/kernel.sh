@@ -55,7 +55,7 @@ start_peer() { # CONFIGURATION POLICY
     done
     echo "figure start $1 $(($(date +%s%N) - begun)) 0"
     sleep 2
-    awk -v name="$1" '/^Rss:/ {rss = $2} /^Pss:/ {pss = $2} END {print "figure memory", name, rss, pss}' /proc/$process/smaps_rollup
+    awk -v name="$1" '/^Rss:/ {rss = $2} /^Pss:/ {pss = $2} END {print "figure memory", name, pss, rss}' /proc/$process/smaps_rollup
     kill -STOP $process
     if $peer/measure asks 1 /etc/hostname 2>/dev/null; then
         echo "Tetragon lets everything happen" >&2
@@ -234,7 +234,7 @@ sleep 20
 for process in $processes; do
     echo "figure idle $process $((($(ran $process) - before[$process]) / 20)) 0"
     for pid in $(pidof $process); do cat /proc/"$pid"/smaps_rollup; done |
-        awk -v name=$process '/^Rss:/ {rss += $2} /^Pss:/ {pss += $2} END {print "figure memory", name, rss, pss}'
+        awk -v name=$process '/^Rss:/ {rss += $2} /^Pss:/ {pss += $2} END {print "figure memory", name, pss, rss}'
 done
 
 ungoverned ungoverned hooks

@@ -31,6 +31,7 @@ mod harness;
 mod holding;
 mod inheritance;
 mod labels;
+mod learning;
 mod limits;
 mod listeners;
 mod names;
@@ -89,6 +90,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             containment::TESTS,
             plaintext::TESTS,
             spending::TESTS,
+            learning::TESTS,
             telling::TESTS,
             refusals::POLICY_TESTS,
             holding::TESTS,

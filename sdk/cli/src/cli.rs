@@ -218,6 +218,10 @@ pub(crate) enum PolicyCommand {
     },
     /// What a policy would have done with what was recorded; needs no daemon, and changes nothing
     Test(TestArgs),
+    /// Write the narrowest policy that allows what was recorded, to be read and corrected; needs no daemon, and changes nothing
+    ///
+    /// Run the agent under observe-all first: `aasm run --policy observe-all -- COMMAND`.
+    Learn(LearnArgs),
     /// Put a policy in force for all it governs, now and after the next start
     Apply {
         /// The policy
@@ -243,6 +247,35 @@ pub(crate) struct TestArgs {
     /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LearnArgs {
+    /// What the policy will be called
+    #[arg(default_value = "learned")]
+    pub(crate) name: String,
+    /// Of agents of this name alone
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// The directory of an audit log
+    #[arg(long, value_name = "DIR", default_value = crate::replay::AUDIT_DIRECTORY)]
+    pub(crate) audit: PathBuf,
+    /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What names of a policy stand for.
+#[derive(Debug, Args)]
+pub(crate) struct Places {
     /// What `$work` is in the policy [default: the current directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) work: Option<String>,
@@ -252,8 +285,6 @@ pub(crate) struct TestArgs {
     /// What `$run` is [default: yours]
     #[arg(long, value_name = "DIR")]
     pub(crate) run: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]

@@ -10,6 +10,7 @@ mod events;
 mod execute;
 mod exit;
 mod floor;
+mod learn;
 mod manage;
 mod policy;
 mod redact;
@@ -77,6 +78,7 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
             compare::compare(&before, &after, output.json)
         }
         Command::Policy(PolicyCommand::Test(arguments)) => replay::test(&arguments),
+        Command::Policy(PolicyCommand::Learn(arguments)) => learn::learn(&arguments),
         Command::Policy(PolicyCommand::Apply { file, output }) => manage::apply(&mut client()?, &file, output.json),
         Command::Budget(output) => budget::budget(&mut client()?, output.json),
         Command::Approvals(command) => approvals::approvals(socket, command),

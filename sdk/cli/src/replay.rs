@@ -3,7 +3,7 @@
 //! The log is read as it stands, without the daemon. A record holds less than the kernel judged by: where the policy looks at
 //! something else, the answer is "cannot be told", with the reason.
 
-mod recorded;
+pub(crate) mod recorded;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -17,7 +17,7 @@ use aa_policy::{Environment, Mode, Policy};
 use aa_wire::event::Kind;
 use aa_wire::{Event, Timestamp, WireError};
 
-use crate::cli::TestArgs;
+use crate::cli::{Places, TestArgs};
 use crate::events::parse_since;
 use crate::exit::Failure;
 use crate::policy::{find, here};
@@ -37,7 +37,7 @@ pub(crate) fn test(arguments: &TestArgs) -> Result<(), Failure> {
         .map(|text| parse_since(text, Timestamp::now()))
         .transpose()?;
     let json = arguments.output.json;
-    let environment = environment(arguments)?;
+    let environment = environment(&arguments.places)?;
     let (policy, _) = find(&arguments.policy, &environment, json)?;
     let report = replay(&policy, &arguments.replay, since, &environment)?;
     if json {
@@ -48,7 +48,7 @@ pub(crate) fn test(arguments: &TestArgs) -> Result<(), Failure> {
 }
 
 /// What the names of the policy stand for: as here, but where it is said otherwise.
-fn environment(arguments: &TestArgs) -> Result<Environment, WireError> {
+pub(crate) fn environment(arguments: &Places) -> Result<Environment, WireError> {
     let mut environment = here();
     let places = [&arguments.work, &arguments.home, &arguments.run];
     if let Some(odd) = places.into_iter().flatten().find(|path| !path.starts_with('/')) {
@@ -69,17 +69,9 @@ fn replay(
     since: Option<Timestamp>,
     environment: &Environment,
 ) -> Result<Report, WireError> {
-    let failed = |error: AuditError| unreadable(&error);
-    if aa_audit::scan(directory, 0).map_err(failed)?.next().is_none() {
-        return Err(WireError::new(
-            "audit-unreadable",
-            format!("{} holds no audit log", directory.display()),
-        )
-        .hint("give the daemon's: --replay DIR; `aasm status` names it"));
-    }
     let mut tally = Tally::new(policy);
-    for event in aa_audit::scan_since(directory, since.unwrap_or_default()).map_err(failed)? {
-        let event = event.map_err(failed)?;
+    for event in recorded_in(directory, since)? {
+        let event = event?;
         if is_judged(&event) {
             tally.take(&event);
         }
@@ -87,11 +79,33 @@ fn replay(
     Ok(tally.report(environment))
 }
 
+/// The events of an audit log, from a time on.
+pub(crate) fn recorded_in(
+    directory: &Path,
+    since: Option<Timestamp>,
+) -> Result<impl Iterator<Item = Result<Event, WireError>>, WireError> {
+    let failed = |error: AuditError| unreadable(&error);
+    if aa_audit::scan(directory, 0).map_err(failed)?.next().is_none() {
+        return Err(WireError::new(
+            "audit-unreadable",
+            format!("{} holds no audit log", directory.display()),
+        )
+        .hint("give the directory of the daemon's; `aasm status` names it"));
+    }
+    let events = aa_audit::scan_since(directory, since.unwrap_or_default()).map_err(failed)?;
+    Ok(events.map(move |event| event.map_err(failed)))
+}
+
 /// Whether a governed agent's action was judged.
-fn is_judged(event: &Event) -> bool {
+pub(crate) fn is_judged(event: &Event) -> bool {
+    event.kind == Kind::Decision && is_agents(event)
+}
+
+/// Whether it is about an agent, and not the daemon's own.
+pub(crate) fn is_agents(event: &Event) -> bool {
     let self_test = |name: &String| name == SELF_TEST;
     let of_agent = event.agent.as_ref().map(|agent| agent.name.as_ref());
-    event.kind == Kind::Decision && of_agent.is_some_and(|name| !name.is_some_and(self_test))
+    of_agent.is_some_and(|name| !name.is_some_and(self_test))
 }
 
 fn unreadable(error: &AuditError) -> WireError {
@@ -99,12 +113,10 @@ fn unreadable(error: &AuditError) -> WireError {
     match error {
         AuditError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => WireError {
             code: "not-permitted".to_owned(),
-            ..problem.hint(
-                "the log is root's alone: sudo aasm policy test ..., with --home and --work of who the agents ran as",
-            )
+            ..problem.hint("the log is root's alone: with sudo, and --home and --work of who the agents ran as")
         },
         AuditError::File { source, .. } if source.kind() == ErrorKind::NotFound => {
-            problem.hint("give the directory of a log: --replay DIR; `aasm status` names the daemon's")
+            problem.hint("give the directory of a log; `aasm status` names the daemon's")
         }
         _ => problem,
     }

@@ -7,7 +7,7 @@ use aa_wire::Event;
 use aa_wire::event::{Effect, Object, Verdict};
 
 /// Why an event cannot be replayed, in a few words.
-pub(super) type Untold = String;
+pub(crate) type Untold = String;
 
 /// How it came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,7 @@ pub(super) fn outcome(event: &Event) -> (Outcome, Option<&str>) {
 const DENIED: Outcome = Outcome::Refused(aa_policy::Verdict::Deny);
 
 /// The action as policies are asked about it: what the gateway's `actions.rs` makes of a record, read backwards.
-pub(super) fn action(event: &Event) -> Result<Action, Untold> {
+pub(crate) fn action(event: &Event) -> Result<Action, Untold> {
     let socket = || address(event.object.as_ref());
     Ok(match event.action.as_str() {
         "open-read" => Action::Read { path: path(event)? },

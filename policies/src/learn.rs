@@ -19,6 +19,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Different actions that are taken in.
 const MOST: usize = 100_000;
+/// Names of one directory that stand one by one: of files, and of programs.
+const FILES: usize = 8;
+const PROGRAMS: usize = 64;
 /// Ports of this host that stand one by one.
 const OWN_PORTS: usize = 4;
 /// Examples of each kind of action that are written as `expect` lines.
@@ -107,10 +110,16 @@ impl<'a> Learning<'a> {
     /// What is wrong with the policy: with `name`, or with the environment.
     pub fn policy(&self, name: &str, heading: &str) -> Result<Learned, Diagnostics> {
         let named: Vec<Action> = self.seen.iter().map(|action| self.named(action)).collect();
-        let draft = self.text(name, heading, &named, &[]);
-        let policy = self.parse(&draft)?;
-        let expects = self.expects(&policy, &named);
-        let text = self.text(name, heading, &named, &expects);
+        let (closed, open) = (self.parse(CLOSED)?, self.parse(OPEN)?);
+        // Who acts for others is reached by who names it.
+        let needs_rule = |action: &&Action| {
+            let acts_for_others = matches!(action, Action::Unix { .. }) && !open.evaluate(action).verdict.passes();
+            !acts_for_others && closed.evaluate(action).verdict != Verdict::Allow
+        };
+        let listed: Vec<Action> = named.iter().filter(needs_rule).cloned().collect();
+        let policy = self.parse(&self.text(name, heading, &listed, &[]))?;
+        let expects = self.expects(&policy, &listed);
+        let text = self.text(name, heading, &listed, &expects);
         let policy = self.parse(&text)?;
         let verdicts = named.into_iter().map(|action| {
             let explanation = policy.explain(&action);
@@ -194,7 +203,7 @@ impl<'a> Learning<'a> {
     }
 
     fn files(&self, actions: &[Action], of: impl Fn(&Action) -> Vec<&[u8]>) -> BTreeSet<String> {
-        paths::patterns(actions.iter().flat_map(of), &self.places())
+        paths::patterns(actions.iter().flat_map(of), &self.places(), FILES)
     }
 
     fn programs(&self, actions: &[Action]) -> BTreeSet<String> {
@@ -208,7 +217,7 @@ impl<'a> Learning<'a> {
             _ => None,
         };
         let all: Vec<Vec<u8>> = actions.iter().filter_map(path).collect();
-        paths::patterns(all.iter().map(Vec::as_slice), &self.places())
+        paths::patterns(all.iter().map(Vec::as_slice), &self.places(), PROGRAMS)
     }
 
     /// Some of what was seen, and what is never to be.
@@ -238,10 +247,9 @@ impl<'a> Learning<'a> {
 }
 
 /// Allows all but what must be named.
-fn open() -> Option<Policy> {
-    let text = "policy: open\nversion: 1\ndefault: allow\nnet: {}\n";
-    parse_policy(text, "open.yaml", &Environment::default()).ok()
-}
+const OPEN: &str = "policy: open\nversion: 1\ndefault: allow\nnet: {}\n";
+/// Allows what comes with the language.
+const CLOSED: &str = "policy: closed\nversion: 1\nnet: {}\nfile: {read: {}, write: {}}\nexec: {}\n";
 
 /// A question to a name server, which goes to our resolver where the policy names hosts.
 fn is_redirected(policy: &Policy, action: &Action) -> bool {
@@ -317,7 +325,6 @@ fn net(actions: &[Action]) -> BTreeSet<String> {
     let hosts = actions
         .iter()
         .any(|action| matches!(action, Action::ConnectBound { .. }));
-    let open = open();
     let mut own = HashSet::new();
     let mut found = BTreeSet::new();
     for action in actions {
@@ -345,14 +352,9 @@ fn net(actions: &[Action]) -> BTreeSet<String> {
                 }
                 found.insert(with_port(&in_brackets(ip), address.port(), *protocol));
             }
-            // Who acts for others is reached by who names it.
-            Action::Unix { .. }
-                if open
-                    .as_ref()
-                    .is_none_or(|open| open.evaluate(action).verdict == Verdict::Deny) => {}
             Action::Unix { name } if !name.starts_with(b"@") => {
                 found.extend(
-                    paths::patterns([name.as_slice()], &[])
+                    paths::patterns([name.as_slice()], &[], FILES)
                         .iter()
                         .map(|path| format!("unix:{path}")),
                 );

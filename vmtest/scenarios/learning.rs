@@ -10,6 +10,7 @@ use crate::plaintext::Server;
 pub(crate) const TESTS: &[Test] = tests![what_was_recorded_makes_a_policy_under_which_it_works_and_attacks_fail];
 
 const WORK: &str = r#"set -e
+cd "$2"
 cat /etc/hosts > copy
 mkdir -p out
 cp copy out/a
@@ -47,7 +48,7 @@ fn what_was_recorded_makes_a_policy_under_which_it_works_and_attacks_fail(guest:
         let output = command("aasm", &[&head, program].concat());
         (output.status.success(), said(&output))
     };
-    let (well, told) = run("observe-all", &["sh", &script, &url]);
+    let (well, told) = run("observe-all", &["sh", &script, &url, &work]);
     checks.that(well, || format!("observed: {told}"));
     let learn = [
         "policy", "learn", "pupil", "--agent", "pupil", "--home", "/root", "--work", &work,
@@ -66,10 +67,10 @@ fn what_was_recorded_makes_a_policy_under_which_it_works_and_attacks_fail(guest:
         std::thread::sleep(Duration::from_secs(1));
     }
     let policy = file_at(folder.join("pupil.yaml"), &text).display().to_string();
-    let (well, told) = run(&policy, &["sh", &script, &url]);
-    checks.that(well && !told.contains("denied"), || format!("enforced: {told}\n{text}"));
+    let (well, told) = run(&policy, &["sh", &script, &url, &work]);
+    checks.that(well && !told.contains("denied"), || format!("{text}\nenforced: {told}"));
     for attack in ATTACKS {
-        let (well, told) = run(&policy, &["sh", "-c", attack]);
-        checks.that(!well && told.contains("denied"), || format!("{attack}: {told}\n{text}"));
+        let (well, told) = run(&policy, &["sh", "-c", &format!("cd {work} && {attack}")]);
+        checks.that(!well && told.contains("denied"), || format!("{attack}: {told}"));
     }
 }

@@ -4,9 +4,6 @@
 use crate::glob::escape;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many names of one directory stand one by one.
-const MANY: usize = 8;
-
 /// Where names of temporary files are made.
 const SCRATCH: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
@@ -43,8 +40,13 @@ struct Node {
     used: bool,
 }
 
-/// The patterns, with `$work` and its like for what these stand for. `places`: these names, and their paths.
-pub(super) fn patterns<'a>(paths: impl IntoIterator<Item = &'a [u8]>, places: &[(&str, String)]) -> BTreeSet<String> {
+/// The patterns, with `$work` and its like for what these stand for. `places`: these names, and their paths. `one_by_one`: so
+/// many names of a directory are each written out.
+pub(super) fn patterns<'a>(
+    paths: impl IntoIterator<Item = &'a [u8]>,
+    places: &[(&str, String)],
+    one_by_one: usize,
+) -> BTreeSet<String> {
     let mut root = Node::default();
     for path in paths {
         let (begin, rest) = named(path, places);
@@ -67,7 +69,7 @@ pub(super) fn patterns<'a>(paths: impl IntoIterator<Item = &'a [u8]>, places: &[
         } else {
             format!("/{name}")
         };
-        node.fold(&place, &mut found);
+        node.fold(&place, one_by_one, &mut found);
     }
     if root.used {
         found.insert("/".to_owned());
@@ -85,8 +87,8 @@ fn named<'a, 'p>(path: &'p [u8], places: &[(&'a str, String)]) -> (Option<&'a st
 }
 
 impl Node {
-    fn fold(&self, place: &str, found: &mut BTreeSet<String>) {
-        if place == "$work" || (self.names.len() > MANY && !MIXED.contains(&place)) {
+    fn fold(&self, place: &str, one_by_one: usize, found: &mut BTreeSet<String>) {
+        if place == "$work" || (self.names.len() > one_by_one && !MIXED.contains(&place)) {
             let deep = self.names.values().any(|node| !node.names.is_empty());
             if deep || place == "$work" {
                 found.insert(format!("{place}/**"));
@@ -95,7 +97,7 @@ impl Node {
             found.insert(format!("{place}/*"));
         } else {
             for (name, node) in &self.names {
-                node.fold(&format!("{place}/{name}"), found);
+                node.fold(&format!("{place}/{name}"), one_by_one, found);
             }
         }
         if self.used {
@@ -115,16 +117,16 @@ fn general(above: &str, name: &[u8]) -> String {
     let scratch = SCRATCH
         .iter()
         .any(|place| above == *place || above.starts_with(&format!("{place}/")));
-    if scratch && is_pythons(name) {
-        return "tmp*".to_owned();
+    if let Some(begin) = pythons(name).filter(|_| scratch) {
+        return format!("{begin}????????");
     }
     let mut pattern = String::new();
     for part in parts(name) {
         let text = String::from_utf8_lossy(part);
-        if is_made_up(part, scratch) {
-            if !pattern.ends_with('*') {
-                pattern.push('*');
-            }
+        if is_number(part, scratch) {
+            pattern.push('*');
+        } else if is_drawn(part, scratch) {
+            pattern.push_str(&"?".repeat(part.len()));
         } else if text.contains('\u{fffd}') {
             pattern.push_str(&"?".repeat(part.len()));
         } else {
@@ -139,20 +141,30 @@ fn parts(name: &[u8]) -> impl Iterator<Item = &[u8]> {
     name.chunk_by(|one, other| one.is_ascii_alphanumeric() == other.is_ascii_alphanumeric())
 }
 
-/// What Python's tempfile calls its files.
-fn is_pythons(name: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
-    name.len() == 11 && name.starts_with(b"tmp") && name.iter().all(allowed)
+/// What the names of Python's tempfile begin with: `tmp`, or nothing where it tries a directory.
+fn pythons(name: &[u8]) -> Option<&'static str> {
+    let begin = if name.starts_with(b"tmp") && name.len() == 11 {
+        "tmp"
+    } else {
+        ""
+    };
+    let rest = name.get(begin.len()..)?;
+    let drawn = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_';
+    (rest.len() == 8 && rest.iter().all(drawn)).then_some(begin)
 }
 
-/// Numbers of processes and times, hashes, and what mkstemp(3) makes of letters and digits.
-fn is_made_up(part: &[u8], scratch: bool) -> bool {
+/// Of processes and times: long ones, and in scratch places all but the shortest.
+fn is_number(part: &[u8], scratch: bool) -> bool {
+    part.iter().all(u8::is_ascii_digit) && part.len() >= if scratch { 3 } else { 6 }
+}
+
+/// Hashes, and in scratch places what mkstemp(3) draws of letters and digits.
+fn is_drawn(part: &[u8], scratch: bool) -> bool {
     let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let number = digits == part.len();
     let hash = part.len() >= 16 && digits > 0 && part.iter().all(u8::is_ascii_hexdigit);
     let capitals = part.iter().skip(1).filter(|byte| byte.is_ascii_uppercase()).count();
-    let random = part.len() >= 6 && part.iter().all(u8::is_ascii_alphanumeric) && (digits > 0 || capitals > 0);
-    number && digits >= if scratch { 3 } else { 6 } || hash || scratch && random
+    let mixed = part.iter().all(u8::is_ascii_alphanumeric) && (digits > 0 || capitals > 0);
+    hash || scratch && part.len() >= 6 && mixed
 }
 
 #[cfg(test)]
@@ -161,7 +173,7 @@ mod tests {
 
     fn of(paths: &[&str]) -> Vec<String> {
         let places = [("$work", "/home/dev/src".to_owned()), ("$home", "/home/dev".to_owned())];
-        patterns(paths.iter().map(|path| path.as_bytes()), &places)
+        patterns(paths.iter().map(|path| path.as_bytes()), &places, 8)
             .into_iter()
             .collect()
     }
@@ -210,13 +222,17 @@ mod tests {
             ("/proc/4711/status", "/proc/*/status"),
             ("/proc/4711/task/4712/comm", "/proc/*/task/*/comm"),
             ("/proc/cpuinfo", "/proc/cpuinfo"),
-            ("/tmp/tmpab_cdefg/x", "/tmp/tmp*/x"),
+            ("/tmp/tmpab_cdefg/x", "/tmp/tmp????????/x"),
             ("/srv/tmpab_cdefg", "/srv/tmpab_cdefg"),
             ("/srv/cost$5", "/srv/cost\\$5"),
-            ("/tmp/ssh-XXab1Cd2/agent", "/tmp/ssh-*/agent"),
-            ("/tmp/npm-4711-1a2b3c4d/package.json", "/tmp/npm-*-*/package.json"),
+            ("/tmp/n_mzdmex", "/tmp/????????"),
+            ("/tmp/ssh-XXab1Cd2e/agent", "/tmp/ssh-?????????/agent"),
+            (
+                "/tmp/npm-4711-1a2b3c4d/package.json",
+                "/tmp/npm-*-????????/package.json",
+            ),
             ("/tmp/build/output.log", "/tmp/build/output.log"),
-            ("/var/cache/0123456789abcdef0123/x", "/var/cache/*/x"),
+            ("/var/cache/0123456789abcdef0123/x", "/var/cache/????????????????????/x"),
             ("/srv/reports/2026.csv", "/srv/reports/2026.csv"),
             ("/srv/x.1763900000.tmp", "/srv/x.*.tmp"),
             ("/usr/lib/python3.11/os.py", "/usr/lib/python3.11/os.py"),
@@ -225,7 +241,9 @@ mod tests {
             assert_eq!(of(&[path]), [pattern], "{path}");
         }
         assert_eq!(
-            patterns([&b"/srv/\xff\xfe"[..]], &[]).into_iter().collect::<Vec<_>>(),
+            patterns([&b"/srv/\xff\xfe"[..]], &[], 8)
+                .into_iter()
+                .collect::<Vec<_>>(),
             ["/srv/??"]
         );
     }

@@ -151,6 +151,8 @@ fn live(mut flags: Flags) -> Result<()> {
         gateway.save_state();
         gateway.read_prices();
         gateway.reload().await;
+        gateway.tell_bad_policies();
+        gateway.show_standing().await;
         run(gateway, ring_thread, records, holes, listener, link, order).await
     })
 }
@@ -242,6 +244,8 @@ async fn run(
                 Order::Reload => {
                     gateway.read_prices();
                     gateway.reload().await;
+                    gateway.tell_bad_policies();
+                    gateway.show_standing().await;
                 }
                 Order::Halted(how) => gateway.record(Event::lifecycle("halt", Effect::Killed, how)),
                 Order::Looked(looked) => gateway.record_lookup(&looked),

@@ -54,7 +54,7 @@ impl Failure {
 
     pub(crate) fn config(error: &dyn Error) -> Self {
         Self {
-            told: WireError::from_error("AA-S004", error).hint("see config.toml(5)"),
+            told: WireError::from_error("AA-S004", error).hint("`man aa-sensord.toml` has its keys"),
             status: 78,
         }
     }
@@ -147,14 +147,15 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         if !kernel.inherited {
             Kernel::unload().map_err(|error| failed(&error))?;
         }
-        return Err(Failure::kernel(
-            WireError::new(
-                "AA-K003",
-                format!("kernel {} does not enforce what it was told", host.kernel_release),
-            )
-            .because(failures.join("\n"))
-            .hint("`aasm doctor` shows what this host lacks; please report this kernel"),
-        ));
+        let told = WireError::new(
+            "AA-K003",
+            format!("kernel {} does not enforce what it was told", host.kernel_release),
+        )
+        .because(failures.join("\n"))
+        .hint("`aasm doctor` shows what this host lacks; please report this kernel");
+        // Where it did before, the unit tries again.
+        let status = if kernel.inherited { 1 } else { 69 };
+        return Err(Failure { told, status });
     }
     let boot_id = boot_id().map_err(|error| failed(&error))?;
     let probing = Probing::start(&kernel, way != Way::Cgroup, &settings.run_dir).map_err(|error| failed(&error))?;
@@ -173,6 +174,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         registry,
         boot_id,
         self_test: rows,
+        standing: None,
     };
     sensor.refresh_selectors().map_err(|error| failed(&error))?;
     steps.done("selectors and running tasks");
@@ -433,10 +435,13 @@ impl Server<'_> {
             let Some(asked) = link.next() else { break };
             done = sensor.answer(link, asked);
         }
-        if !self.ready && link.heard {
-            self.ready = true;
-            self.notifier.tell("READY=1\nSTATUS=enforcing; every hook proven");
-            tracing::info!("ready");
+        if let Some(standing) = sensor.standing.take() {
+            self.notifier.stand(&standing);
+            if !self.ready {
+                self.ready = true;
+                self.notifier.tell("READY=1");
+                tracing::info!("ready");
+            }
         }
         if let Err(error) = done {
             self.drop_gateway(&error.to_string());

@@ -101,7 +101,7 @@ systemctl --no-pager --full status aa-sensord
 
 step "first start denies nothing"
 before=$(aasm events --denied --json -n 100000 | wc -l)
-holds "a program reads what it may read" is "$(aasm run --policy observe-all -- cat /root/secret)" secret
+holds "a program reads what it may read" is "$(aasm run --policy observe-all --work /srv -- cat /root/secret)" secret
 holds "no denial was recorded" is "$(aasm events --denied --json -n 100000 | wc -l)" "$before"
 
 step "a denial, and why"
@@ -219,6 +219,7 @@ holds "nothing was let through" not grep -q "let through" /root/tries
 
 step "remove"
 begin_agent
+cp /root/demo.yaml /etc/aa-sensord/policies/mine.yaml
 said=$(dpkg -r aa-sensord 2>&1)
 holds "dpkg -r ends well" is $? 0
 printf '%s\n' "$said"
@@ -226,7 +227,7 @@ holds "it says that enforcement ended, and for whom" says "$said" "nothing is en
 holds "nothing is in force" not test -e $pins
 holds "nothing of ours runs" not pgrep -x 'aa-sensord|aa-gateway|aa-prober|aa-resolver'
 holds "no unit has failed" is "$(systemctl list-units --failed --plain --no-legend 'aa-*')" ""
-holds "audit log and policies are kept" test -d /var/lib/aa-sensord/audit -a -d /etc/aa-sensord/policies
+holds "audit log and policies are kept" test -d /var/lib/aa-sensord/audit -a -f /etc/aa-sensord/policies/mine.yaml
 touch /root/tries.stop
 wait $agent
 

@@ -48,7 +48,7 @@ use aa_bpf::abi::AA_ABI_VERSION;
 use aa_bpf::answers::Answers;
 use aa_bpf::ring::Ring;
 use aa_wire::event::Effect;
-use aa_wire::sensor::HELLO_DESCRIPTORS;
+use aa_wire::sensor::{HELLO_DESCRIPTORS, WRONG_CONFIGURATION};
 use aa_wire::{Event, WireError};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -60,7 +60,7 @@ use crate::gateway::{Gateway, Parts};
 use crate::holes::Holes;
 use crate::plaintext::judge::{Judge, Shared};
 use crate::sensor_link::{Greeted, Order};
-use crate::settings::{Flags, Settings};
+use crate::settings::{Flags, Settings, SettingsError};
 use crate::state::{RingsInLog, StateFile};
 
 /// How often policies that only a finished run used are taken out of force.
@@ -78,7 +78,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", WireError::from_error("gateway-failed", error.as_ref()));
-            ExitCode::FAILURE
+            // The sensor need not try again.
+            if error.is::<SettingsError>() {
+                ExitCode::from(WRONG_CONFIGURATION)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use aa_bpf::tables::Tables;
 use aa_bpf::tasks::Tasks;
 use aa_bpf::{Kernel, LoadError};
 use aa_wire::WireError;
-use aa_wire::sensor::FromSensor;
+use aa_wire::sensor::{FromSensor, WRONG_CONFIGURATION};
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -55,7 +55,7 @@ impl Failure {
     pub(crate) fn config(error: &dyn Error) -> Self {
         Self {
             told: WireError::from_error("AA-S004", error).hint("`man aa-sensord.toml` has its keys"),
-            status: 78,
+            status: WRONG_CONFIGURATION,
         }
     }
 
@@ -99,6 +99,7 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
         mounts,
         link: None,
         ready: false,
+        misconfigured: false,
         restart_at: Instant::now(),
         predecessor: Predecessor::default(),
         halt_told: None,
@@ -233,6 +234,8 @@ struct Server<'a> {
     mounts: MountList,
     link: Option<Link>,
     ready: bool,
+    /// The last gateway said so.
+    misconfigured: bool,
     restart_at: Instant,
     predecessor: Predecessor,
     /// Which gateway was told of which halt.
@@ -296,6 +299,15 @@ impl Server<'_> {
         if self.link.as_mut().is_some_and(Link::ended) {
             self.drop_gateway("it ended");
         }
+        // Later on it may be mended while the kernel enforces.
+        if self.misconfigured && !self.ready {
+            return Err(Failure {
+                told: WireError::new("AA-S008", "the gateway cannot use its configuration")
+                    .because("what is wrong with it stands above")
+                    .hint("`man aa-sensord.toml` has its keys"),
+                status: WRONG_CONFIGURATION,
+            });
+        }
         if self.link.is_some() || Instant::now() < self.restart_at {
             return Ok(());
         }
@@ -309,6 +321,7 @@ impl Server<'_> {
                 Err(error) => {
                     tracing::error!(%error, "the gateway does not take its greeting");
                     link.kill();
+                    self.misconfigured = link.refused_configuration();
                     self.restart_at = Instant::now() + GATEWAY_PATIENCE;
                 }
             },
@@ -325,6 +338,7 @@ impl Server<'_> {
         if let Some(mut link) = self.link.take() {
             tracing::error!(why, "gateway lost; the kernel keeps enforcing, a new one is started");
             link.kill();
+            self.misconfigured = link.refused_configuration();
             if link.started.elapsed() < GATEWAY_PATIENCE {
                 self.restart_at = Instant::now() + GATEWAY_PATIENCE;
             }

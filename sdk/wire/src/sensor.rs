@@ -192,6 +192,9 @@ pub struct Grant {
     pub good_for_ms: u32,
 }
 
+/// The gateway's exit status where its configuration cannot be used (sysexits.h, EX_CONFIG).
+pub const WRONG_CONFIGURATION: u8 = 78;
+
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

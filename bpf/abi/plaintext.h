@@ -82,10 +82,21 @@ struct aa_tls_answer {
 	u32 pad;
 };
 
-/* A governed process maps a file as code, or (whole) is governed from now on, whatever it has mapped: to the sensor. */
+/* A file in one state: what is written to it anew is another. */
+struct aa_file_version {
+	u64 device; /* as the kernel has it: major << 20 | minor */
+	u64 inode;
+	s64 changed_s; /* ctime */
+	s64 bytes;
+	u32 changed_ns;
+	u32 pad;
+};
+
+/* A governed process is about to map a file as code, or (whole) is governed from now on, whatever it has mapped: to the sensor. */
 struct aa_mapped {
+	struct aa_file_version file;
 	u32 pid;
-	u32 whole;
+	u32 whole; /* then no file is told */
 };
 
 /* A TCP socket of a governed process. Written by the kernel programs, read by the sensor; gone with the least used. */
@@ -106,6 +117,7 @@ struct aa_tls_socket {
 _Static_assert(sizeof(struct aa_plaintext) == 152, "aa_plaintext");
 _Static_assert(sizeof(struct aa_tls_answer) == 16, "aa_tls_answer");
 _Static_assert(sizeof(struct aa_tls_socket) == 72, "aa_tls_socket");
-_Static_assert(sizeof(struct aa_mapped) == 8, "aa_mapped");
+_Static_assert(sizeof(struct aa_file_version) == 40, "aa_file_version");
+_Static_assert(sizeof(struct aa_mapped) == 48, "aa_mapped");
 
 #endif

@@ -261,12 +261,6 @@ struct {
 	__uint(max_entries, 1 << 20);
 } plaintext SEC(".maps");
 
-/* struct aa_mapped, to the sensor. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 64 << 10);
-} mapped SEC(".maps");
-
 /* Per cpu: records written to each ring so far, so that a hole is seen. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -303,15 +297,6 @@ static __always_inline void count_loss(u32 cause)
 
 	if (count)
 		__sync_fetch_and_add(count, 1);
-}
-
-/* Has the sensor look what TLS there is in what the calling governed process maps, or in all it has mapped. */
-static __always_inline void tell_mapped(u32 whole)
-{
-	struct aa_mapped told = { .pid = bpf_get_current_pid_tgid() >> 32, .whole = whole };
-
-	if (bpf_ringbuf_output(&mapped, &told, sizeof(told), 0))
-		count_loss(AA_LOSS_MAPPED_RING);
 }
 
 #endif

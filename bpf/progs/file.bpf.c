@@ -10,6 +10,7 @@
 #include "../lib/content.bpf.h"
 #include "../lib/rate.bpf.h"
 #include "../lib/label.bpf.h"
+#include "../lib/mapped.bpf.h"
 
 AA_LICENSE;
 
@@ -179,9 +180,10 @@ static __always_inline int judge_load(void *ctx, struct file *file)
 		return 0;
 	subject_of_agent(&subject, identity->agent, identity->session);
 	subject.identity = identity;
-	tell_mapped(0);
 
 	struct inode *inode = file->f_inode;
+
+	tell_mapped(inode);
 
 	/* The program that bprm_check_security has just judged, arguments and all. */
 	if (identity->program == (u64)inode && !subject.barred)

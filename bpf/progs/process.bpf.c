@@ -9,6 +9,7 @@
 #include "../lib/content.bpf.h"
 #include "../lib/exec.bpf.h"
 #include "../lib/label.bpf.h"
+#include "../lib/mapped.bpf.h"
 
 AA_LICENSE;
 
@@ -322,7 +323,7 @@ int BPF_PROG(govern_selected, struct task_struct *task, u32 old_pid, struct linu
 		bpf_send_signal(AA_SIGKILL);
 		return 0;
 	}
-	tell_mapped(1);
+	tell_governed();
 	subject_of_agent(&subject, fresh.agent, fresh.session);
 	if (record_life(&subject, AA_ACTION_GOVERN, AA_RING_DECISIONS, 0))
 		bpf_send_signal(AA_SIGKILL);

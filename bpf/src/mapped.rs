@@ -1,8 +1,11 @@
 //! Which files processes map as code, told by the kernel as it happens: programs, what they load at their start, and what
-//! they load later. By perf's side band (`PERF_RECORD_MMAP2`, `perf_event_open(2)`), which every kernel has. It tells of all
-//! processes of the machine; where LSM programs say whose mappings count ([`Mappers`]), it wakes nobody.
+//! they load later.
 //!
-//! Of a record only the fixed part is looked at: the file's name, which anybody may choose, is passed over.
+//! Where LSM programs are in force, they tell of what governed processes are about to map, of each file once until it changes
+//! ([`Mappers`], [`Looked`]). Elsewhere perf's side band does (`PERF_RECORD_MMAP2`, `perf_event_open(2)`), of all processes of the
+//! machine and at the cost of all, also of those that nobody governs.
+//!
+//! Of a record of perf only the fixed part is looked at: the file's name, which anybody may choose, is passed over.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,7 +14,8 @@ use std::sync::atomic::Ordering;
 use libbpf_rs::libbpf_sys;
 use nix::sys::mman::ProtFlags;
 
-use zerocopy::FromBytes;
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi;
 use crate::load::{Kernel, LoadError};
@@ -53,15 +57,6 @@ pub enum News {
     Lost(u64),
 }
 
-/// When who waits is to be woken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wakes {
-    /// By each mapping.
-    Always,
-    /// By a ring that is half full.
-    Late,
-}
-
 /// The rings, one for each processor.
 #[derive(Debug)]
 pub struct MappedFiles {
@@ -74,11 +69,11 @@ impl MappedFiles {
     ///
     /// # Errors
     /// What `perf_event_open(2)` said: it takes `CAP_PERFMON`.
-    pub fn open(wakes: Wakes) -> io::Result<Self> {
+    pub fn open() -> io::Result<Self> {
         let processors = libbpf_rs::num_possible_cpus().map_err(io::Error::other)?;
         let mut rings = Vec::new();
         for processor in 0..processors {
-            match PerfRing::open(processor, wakes) {
+            match PerfRing::open(processor) {
                 Ok(ring) => rings.push(ring),
                 // It is possible and not there.
                 Err(error) if error.raw_os_error() == Some(nix::libc::ENODEV) => {}
@@ -125,7 +120,7 @@ struct PerfRing {
 }
 
 impl PerfRing {
-    fn open(processor: usize, wakes: Wakes) -> io::Result<Self> {
+    fn open(processor: usize) -> io::Result<Self> {
         let mut attribute = libbpf_sys::perf_event_attr {
             type_: libbpf_sys::PERF_TYPE_SOFTWARE,
             config: libbpf_sys::PERF_COUNT_SW_DUMMY.into(),
@@ -136,10 +131,8 @@ impl PerfRing {
         attribute.set_mmap2(1);
         attribute.set_disabled(1);
         // Bytes: `wakeup_events` counts samples alone, and a ring wakes nobody before it is half full.
-        if wakes == Wakes::Always {
-            attribute.set_watermark(1);
-            attribute.__bindgen_anon_2.wakeup_watermark = 1;
-        }
+        attribute.set_watermark(1);
+        attribute.__bindgen_anon_2.wakeup_watermark = 1;
         let processor = i32::try_from(processor).map_err(io::Error::other)?;
         let descriptor = open_event(&mut attribute, processor)?;
         let page = page_bytes()?;
@@ -185,11 +178,19 @@ impl PerfRing {
     }
 }
 
+/// A file in one state, as the kernel has its numbers.
+pub use crate::abi::aa_file_version as FileVersion;
+
 /// What a governed process says of its own mappings, where LSM programs are in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mapper {
-    /// It is about to map a file as code: perf tells of it in a moment.
-    Maps(u32),
+    /// It is about to map a file as code.
+    Maps {
+        /// The process.
+        pid: u32,
+        /// The file: its device (major and minor) and inode number.
+        file: ((u32, u32), u64),
+    },
     /// It is governed from now on, by a selector: all that it has mapped is new.
     Begins(u32),
 }
@@ -222,11 +223,47 @@ impl Mappers {
         self.0
             .read(usize::MAX, |bytes| match abi::aa_mapped::read_from_bytes(bytes) {
                 Ok(told) if told.whole != 0 => each(Mapper::Begins(told.pid)),
-                Ok(told) => each(Mapper::Maps(told.pid)),
+                Ok(told) => each(Mapper::Maps {
+                    pid: told.pid,
+                    file: (device(told.file.device), told.file.inode),
+                }),
                 // Another build's.
                 Err(_) => {}
             });
         self.0.release();
+    }
+}
+
+/// As the kernel has it (`MAJOR()` and `MINOR()` of linux/kdev_t.h).
+fn device(number: u64) -> (u32, u32) {
+    let number = u32::try_from(number).unwrap_or_default();
+    (number >> 20, number & 0xf_ffff)
+}
+
+/// The files that need not be told of.
+#[derive(Debug)]
+pub struct Looked(MapHandle);
+
+impl Looked {
+    /// Opens the table of a kernel side.
+    pub fn new(kernel: &Kernel) -> Result<Self, LoadError> {
+        let map = MapHandle::try_from(kernel.map("looked")?);
+        map.map(Self).map_err(|source| LoadError::Pin {
+            path: "looked".into(),
+            source,
+        })
+    }
+
+    /// All is known of it. Where that cannot be said it is told of again.
+    pub fn add(&self, file: &FileVersion) {
+        drop(self.0.update(file.as_bytes(), &1u32.to_ne_bytes(), MapFlags::ANY));
+    }
+
+    /// Nothing is known of any.
+    pub fn clear(&self) {
+        for key in self.0.keys() {
+            drop(self.0.delete(&key));
+        }
     }
 }
 

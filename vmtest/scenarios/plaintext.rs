@@ -22,13 +22,15 @@ pub(crate) const TESTS: &[Test] = tests![
     a_model_that_a_policy_does_not_allow_is_not_called,
     tls_that_nobody_reads_is_not_sent_and_all_else_is,
     what_is_read_is_sent_where_tls_that_nobody_reads_is_not,
+    who_maps_much_and_always_anew_delays_nobody_else,
 ];
 
 const SENT: u64 = 300_007;
 const ASKED: u64 = 150_001;
 
-const SCRIPTS: [(&str, &str); 6] = [
+const SCRIPTS: [(&str, &str); 7] = [
     ("blind.py", include_str!("blind.py")),
+    ("mapping.py", include_str!("mapping.py")),
     (
         "server.py",
         include_str!("../../daemon/sensord/tests/runtimes/server.py"),
@@ -420,4 +422,38 @@ fn what_is_read_is_sent_where_tls_that_nobody_reads_is_not(guest: &Guest, checks
             format!("{program:?}: {arrived} arrived: {told}")
         });
     }
+}
+
+/// What its libraries are is found out by looking through its mappings, each time it maps what nobody has looked at.
+fn who_maps_much_and_always_anew_delays_nobody_else(guest: &Guest, checks: &mut Checks) {
+    let server = Server::start(guest);
+    let work = server.folder.display().to_string();
+    let policy = file_at(
+        server.folder.join("hostile.yaml"),
+        "policy: hostile\nversion: 1\ndefault: allow\n",
+    );
+    let mut hostile = Command::new("aasm")
+        .args(["run", "--policy", &policy.display().to_string(), "--work", &work, "--"])
+        .args(["python3", &server.script("mapping.py"), &work])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(hostile.stdout.take().unwrap()).lines();
+    let ready = lines.next().and_then(Result::ok).unwrap_or_default();
+    checks.equal("it has its mappings", &ready.as_str(), &"60000");
+    let url = format!("https://localhost:{}/v1/path", server.port);
+    for turn in 0..5 {
+        // A copy of what writes TLS, which nobody has looked at.
+        let fresh = guest.tree(&format!("plaintext-{turn}"));
+        fs::copy("/usr/lib/x86_64-linux-gnu/libssl.so.3", fresh.join("libssl.so.3")).unwrap();
+        let library = format!("LD_LIBRARY_PATH={}", fresh.display());
+        let (told, well, denied) = run_by(BLIND, &server, &["env", &library, "curl", "-sSk", "--fail", &url]);
+        checks.that(well && denied.is_empty(), || format!("turn {turn}: {told}"));
+    }
+    let anew = lines.next().and_then(Result::ok).unwrap_or_default();
+    checks.that(anew.parse().is_ok_and(|count: u64| count > 0), || {
+        format!("mapped anew: {anew}")
+    });
+    drop(hostile.kill());
+    drop(hostile.wait());
 }

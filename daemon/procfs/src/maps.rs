@@ -12,7 +12,8 @@ pub struct Mapping {
     pub to: u64,
     /// Where in the file it begins.
     pub offset: u64,
-    device: Vec<u8>,
+    /// Of the file: major and minor.
+    pub device: (u32, u32),
     /// Of the file; 0 if no file is mapped.
     pub inode: u64,
     /// A path, a name in brackets, or nothing.
@@ -22,7 +23,7 @@ pub struct Mapping {
 /// What makes a mapped file the same file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ModuleKey {
-    device: Vec<u8>,
+    device: (u32, u32),
     inode: u64,
     path: Vec<u8>,
 }
@@ -41,7 +42,7 @@ impl Mapping {
     /// Which file; `None` if no file is mapped.
     pub fn key(&self) -> Option<ModuleKey> {
         let key = ModuleKey {
-            device: self.device.clone(),
+            device: self.device,
             inode: self.inode,
             path: self.path.clone(),
         };
@@ -52,19 +53,22 @@ impl Mapping {
 /// The executable mappings; lines that are no mappings are passed over.
 pub fn parse(text: &[u8]) -> Vec<Mapping> {
     text.split(|byte| *byte == b'\n')
-        .filter_map(line)
+        .filter_map(mapping)
         .take(MAPPINGS_LIMIT)
         .collect()
 }
 
-fn line(line: &[u8]) -> Option<Mapping> {
+/// What a line says, if it is that of an executable mapping.
+pub fn mapping(line: &[u8]) -> Option<Mapping> {
     // 7f0a1c000000-7f0a1c021000 r-xp 00000000 08:01 1234   /usr/lib/libc.so.6
     let mut fields = line.splitn(6, |byte| *byte == b' ');
     let mut range = fields.next()?.split(|byte| *byte == b'-');
     let (from, to) = (hexadecimal(range.next()?)?, hexadecimal(range.next()?)?);
     let permissions = fields.next()?;
     let offset = hexadecimal(fields.next()?)?;
-    let device = fields.next()?.to_vec();
+    let mut device = fields.next()?.split(|byte| *byte == b':');
+    let mut number = || u32::try_from(hexadecimal(device.next()?)?).ok();
+    let device = (number()?, number()?);
     let inode = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
     let path = fields.next().unwrap_or_default().trim_ascii_start().to_vec();
     let executable = permissions.get(2) == Some(&b'x') && from < to;

@@ -1,15 +1,19 @@
 //! Probes in what governed processes run: which files they map as code, what TLS functions are in these, and that the
 //! probes are there before the first byte.
 //!
-//! The kernel tells of every mapping while anybody is governed, and LSM programs tell whose count ([`aa_bpf::mapped`]). A file that a governed process maps for the first time is given
-//! to a worker without privileges; until it has answered the agent stands still (its cgroup is frozen, or the process
-//! stopped where it is not in there yet). Then probes are attached, for everybody who maps the file; a process nobody
-//! governs pays for the trap. When nobody is governed any more the probes go.
+//! LSM programs tell of what governed processes map, or perf of every mapping while anybody is governed
+//! ([`aa_bpf::mapped`]). A file that a governed process maps for the first time is given to a worker without privileges;
+//! until it has answered the agent stands still (its cgroup is frozen, or the process stopped where it is not in there yet).
+//! Then probes are attached, for everybody who maps the file; a process nobody governs pays for the trap. When nobody is
+//! governed any more the probes go.
 
 pub(crate) mod attacher;
+mod awaited;
 mod choose;
+mod looking;
 mod prober;
 pub(crate) mod standing;
+mod telling;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,7 +26,7 @@ use std::time::{Duration, Instant};
 use aa_bpf::Kernel;
 use aa_bpf::abi;
 use aa_bpf::load::LoadError;
-use aa_bpf::mapped::{MappedCode, MappedFiles, Mapper, Mappers, News, Wakes};
+use aa_bpf::mapped::FileVersion;
 use aa_bpf::tasks::ProcessHandle;
 use aa_bpf::uprobes::{Sites, Sockets};
 use aa_probes::Answer;
@@ -31,12 +35,13 @@ use aa_wire::status::{BlindFile, ProbedFile, SOCKET_LIMIT, SocketCoverage, TlsCo
 use aa_wire::{AgentId, EscapedBytes, Pid};
 use nix::poll::{PollFd, PollFlags};
 
-use crate::process;
-use crate::sensor::{RequestError, Sensor};
+use crate::sensor::Sensor;
 use crate::settings::Settings;
 use attacher::Attacher;
+use looking::Looks;
 use prober::{Prober, Told};
 use standing::Standing;
+use telling::Telling;
 
 /// The longest an agent stands still for its programs to be read.
 const STANDSTILL: Duration = Duration::from_secs(10);
@@ -44,13 +49,8 @@ const STANDSTILL: Duration = Duration::from_secs(10);
 const FILES: usize = 16_384;
 /// How long after a program began it may take until a selector has taken effect.
 const SELECTED_WITHIN: Duration = Duration::from_millis(5);
-/// How long after a process said that it maps something perf may take to tell of it, and how often it is looked.
-const AWAITED: Duration = Duration::from_millis(20);
-const AWAITED_TURN: Duration = Duration::from_millis(1);
 /// Processes that wait for that; more are not looked at again.
 const UNSURE: usize = 4096;
-/// Mappings that are looked at in one turn; the kernel's rings hold no more.
-const TURN: usize = 8192;
 
 /// Which file, and in which state: what is written to it anew is another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,6 +62,19 @@ struct FileKey {
 }
 
 impl FileKey {
+    /// The same as the kernel has it.
+    fn version(&self) -> FileVersion {
+        let (major, minor) = (nix::sys::stat::major(self.device), nix::sys::stat::minor(self.device));
+        FileVersion {
+            device: major << 20 | minor,
+            inode: self.inode,
+            changed_s: self.changed.0,
+            bytes: i64::try_from(self.bytes).unwrap_or(i64::MAX),
+            changed_ns: u32::try_from(self.changed.1).unwrap_or_default(),
+            pad: 0,
+        }
+    }
+
     fn of(file: &File) -> std::io::Result<Self> {
         let data = file.metadata()?;
         Ok(Self {
@@ -102,11 +115,8 @@ struct Probed {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Probing {
-    mapped: MappedFiles,
-    /// Whose mappings count, where LSM programs tell.
-    mappers: Option<Mappers>,
-    /// How many mappings of a process perf has not told of yet, and since when.
-    awaited: HashMap<u32, (u32, Instant)>,
+    telling: Telling,
+    looks: Looks,
     sites: Sites,
     sockets: Sockets,
     attacher: Attacher,
@@ -129,20 +139,14 @@ pub(crate) struct Probing {
 impl Probing {
     /// Prepares for the kernel to tell what is mapped; to be called while privileges are there.
     pub(crate) fn start(kernel: &Kernel, by_lsm: bool, run_dir: &Path) -> Result<Self, LoadError> {
-        let mappers = by_lsm.then(|| Mappers::new(kernel)).transpose()?;
-        let wakes = if by_lsm { Wakes::Late } else { Wakes::Always };
-        let mapped = MappedFiles::open(wakes).map_err(|source| LoadError::Folder {
-            path: "perf_event_open".into(),
-            source,
-        })?;
+        let telling = Telling::prepare(kernel, by_lsm)?;
         let attacher = Attacher::start().map_err(|source| LoadError::Folder {
             path: "/proc/self/exe".into(),
             source,
         })?;
         Ok(Self {
-            mapped,
-            mappers,
-            awaited: HashMap::new(),
+            telling,
+            looks: Looks::default(),
             sites: Sites::new(kernel)?,
             sockets: Sockets::new(kernel)?,
             attacher,
@@ -162,10 +166,9 @@ impl Probing {
     /// What to wait for; [`Sensor::watch_files`] when any is readable.
     pub(crate) fn descriptors(&self) -> impl Iterator<Item = PollFd<'_>> {
         let prober = self.prober.descriptor();
-        let mappers = self.mappers.iter().map(Mappers::descriptor);
-        self.mapped
-            .descriptors()
-            .chain(mappers)
+        let tellers = self.telling.descriptors();
+        tellers
+            .into_iter()
             .chain(prober)
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
     }
@@ -174,61 +177,16 @@ impl Probing {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let standing = self.standing.values().map(|standing| standing.since + STANDSTILL);
         let unsure = self.unsure.values().map(|since| *since + SELECTED_WITHIN);
-        let awaited = (!self.awaited.is_empty()).then(|| Instant::now() + AWAITED_TURN);
         standing
             .chain(self.prober.deadline())
             .chain(unsure)
-            .chain(awaited)
+            .chain(self.looks.deadline())
             .min()
     }
 
-    /// Has perf tell, or no more.
+    /// Whether perf is to tell, where it is perf that does.
     pub(crate) fn listen(&mut self, listens: bool) {
-        if let Err(error) = self.mapped.tell(listens) {
-            tracing::error!(%error, "perf cannot be told whether to tell of mappings");
-        }
-    }
-
-    /// What was mapped by whose mappings count, and processes that are governed from now on.
-    fn hear(&mut self) -> (Vec<MappedCode>, Vec<u32>) {
-        let Self {
-            mapped,
-            mappers,
-            awaited,
-            lost,
-            ..
-        } = self;
-        let (mut code, mut begun) = (Vec::new(), Vec::new());
-        let now = Instant::now();
-        if let Some(mappers) = mappers {
-            // First: who maps says so before perf does.
-            mappers.read(|mapper| match mapper {
-                Mapper::Maps(pid) => awaited.entry(pid).or_insert((0, now)).0 += 1,
-                Mapper::Begins(pid) => begun.push(pid),
-            });
-        }
-        let mut counts = |pid: u32| {
-            if mappers.is_none() {
-                return true;
-            }
-            let Some((count, _)) = awaited.get_mut(&pid) else {
-                return false;
-            };
-            *count -= 1;
-            if *count == 0 {
-                awaited.remove(&pid);
-            }
-            true
-        };
-        mapped.read(|news| match news {
-            News::Mapped(one) if one.inode == 0 || !counts(one.pid) => {}
-            News::Mapped(one) if code.len() < TURN => code.push(one),
-            News::Mapped(_) => *lost += 1,
-            News::Lost(count) => *lost += count,
-        });
-        // What was refused is never told of.
-        awaited.retain(|_, (_, since)| since.elapsed() < AWAITED);
-        (code, begun)
+        self.telling.listen(listens);
     }
 
     /// Writes down who stands still, for a successor, should we die.
@@ -347,6 +305,10 @@ impl Probing {
     fn forget(&mut self) {
         // Nobody looks at these again, and what is due would have the sensor never sleep.
         self.unsure.clear();
+        self.looks = Looks::default();
+        if !self.files.is_empty() {
+            self.telling.forget();
+        }
         for (_, state) in self.files.drain() {
             if let FileState::Probed(probed) = state {
                 self.free_sites.extend(probed.sites);
@@ -376,29 +338,14 @@ fn socket(row: abi::aa_tls_socket) -> SocketCoverage {
 impl Sensor {
     /// Takes what the kernel and the worker told, and attaches what is to be attached.
     pub(crate) fn watch_files(&mut self, settings: &Settings) {
-        let (mapped, begun) = self.probing.hear();
+        let told = self.probing.telling.hear();
         let anybody = self.registry.agents().next().is_some();
-        // Where LSM programs tell, who is selected says itself that a program begins.
-        let by_itself = self.probing.mappers.is_some();
-        self.probing.listen(anybody || self.selects() && !by_itself);
+        self.probing.listen(anybody || self.selects());
         if !anybody {
             self.probing.forget();
         }
         if anybody {
-            for pid in begun {
-                self.look_at_all_of(pid);
-            }
-            let may_follow = self.selects() && !by_itself;
-            for code in mapped {
-                let governed = self.governed(code.pid);
-                if let Some((handle, identity)) = &governed {
-                    self.look_at(code.pid, handle, identity, code.from, code.to);
-                }
-                if governed.is_none() && may_follow && self.probing.unsure.len() < UNSURE {
-                    self.probing.unsure.entry(code.pid).or_insert_with(Instant::now);
-                }
-            }
-            self.look_again();
+            self.look(&told);
         }
         for told in self.probing.prober.hear(settings) {
             self.take_answer(told);
@@ -411,53 +358,6 @@ impl Sensor {
         let standing: Vec<u32> = self.probing.standing.keys().copied().collect();
         for agent in standing {
             self.let_go(agent);
-        }
-    }
-
-    /// Looks at what governed processes have mapped already, as after a start of ours.
-    pub(crate) fn look_at_running(&mut self) -> Result<(), RequestError> {
-        let rows = self.tasks.list()?;
-        for row in rows.iter().filter(|row| row.pid == row.tid) {
-            self.look_at_all_of(row.pid);
-        }
-        Ok(())
-    }
-
-    /// A process that ended has mapped nothing.
-    fn look_at_all_of(&mut self, pid: u32) {
-        let Some((handle, identity)) = self.governed(pid) else {
-            return;
-        };
-        for (from, to) in process::mapped_ranges(pid).unwrap_or_default() {
-            self.look_at(pid, &handle, &identity, from, to);
-        }
-    }
-
-    /// At those who were not governed a moment ago.
-    fn look_again(&mut self) {
-        let due = |_: &u32, since: &mut Instant| since.elapsed() >= SELECTED_WITHIN;
-        let due: Vec<u32> = self.probing.unsure.extract_if(due).map(|(pid, _)| pid).collect();
-        for pid in due {
-            self.look_at_all_of(pid);
-        }
-    }
-
-    /// Who it is, if it is there and governed.
-    fn governed(&self, pid: u32) -> Option<(ProcessHandle, abi::aa_identity)> {
-        let handle = ProcessHandle::open(pid).ok()?;
-        let identity = self.tasks.identity(&handle).ok()??;
-        Some((handle, identity))
-    }
-
-    /// Looks at one mapping.
-    fn look_at(&mut self, pid: u32, handle: &ProcessHandle, identity: &abi::aa_identity, from: u64, to: u64) {
-        let key = process::open_mapped(pid, from, to).and_then(|file| Ok((FileKey::of(&file)?, file)));
-        if let Ok((key, file)) = key
-            && let Some(number) = self.probing.number_of(key, file)
-            && identity.agent != abi::AA_SELF_TEST_AGENT
-            && let Ok(handle) = handle.try_clone()
-        {
-            self.make_stand(identity.agent, handle, number);
         }
     }
 
@@ -486,19 +386,21 @@ impl Sensor {
                     why: why.to_owned(),
                 }),
             };
+            self.probing.telling.know(&key.version());
             tracing::debug!(inode = key.inode, ?state, "a file was read");
             self.probing.files.insert(key, state);
         }
-        let done: Vec<u32> = self
-            .probing
-            .standing
-            .iter_mut()
-            .filter_map(|(agent, standing)| {
-                standing.files.remove(&number);
-                standing.files.is_empty().then_some(*agent)
-            })
-            .collect();
-        for agent in done {
+        self.need_not_wait(number);
+    }
+
+    /// Who waited for nothing else goes on.
+    fn need_not_wait(&mut self, number: u64) {
+        let standing = self.probing.standing.iter_mut();
+        let done = standing.filter_map(|(agent, standing)| {
+            let waited = standing.files.remove(&number);
+            (waited && standing.files.is_empty()).then_some(*agent)
+        });
+        for agent in done.collect::<Vec<_>>() {
             self.let_go(agent);
         }
     }

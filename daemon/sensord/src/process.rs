@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read, Split};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use aa_procfs::maps::{self, Mapping};
 use aa_procfs::stat::{self, NANOSECONDS_PER_TICK};
 use nix::libc;
 
@@ -32,7 +33,7 @@ pub(crate) fn threads(pid: u32) -> io::Result<usize> {
 }
 
 /// The text of its memory map, cut at a line's end.
-pub(crate) fn maps(pid: u32, limit: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn maps_text(pid: u32, limit: usize) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     File::open(folder(pid).join("maps"))?
         .take(limit as u64)
@@ -44,19 +45,25 @@ pub(crate) fn maps(pid: u32, limit: usize) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Where it has files mapped, each as `from..to`: names that the kernel makes, and nobody else.
-pub(crate) fn mapped_ranges(pid: u32) -> io::Result<Vec<(u64, u64)>> {
-    let number = |text: &str| u64::from_str_radix(text, 16).ok();
-    let entries = fs::read_dir(folder(pid).join("map_files"))?;
-    let ranges = entries.flatten().filter_map(|entry| {
-        let (from, to) = entry
-            .file_name()
-            .to_str()?
-            .split_once('-')
-            .map(|(from, to)| (number(from), number(to)))?;
-        Some((from?, to?))
-    });
-    Ok(ranges.collect())
+/// The files a process has mapped as code, read as they are asked for: of each of its mappings, what is mapped if it is such.
+/// Their names are not looked at.
+#[derive(Debug)]
+pub(crate) struct MappedCode(Split<BufReader<File>>);
+
+impl MappedCode {
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let text = File::open(folder(pid).join("maps"))?;
+        Ok(Self(BufReader::with_capacity(16 << 10, text).split(b'\n')))
+    }
+}
+
+impl Iterator for MappedCode {
+    type Item = Option<Mapping>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = self.0.next()?.ok()?;
+        Some(maps::mapping(&line).filter(|mapping| mapping.inode != 0))
+    }
 }
 
 /// What has this name for the process: a place that is not opened, and cannot be read.

@@ -185,7 +185,7 @@ impl Sensor {
             Request::Status => Ok(Reply::Status(Box::new(self.status()?))),
             Request::Maps { pid, start_ns } => {
                 self.check_governed(pid.0, start_ns)?;
-                let text = process::maps(pid.0, MAPS_TEXT_LIMIT);
+                let text = process::maps_text(pid.0, MAPS_TEXT_LIMIT);
                 Ok(Reply::Maps {
                     text: text.map_err(|source| RequestError::Process { pid: pid.0, source })?,
                 })

@@ -9,8 +9,9 @@ getent passwd aa-gateway aa-prober aa-resolver
 test "$(systemctl is-enabled aa-sensord)" = enabled
 aasm --version
 aa-sensord --version
+cd /srv
 aasm policy check /usr/share/aa-sensord/packs/coding-agent.yaml
-printf "password = hunter2-correct-horse\n" | aasm redact | grep REDACTED
+echo "{\"password\": \"correct-horse-9\"}" | aasm redact | grep REDACTED
 dpkg -r aa-sensord
 test -e /etc/aa-sensord/config.toml
 dpkg -P aa-sensord

@@ -109,7 +109,7 @@ said=$(aasm run --policy /root/demo.yaml -- cat /root/secret 2>&1)
 holds "the action fails" says "$said" "Operation not permitted"
 number=$(sed -n 's/.*aasm why \([0-9]*\).*/\1/p' <<<"$said" | head -n 1)
 why=$(aasm why "$number")
-printf '$ aasm why %s\n%s\n' "$number" "$why"
+printf '%s\n$ aasm why %s\n%s\n' "$said" "$number" "$why"
 holds "why names the rule" says "$why" "deny: /root/secret"
 holds "why says what would allow it" says "$why" "to allow it:"
 

@@ -12,8 +12,10 @@ PACKAGES := build-essential clang llvm libclang-dev pkg-config autoconf automake
 	ca-certificates curl git bpftool libbpf-dev
 # Whose plaintext `make test-all` reads too, and what installs others. A node that is not Debian's brings npm, and excludes Debian's.
 RUNTIMES := $(if $(shell command -v npm),,nodejs npm) golang-go python3-venv wget openssl
+# What packages are made and looked over with.
+PACKAGERS := python3 rpm lintian rpmlint
 
-.PHONY: help deps build test test-all soak check fuzz vm vm-run vm-shell bench run install
+.PHONY: help deps build test test-all deb rpm packages-test packages-rebuild soak check fuzz vm vm-run vm-shell bench run install
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -21,8 +23,9 @@ help: ## This list
 # Rust is Debian 13's rustup, or the current compiler that Debian 12 carries for its browsers.
 deps: .cache/deps ## Install what building and testing needs (Debian 12 or 13; root or sudo)
 
-.cache/deps-all: PACKAGES += $(RUNTIMES)
-.cache/deps .cache/deps-all: Makefile
+.cache/deps-all: PACKAGES += $(RUNTIMES) $(PACKAGERS)
+.cache/deps-packages: PACKAGES += $(PACKAGERS)
+.cache/deps .cache/deps-all .cache/deps-packages: Makefile
 	@mkdir -p .cache
 	@missing=$$(dpkg-query -W -f '$${Package} $${db:Status-Status}\n' $(PACKAGES) 2>/dev/null \
 		| awk '$$2 == "installed" {print $$1}' | sort > .cache/have; \
@@ -48,12 +51,26 @@ test: deps ## Build, host tests, guest tests dealt out among the kernels of the 
 	$(CARGO) build --release --workspace --bins
 	vmtest/run-all
 
-test-all: .cache/deps-all ## Every test there is: each on every kernel, the slow ones, under systemd, other runtimes from npm and PyPI, a minute of fuzzing for each decoder
+test-all: .cache/deps-all ## Every test there is: each on every kernel, the slow ones, under systemd, the packages, other runtimes from npm and PyPI, a minute of fuzzing for each decoder
 	$(CARGO) build --release --workspace --bins
 	vmtest/run-all --whole
 	$(CARGO) test --release --workspace -- --ignored
 	$(VMTEST) test 6.12 --init systemd
+	$(MAKE) packages-test packages-rebuild
 	$(MAKE) fuzz
+
+deb: .cache/deps-packages ## The .deb (Debian 12 or newer, x86-64), in target/packages
+	daemon/packaging/build deb
+
+rpm: .cache/deps-packages ## The .rpm of the same files, in target/packages
+	daemon/packaging/build rpm
+
+packages-test: .cache/deps-packages ## Both packages: lintian, rpmlint, install to purge; upgrades under load in a guest: make packages-test [K="6.1 6.12"]
+	$(CARGO) build --release -p aa-vmtest
+	vmtest/packages/run $(K)
+
+packages-rebuild: .cache/deps-packages ## That the last commit, built anew in another folder, gives the same bytes
+	vmtest/packages/rebuild
 
 soak: build ## Kill our processes at random for an hour while agents act, on one kernel: make soak [K=6.12] [SECONDS=3600]
 	printf 'AA_SOAK_SECONDS=%s /usr/lib/aa-sensord/tests/aa-guest-test --filter random_kills\n' $(or $(SECONDS),3600) > .cache/soak.sh

@@ -1,5 +1,5 @@
 //! Tests of the repository itself: what depends on what (`crates`), what every source must be (`sources`), and that the
-//! documentation is true (`docs`).
+//! documentation and the packages say what is so (`docs`, `packaging`).
 //!
 //! A rule without a tool decays. What rustc and clippy can hold stands in `Cargo.toml` under `[workspace.lints]`; what
 //! cargo-deny can hold stands in `deny.toml`; the rest is here and runs with every `cargo test`.
@@ -8,6 +8,8 @@
 mod crates;
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod packaging;
 #[cfg(test)]
 mod sources;
 #[cfg(test)]

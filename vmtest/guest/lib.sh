@@ -86,7 +86,7 @@ start_daemon() {
 }
 
 start_by_systemd() {
-    if timeout 60 systemctl start aa-sensord.service; then
+    if timeout 200 systemctl start aa-sensord.service; then
         AA_DAEMON=running
     else
         AA_DAEMON=refused

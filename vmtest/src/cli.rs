@@ -122,6 +122,9 @@ pub(crate) struct GuestOptions {
     /// Install, but do not start the daemon
     #[arg(long)]
     pub(crate) no_start: bool,
+    /// A file to put into the guest's /root, executable if it is one; more than once
+    #[arg(long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
     /// Process 1 of the guest
     #[arg(long, value_enum, default_value_t = Init::Light)]
     pub(crate) init: Init,

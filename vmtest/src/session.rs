@@ -1,5 +1,6 @@
 //! One guest from the support table: everything it needs is brought together, it is run, and what happened is told.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -131,8 +132,13 @@ impl Session {
     }
 
     pub(crate) fn installs(&self, options: &GuestOptions) -> Result<Vec<manifest::Install>> {
+        let mut installs = options
+            .files
+            .iter()
+            .map(|file| carried(file))
+            .collect::<Result<Vec<_>>>()?;
         if options.no_install {
-            return Ok(Vec::new());
+            return Ok(installs);
         }
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.repository.join("target"), PathBuf::from);
         let roots = Roots {
@@ -140,8 +146,22 @@ impl Session {
             profile: target.join(&options.profile),
         };
         let path = self.repository.join("daemon/packaging/install.manifest");
-        Ok(manifest::read(&path, &roots)?)
+        installs.extend(manifest::read(&path, &roots)?);
+        Ok(installs)
     }
+}
+
+/// A file of the command line, for /root.
+fn carried(file: &Path) -> Result<manifest::Install> {
+    let meta = std::fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file
+        .file_name()
+        .with_context(|| format!("{} is no file", file.display()))?;
+    Ok(manifest::Install {
+        source: file.to_owned(),
+        dest: format!("/root/{}", name.to_string_lossy()),
+        mode: format!("{:04o}", meta.permissions().mode() & 0o777),
+    })
 }
 
 impl Run {

@@ -117,6 +117,11 @@ impl Book {
         );
     }
 
+    /// How many policies files and clients brought that can be used.
+    pub(crate) fn count(&self) -> usize {
+        self.sources.len()
+    }
+
     pub(crate) fn clear_bad(&mut self) {
         self.bad.clear();
     }

@@ -302,11 +302,6 @@ impl Gateway {
 
     async fn ensure_or_complain(&self, source: &Source, paths: Option<&EnvironmentPaths>) {
         if let Err(problem) = self.ensure_in_turn(source, paths, None).await {
-            tracing::warn!(
-                file = source.file_name,
-                code = problem.code,
-                "policy not loaded; the old one stays"
-            );
             self.book
                 .borrow_mut()
                 .add_bad(source.file_name.clone(), problem.to_string());

@@ -48,7 +48,7 @@ use aa_bpf::abi::AA_ABI_VERSION;
 use aa_bpf::answers::Answers;
 use aa_bpf::ring::Ring;
 use aa_wire::event::Effect;
-use aa_wire::sensor::HELLO_DESCRIPTORS;
+use aa_wire::sensor::{HELLO_DESCRIPTORS, WRONG_CONFIGURATION};
 use aa_wire::{Event, WireError};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -60,7 +60,7 @@ use crate::gateway::{Gateway, Parts};
 use crate::holes::Holes;
 use crate::plaintext::judge::{Judge, Shared};
 use crate::sensor_link::{Greeted, Order};
-use crate::settings::{Flags, Settings};
+use crate::settings::{Flags, Settings, SettingsError};
 use crate::state::{RingsInLog, StateFile};
 
 /// How often policies that only a finished run used are taken out of force.
@@ -78,7 +78,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", WireError::from_error("gateway-failed", error.as_ref()));
-            ExitCode::FAILURE
+            // The sensor need not try again.
+            if error.is::<SettingsError>() {
+                ExitCode::from(WRONG_CONFIGURATION)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -151,6 +156,8 @@ fn live(mut flags: Flags) -> Result<()> {
         gateway.save_state();
         gateway.read_prices();
         gateway.reload().await;
+        gateway.tell_bad_policies();
+        gateway.show_standing().await;
         run(gateway, ring_thread, records, holes, listener, link, order).await
     })
 }
@@ -242,6 +249,8 @@ async fn run(
                 Order::Reload => {
                     gateway.read_prices();
                     gateway.reload().await;
+                    gateway.tell_bad_policies();
+                    gateway.show_standing().await;
                 }
                 Order::Halted(how) => gateway.record(Event::lifecycle("halt", Effect::Killed, how)),
                 Order::Looked(looked) => gateway.record_lookup(&looked),

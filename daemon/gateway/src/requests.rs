@@ -215,6 +215,7 @@ impl Gateway {
             .await?;
         match self.apply(text, file_name).await {
             Ok((policy, loaded)) => {
+                self.show_standing().await;
                 let warnings = policy.warnings().iter().map(ToString::to_string).collect();
                 Ok(Reply::Applied {
                     policy: policy.name().to_owned(),

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use aa_wire::sensor::{Reply, Request};
-use aa_wire::status::{AuditStatus, GatewayStatus, ProtectionState, RingStatus, SensorStatus, Status};
+use aa_wire::status::{AuditStatus, BadPolicy, GatewayStatus, ProtectionState, RingStatus, SensorStatus, Status};
 
 use crate::gateway::Gateway;
 
@@ -51,6 +51,52 @@ impl Gateway {
             gateway,
         }
     }
+}
+
+impl Gateway {
+    /// Has the service manager show which policies there are. The daemon is started when that was done once: those that select their
+    /// agents are in force then.
+    pub(crate) async fn show_standing(&self) {
+        let text = {
+            let book = self.book.borrow();
+            standing(book.count(), &book.bad())
+        };
+        if let Err(problem) = self.sensor.request(Request::Standing { text }).await {
+            tracing::warn!(code = problem.code, "the sensor does not take what is to be shown");
+        }
+    }
+
+    /// Each file that cannot be used, with every mistake in it, for the journal.
+    pub(crate) fn tell_bad_policies(&self) {
+        for bad in self.book.borrow().bad() {
+            let file = &bad.file;
+            let stays = if bad.kept.is_some() {
+                "; what was in force of it stays"
+            } else {
+                ""
+            };
+            tracing::error!(
+                "{file} is not in force{stays}: mend it, `aasm policy check {file}`, `systemctl reload aa-sensord`"
+            );
+            for line in bad.diagnostics.lines() {
+                tracing::error!("  {line}");
+            }
+        }
+    }
+}
+
+/// In one line: how many policies there are, and which files are none.
+fn standing(policies: usize, bad: &[BadPolicy]) -> String {
+    let mut text = match policies {
+        0 => "no policy file, so only what `aasm run` starts is governed".to_owned(),
+        1 => "1 policy file".to_owned(),
+        count => format!("{count} policy files"),
+    };
+    if !bad.is_empty() {
+        let files: Vec<&str> = bad.iter().map(|bad| bad.file.as_str()).collect();
+        text = format!("NOT IN FORCE, as `aasm status` explains: {}; {text}", files.join(", "));
+    }
+    text
 }
 
 /// One line for each thing that is not as it should be.
@@ -148,6 +194,22 @@ mod tests {
             ..SensorStatus::default()
         };
         assert_eq!(complaints(Some(&sensor), &gateway()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_shown_counts_policies_and_names_files_that_are_none() {
+        assert_eq!(
+            standing(0, &[]),
+            "no policy file, so only what `aasm run` starts is governed"
+        );
+        assert_eq!(standing(2, &[]), "2 policy files");
+        let bad = BadPolicy {
+            file: "/etc/x.yaml".into(),
+            diagnostics: String::new(),
+            kept: None,
+        };
+        let shown = standing(1, &[bad]);
+        assert!(shown.starts_with("NOT IN FORCE") && shown.contains("/etc/x.yaml") && shown.ends_with("1 policy file"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use aa_bpf::tables::Tables;
 use aa_bpf::tasks::Tasks;
 use aa_bpf::{Kernel, LoadError};
 use aa_wire::WireError;
-use aa_wire::sensor::FromSensor;
+use aa_wire::sensor::{FromSensor, WRONG_CONFIGURATION};
 use nix::fcntl::{Flock, FlockArg};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
@@ -54,8 +54,8 @@ impl Failure {
 
     pub(crate) fn config(error: &dyn Error) -> Self {
         Self {
-            told: WireError::from_error("AA-S004", error).hint("see config.toml(5)"),
-            status: 78,
+            told: WireError::from_error("AA-S004", error).hint("`man aa-sensord.toml` has its keys"),
+            status: WRONG_CONFIGURATION,
         }
     }
 
@@ -99,6 +99,7 @@ pub(crate) fn live(settings: &Settings) -> Result<(), Failure> {
         mounts,
         link: None,
         ready: false,
+        misconfigured: false,
         restart_at: Instant::now(),
         predecessor: Predecessor::default(),
         halt_told: None,
@@ -147,14 +148,15 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         if !kernel.inherited {
             Kernel::unload().map_err(|error| failed(&error))?;
         }
-        return Err(Failure::kernel(
-            WireError::new(
-                "AA-K003",
-                format!("kernel {} does not enforce what it was told", host.kernel_release),
-            )
-            .because(failures.join("\n"))
-            .hint("`aasm doctor` shows what this host lacks; please report this kernel"),
-        ));
+        let told = WireError::new(
+            "AA-K003",
+            format!("kernel {} does not enforce what it was told", host.kernel_release),
+        )
+        .because(failures.join("\n"))
+        .hint("`aasm doctor` shows what this host lacks; please report this kernel");
+        // Where it did before, the unit tries again.
+        let status = if kernel.inherited { 1 } else { 69 };
+        return Err(Failure { told, status });
     }
     let boot_id = boot_id().map_err(|error| failed(&error))?;
     let probing = Probing::start(&kernel, way != Way::Cgroup, &settings.run_dir).map_err(|error| failed(&error))?;
@@ -173,6 +175,7 @@ fn start(settings: &Settings, host: host::HostSupport, way: Way, mounts: &mut Mo
         registry,
         boot_id,
         self_test: rows,
+        standing: None,
     };
     sensor.refresh_selectors().map_err(|error| failed(&error))?;
     steps.done("selectors and running tasks");
@@ -231,6 +234,8 @@ struct Server<'a> {
     mounts: MountList,
     link: Option<Link>,
     ready: bool,
+    /// The last gateway said so.
+    misconfigured: bool,
     restart_at: Instant,
     predecessor: Predecessor,
     /// Which gateway was told of which halt.
@@ -294,6 +299,15 @@ impl Server<'_> {
         if self.link.as_mut().is_some_and(Link::ended) {
             self.drop_gateway("it ended");
         }
+        // Later on it may be mended while the kernel enforces.
+        if self.misconfigured && !self.ready {
+            return Err(Failure {
+                told: WireError::new("AA-S008", "the gateway cannot use its configuration")
+                    .because("what is wrong with it stands above")
+                    .hint("`man aa-sensord.toml` has its keys"),
+                status: WRONG_CONFIGURATION,
+            });
+        }
         if self.link.is_some() || Instant::now() < self.restart_at {
             return Ok(());
         }
@@ -307,6 +321,7 @@ impl Server<'_> {
                 Err(error) => {
                     tracing::error!(%error, "the gateway does not take its greeting");
                     link.kill();
+                    self.misconfigured = link.refused_configuration();
                     self.restart_at = Instant::now() + GATEWAY_PATIENCE;
                 }
             },
@@ -323,6 +338,7 @@ impl Server<'_> {
         if let Some(mut link) = self.link.take() {
             tracing::error!(why, "gateway lost; the kernel keeps enforcing, a new one is started");
             link.kill();
+            self.misconfigured = link.refused_configuration();
             if link.started.elapsed() < GATEWAY_PATIENCE {
                 self.restart_at = Instant::now() + GATEWAY_PATIENCE;
             }
@@ -433,10 +449,13 @@ impl Server<'_> {
             let Some(asked) = link.next() else { break };
             done = sensor.answer(link, asked);
         }
-        if !self.ready && link.heard {
-            self.ready = true;
-            self.notifier.tell("READY=1\nSTATUS=enforcing; every hook proven");
-            tracing::info!("ready");
+        if let Some(standing) = sensor.standing.take() {
+            self.notifier.stand(&standing);
+            if !self.ready {
+                self.ready = true;
+                self.notifier.tell("READY=1");
+                tracing::info!("ready");
+            }
         }
         if let Err(error) = done {
             self.drop_gateway(&error.to_string());

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aa_wire::frame::{self, Decoder, FrameError};
-use aa_wire::sensor::{FromSensor, ToSensor};
+use aa_wire::sensor::{FromSensor, ToSensor, WRONG_CONFIGURATION};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 
 use crate::settings::Settings;
@@ -129,6 +129,12 @@ impl Link {
     /// Whether the process has ended.
     pub(crate) fn ended(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Whether it has ended because its configuration cannot be used, which it said itself.
+    pub(crate) fn refused_configuration(&mut self) -> bool {
+        let status = self.child.try_wait().ok().flatten();
+        status.and_then(|status| status.code()) == Some(WRONG_CONFIGURATION.into())
     }
 
     /// Ends it: asks, waits, kills.

@@ -9,6 +9,7 @@
 //! second one lives for the moments it takes to move a new agent's processes into their cgroup.
 
 mod cgroups;
+mod cli;
 mod halting;
 mod holding;
 mod host;
@@ -39,53 +40,11 @@ use std::process::ExitCode;
 
 use aa_bpf::Kernel;
 use aa_wire::WireError;
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
+use crate::cli::{Arguments, Verb};
 use crate::life::Failure;
 use crate::settings::Settings;
-
-/// The kernel side of aa-sensord: governs agents' processes by BPF programs.
-///
-/// Exit status: 0 after an orderly end, 1 on a failure, 69 if this kernel cannot enforce, 77 without privilege, 78 on a
-/// wrong configuration.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Arguments {
-    /// Configuration file
-    #[arg(long)]
-    config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Option<Verb>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Take all programs out of force, while the daemon is stopped: nothing is enforced afterwards, and the audit log says so
-    Unload,
-    /// Inject a fault for one agent, to see that what cannot be read is denied
-    #[command(hide = true)]
-    Inject {
-        /// none, path, address, argv, policy, record, scratch
-        fault: String,
-        /// Number of the agent
-        agent: u32,
-    },
-    /// The process that attaches probes
-    #[command(hide = true)]
-    Attach,
-    /// The self-test's process
-    #[command(hide = true)]
-    Probe {
-        /// Prepared folder
-        area: PathBuf,
-        /// TCP port
-        tcp: u16,
-        /// UDP port
-        udp: u16,
-        /// How the programs are attached
-        way: String,
-    },
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

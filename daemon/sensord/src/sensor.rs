@@ -48,6 +48,8 @@ pub(crate) struct Sensor {
     pub(crate) registry: Registry,
     pub(crate) boot_id: String,
     pub(crate) self_test: Vec<SelfTestRow>,
+    /// What the gateway wants shown, until it is.
+    pub(crate) standing: Option<String>,
 }
 
 /// A request that failed.
@@ -190,6 +192,10 @@ impl Sensor {
             }
             Request::Halt { by } => self.halt(&by),
             Request::LiftHalt => self.lift_halt(),
+            Request::Standing { text } => {
+                self.standing = Some(text);
+                Ok(Reply::Done)
+            }
             Request::Losses => self.losses().map(Reply::Losses),
             Request::IsGoverned { pid } => Ok(Reply::IsGoverned(self.tasks.list()?.iter().any(|row| row.pid == pid.0))),
             Request::Attend { for_ms } => {

@@ -15,6 +15,22 @@ Exit codes:
   run: the program's own code; 128+N if signal N ended it;
        126 if it cannot be run, 127 if there is no such program";
 
+const REDACT_HELP: &str = "\
+Without FILE, or with `-`, standard input is read. The redacted text goes to standard output;
+server-sent events are recognised by their first line, and values spread over them are found.
+
+Exit codes: 0 redacted, or nothing found; 1 with --findings, something was found (documented
+examples do not count), or a file could not be read; 64 wrong usage; 65 the policy cannot be used.
+
+A policy (.yaml) says in `data.redact` what is hidden. Any other file says it in TOML, and what to
+write instead, both as you see them here:
+  [redaction]
+  detect = [\"secret\", \"private-key\", \"connection-string\", \"pii.card\"]  # classes or names
+  replace = \"label\"    # or \"mask\", or \"pseudonym\"
+  encodings = true     # base64, hex, escapes and the like";
+/// Where the daemon keeps its log, unless it is told otherwise.
+pub(crate) const AUDIT_DIRECTORY: &str = "/var/lib/aa-sensord/audit";
+
 /// Run AI agents under policies the kernel enforces, and see what they do.
 #[derive(Debug, Parser)]
 #[command(name = "aasm", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
@@ -83,7 +99,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Hide secrets and personal data in what is piped through; needs no daemon
-    Redact(crate::redact::RedactArgs),
+    Redact(RedactArgs),
     /// Become governed, then the program; `run` starts this
     #[command(name = "__exec", hide = true)]
     Exec(ExecArgs),
@@ -241,7 +257,7 @@ pub(crate) struct TestArgs {
         required = true,
         num_args = 0..=1,
         value_name = "DIR",
-        default_missing_value = crate::replay::AUDIT_DIRECTORY
+        default_missing_value = AUDIT_DIRECTORY
     )]
     pub(crate) replay: PathBuf,
     /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
@@ -321,6 +337,24 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         output: Output,
     },
+}
+
+/// What can be typed behind `aasm redact`.
+#[derive(Debug, Args)]
+#[command(after_help = REDACT_HELP)]
+pub(crate) struct RedactArgs {
+    /// Tell what was found, a line of JSON each, instead of the redacted text
+    #[arg(long)]
+    pub(crate) findings: bool,
+    /// Give the engine so many bytes at a time; the output is the same for any
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) chunk: Option<u32>,
+    /// What to look for and what to write instead
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// What to read
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
 }
 
 #[cfg(test)]

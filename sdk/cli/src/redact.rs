@@ -12,45 +12,14 @@ use std::sync::Arc;
 
 use aa_redact::{Engine, EventRedactor, Finding, Redactor};
 use aa_wire::WireError;
-use clap::Args;
 use serde::Serialize;
 
+use crate::cli::RedactArgs;
 use crate::exit::{FAILED, Failure};
 use progress::Progress;
 
 /// Bytes read at once.
 const READ: usize = 256 * 1024;
-const AFTER_HELP: &str = "\
-Without FILE, or with `-`, standard input is read. The redacted text goes to standard output;
-server-sent events are recognised by their first line, and values spread over them are found.
-
-Exit codes: 0 redacted, or nothing found; 1 with --findings, something was found (documented
-examples do not count), or a file could not be read; 64 wrong usage; 65 the policy cannot be used.
-
-A policy (.yaml) says in `data.redact` what is hidden. Any other file says it in TOML, and what to
-write instead, both as you see them here:
-  [redaction]
-  detect = [\"secret\", \"private-key\", \"connection-string\", \"pii.card\"]  # classes or names
-  replace = \"label\"    # or \"mask\", or \"pseudonym\"
-  encodings = true     # base64, hex, escapes and the like";
-
-/// What can be typed behind `aasm redact`.
-#[derive(Debug, Args)]
-#[command(after_help = AFTER_HELP)]
-pub(crate) struct RedactArgs {
-    /// Tell what was found, a line of JSON each, instead of the redacted text
-    #[arg(long)]
-    findings: bool,
-    /// Give the engine so many bytes at a time; the output is the same for any
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..))]
-    chunk: Option<u32>,
-    /// What to look for and what to write instead
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// What to read
-    #[arg(value_name = "FILE")]
-    files: Vec<PathBuf>,
-}
 
 /// A line of `--findings`. The value is not in it.
 #[derive(Serialize)]

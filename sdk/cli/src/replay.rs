@@ -24,9 +24,6 @@ use crate::policy::{find, here};
 use crate::{print, print_json};
 use tally::{Report, Tally};
 
-/// Where the daemon keeps its log, unless it is told otherwise.
-pub(crate) const AUDIT_DIRECTORY: &str = "/var/lib/aa-sensord/audit";
-
 /// The name that the daemon gives the agent of its self-test.
 const SELF_TEST: &str = "self-test";
 

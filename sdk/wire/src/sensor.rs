@@ -15,7 +15,7 @@ use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 11;
+pub const PROTOCOL_VERSION: u16 = 12;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.
@@ -142,6 +142,11 @@ pub enum Request {
     },
     /// Lifts that, and whoever was killed may be started again. Answered by [`Reply::Done`].
     LiftHalt,
+    /// The policies are read, and what of them is to be in force is; answered by [`Reply::Done`].
+    Standing {
+        /// For the service manager to show: one line.
+        text: String,
+    },
 }
 
 /// What becomes of an agent.
@@ -187,6 +192,9 @@ pub struct Grant {
     pub good_for_ms: u32,
 }
 
+/// The gateway's exit status where its configuration cannot be used (sysexits.h, EX_CONFIG).
+pub const WRONG_CONFIGURATION: u8 = 78;
+
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -212,6 +220,7 @@ impl std::fmt::Debug for Request {
             Self::Switch { agent, to } => write!(f, "Switch({agent}, {to})"),
             Self::Halt { by } => write!(f, "Halt({by})"),
             Self::LiftHalt => f.write_str("LiftHalt"),
+            Self::Standing { text } => write!(f, "Standing({text:?})"),
             Self::Processes => f.write_str("Processes"),
             Self::Status => f.write_str("Status"),
             Self::Maps { pid, .. } => write!(f, "Maps({pid})"),

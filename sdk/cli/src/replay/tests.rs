@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::tally::Change;
 use super::*;
+use crate::cli::AUDIT_DIRECTORY;
 
 const ALLOW: Verdict = Verdict::Allow;
 const DENY: Verdict = Verdict::Deny;

@@ -123,11 +123,10 @@ fn general(above: &str, name: &[u8]) -> String {
     let mut pattern = String::new();
     for part in parts(name) {
         let text = String::from_utf8_lossy(part);
+        let unknown = text.contains('\u{fffd}') || is_drawn(part, scratch);
         if is_number(part, scratch) {
             pattern.push('*');
-        } else if is_drawn(part, scratch) {
-            pattern.push_str(&"?".repeat(part.len()));
-        } else if text.contains('\u{fffd}') {
+        } else if unknown {
             pattern.push_str(&"?".repeat(part.len()));
         } else {
             pattern.push_str(&escape(&text).replace('$', "\\$"));

@@ -278,7 +278,7 @@ pub(crate) struct LearnArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) agent: Option<String>,
     /// The directory of an audit log
-    #[arg(long, value_name = "DIR", default_value = crate::replay::AUDIT_DIRECTORY)]
+    #[arg(long, value_name = "DIR", default_value = AUDIT_DIRECTORY)]
     pub(crate) audit: PathBuf,
     /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
     #[arg(long, value_name = "TIME")]

@@ -76,4 +76,14 @@ printf '\n$ grep --count %s what-the-model-received\n%s\n' "$key" "$(grep -c "$k
 ! grep -q "$key" "$model/received" || fail "the key arrived"
 
 show aasm audit verify
+log=$(mktemp -d)
+cp -r "$(aasm status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["audit"]["directory"])')" "$log/copy"
+sed -i 's/sudo/s_do/' "$log"/copy/audit-*.log
+printf '\n# A copy, in which somebody wrote `s_do` for `sudo`:\n'
+! show aasm audit verify "$log/copy" || fail "the changed copy is called intact"
+printf '\n$ aasm audit export --format ocsf --verdict denied --since 1h | head --bytes 300\n'
+aasm audit export --format ocsf --verdict denied --since 1h >"$log/events"
+head --lines 1 "$log/events" | head --bytes 300
+echo
+rm -r "$log"
 exit "$status"

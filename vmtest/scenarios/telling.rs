@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[Test] = tests![
     programs_maps_and_links_have_names_a_person_understands,
     hook_programs_are_those_this_kernel_has,
     the_audit_log_is_intact,
+    the_audit_log_is_proven_by_what_was_kept_elsewhere,
 ];
 
 fn a_denial_is_recorded_with_all_that_names_it(guest: &Guest, checks: &mut Checks) {
@@ -271,6 +272,69 @@ fn the_audit_log_is_intact(_: &Guest, checks: &mut Checks) {
         &output.status.code(),
         &Some(0),
     );
+}
+
+/// With keys and a checkpoint that were taken while the daemon runs; a changed copy is not.
+fn the_audit_log_is_proven_by_what_was_kept_elsewhere(guest: &Guest, checks: &mut Checks) {
+    let kept = guest.tree("kept");
+    let keep = |name: &str, arguments: &[&str]| {
+        let text = succeed("aasm", &[&["audit"], arguments].concat());
+        file_at(kept.join(name), &text).display().to_string()
+    };
+    let hmac = keep("hmac", &["key"]);
+    let public = keep("public", &["key", "--public"]);
+    let mut act = Act::governed("proven", "file: {read: {allow: [/**], deny: [/etc/shadow]}}\n");
+    checks.equal("open", &act.ask("open-read /etc/shadow").as_str(), &"errno EPERM");
+    let id = denials_of(&act.agent, 1).first().map_or(0, |record| record.id);
+    let signed = || {
+        succeed("aasm", &["audit", "checkpoint"])
+            .lines()
+            .nth(1)
+            .and_then(|size| size.parse().ok())
+    };
+    // What the daemon did itself is signed within a second.
+    succeed("aasm", &["audit", "key"]);
+    let seen = eventually(std::time::Duration::from_secs(20), || {
+        signed().is_some_and(|size: u64| size > id)
+    });
+    checks.that(seen, || format!("no checkpoint is about record {id}"));
+    let checkpoint = keep("checkpoint", &["checkpoint"]);
+    let proof = keep("proof", &["prove", &id.to_string()]);
+    let status: aa_wire::status::Status = serde_json::from_str(&succeed("aasm", &["status", "--json"])).unwrap();
+    let directory = status.audit.directory;
+    let verify = |directory: &str| {
+        let held = [
+            "--checkpoint",
+            &checkpoint,
+            "--public-key",
+            &public,
+            "--hmac-key",
+            &hmac,
+        ];
+        command("aasm", &[&["audit", "verify", directory][..], &held].concat())
+    };
+    let intact = verify(&directory);
+    checks.equal(format!("verify: {}", said(&intact)), &intact.status.code(), &Some(0));
+    let proven = succeed("aasm", &["audit", "verify", "--proof", &proof, "--public-key", &public]);
+    checks.that(proven.contains("/etc/shadow"), || format!("proof: {proven}"));
+
+    let copy = kept.join("copy").display().to_string();
+    succeed("cp", &["-r", &directory, &copy]);
+    succeed(
+        "sh",
+        &["-c", &format!("sed -i s#/etc/shadow#/etc/shad_w# {copy}/audit-*.log")],
+    );
+    let changed = verify(&copy);
+    checks.equal(
+        format!("a changed copy: {}", said(&changed)),
+        &changed.status.code(),
+        &Some(1),
+    );
+
+    for name in ["audit-hmac.key", "audit-signing.key"] {
+        let mode = succeed("stat", &["-c", "%a %U", &format!("/var/lib/aa-sensord/state/{name}")]);
+        checks.equal(name, &mode.trim(), &"600 aa-gateway");
+    }
 }
 
 /// The program ends right after its last denial, and its records may still be on their way.

@@ -31,6 +31,18 @@ pub enum AuditError {
     /// An event that does not turn to JSON.
     #[error("an event cannot be written as JSON")]
     Encode,
+    /// A file that should hold a key, and does not. It is not replaced, as nobody could check then what it sealed.
+    #[error("{} holds no key; bring it back, or move it away for a new one", .0.display())]
+    Key(PathBuf),
+    /// What was given as a key is none.
+    #[error("this is no key of an audit log")]
+    NotAKey,
+    /// What was asked to be proven cannot be.
+    #[error("there is no proof: {0}")]
+    NoProof(String),
+    /// The kernel gives no random bytes.
+    #[error("there is no randomness for a key")]
+    Randomness,
     /// The queue to the writer is full.
     #[error("the audit log's queue is full")]
     Busy,

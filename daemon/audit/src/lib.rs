@@ -1,29 +1,42 @@
-//! The audit log: append-only segments of chained records.
+//! The audit log: append-only segments of chained, sealed records, and signed checkpoints of the tree over them.
 //!
-//! A directory holds `audit-<number of the first record, 20 digits>.log`, each of at most 64 MiB. See [`format`] for
-//! the bytes. One thread, the writer, owns the newest segment; everybody else reads files.
+//! A directory holds `audit-<number of the first record, 20 digits>.log`, each of at most 64 MiB (see [`format`] for the
+//! bytes), `checkpoints` (see [`note`]) and `checkpoints.pub`, the key they are signed with. One thread, the writer, owns
+//! the newest segment and the checkpoints; everybody else reads files. The secret keys lie elsewhere (see [`keys`]).
 //!
-//! What the chain shows: a changed, missing, moved or inserted record, and a segment that is missing or cut, each with
-//! its place. What it cannot show: that the newest records were cut off at a record's end, or that somebody with write
-//! access recomputed everything behind an edit. Both need a remembered head ([`Report::head`]).
+//! | shows | what | to whom |
+//! |---|---|---|
+//! | chain | a changed, missing, moved or inserted record, with its place, unless all behind it was recomputed | everybody |
+//! | tag | the same in what was sealed before the intruder came in | who holds a key of that time |
+//! | checkpoint | the same, and that the end was cut off, against one that is held elsewhere | everybody |
 //!
 //! Nothing is ever destroyed in a repair: what cannot be read at the end of the newest segment is set aside under the
 //! name of the segment followed by `.torn-<offset>` (an unfinished record, as a power cut leaves it) or
 //! `.damaged-<offset>` (anything else), and the repair is recorded in the log.
 
+mod base64;
+mod checkpoints;
 mod error;
 mod format;
+mod keys;
+pub mod merkle;
+pub mod note;
+mod prove;
 mod recover;
 mod scan;
 mod segment;
 mod verify;
 mod writer;
 
+pub use checkpoints::{newest_checkpoint, public_key};
 pub use error::AuditError;
+pub use note::{Checkpoint, PublicKey};
+pub use prove::{Entry, Proof, find, prove, prove_growth};
 pub use recover::{Recovery, Repair};
 pub use scan::{Scan, last_matching, scan, scan_since};
-pub use verify::{Finding, Report, verify, verify_live};
-pub use writer::{AuditLog, Durability, Options};
+pub use segment::is_being_written;
+pub use verify::{Checks, Finding, Report, verify};
+pub use writer::{AuditLog, Durability, EPOCH_INTERVAL, Options};
 
 /// Bytes of a segment at which the next one begins.
 pub const SEGMENT_BYTES: u64 = 64 << 20;

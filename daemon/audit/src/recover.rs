@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::AuditError;
-use crate::format::{self, Chain, Damage, GENESIS, HEADER_BYTES, Records, Step};
+use crate::format::{self, Begin, Damage, Head, Records, Step};
 use crate::segment::{self, Segment};
 
 /// What opening a log found.
@@ -13,8 +13,12 @@ use crate::segment::{self, Segment};
 pub struct Recovery {
     /// The last record's number; 0 if there was none.
     pub last: u64,
+    /// The log was closed, or is new; else whoever wrote it died.
+    pub closed: bool,
     /// What was set aside.
     pub repairs: Vec<Repair>,
+    /// Keys that were not where they should be, in words.
+    pub replaced_keys: Vec<String>,
 }
 
 /// Bytes that were set aside.
@@ -34,8 +38,9 @@ pub struct Repair {
 
 /// Where the log ends and goes on.
 pub(crate) struct Tail {
-    pub(crate) last: u64,
-    pub(crate) chain: Chain,
+    pub(crate) head: Head,
+    /// How its last record ends an epoch, if it does.
+    pub(crate) ending: Option<String>,
     /// The newest segment, if there is one.
     pub(crate) segment: Option<(PathBuf, u64)>,
     pub(crate) repairs: Vec<Repair>,
@@ -45,81 +50,80 @@ pub(crate) struct Tail {
 pub(crate) fn recover(directory: &Path) -> Result<Tail, AuditError> {
     let mut repairs = Vec::new();
     let mut segments = segment::list(directory)?.segments;
-    while let Some(newest) = segments.pop() {
-        let end = find_end(&newest).map_err(|error| AuditError::file("read", &newest.path, error))?;
+    while let Some(segment) = segments.pop() {
+        let end = find_end(&segment).map_err(|error| AuditError::file("read", &segment.path, error))?;
         if let Some(torn) = end.unreadable {
-            let offset = if end.usable { end.offset } else { 0 };
-            repairs.extend(set_aside(directory, &newest, offset, torn)?);
+            repairs.extend(set_aside(directory, &segment, end.offset, torn)?);
         }
-        if end.usable {
-            let segment = Some((newest.path, end.offset));
-            return Ok(Tail {
-                last: end.last,
-                chain: end.chain,
-                segment,
-                repairs,
-            });
+        let Some(mut head) = end.head else { continue };
+        // The epoch of a segment without a record is that of the one before.
+        let mut last_body = end.last_body;
+        if let (None, Some(before)) = (&last_body, segments.last()) {
+            let before = find_end(before).map_err(|error| AuditError::file("read", &before.path, error))?;
+            head.epoch = before.head.map_or(0, |head| head.epoch);
+            last_body = before.last_body;
         }
+        return Ok(Tail {
+            head,
+            ending: last_body.and_then(|body| format::body_end(&body)),
+            segment: Some((segment.path, end.offset)),
+            repairs,
+        });
     }
     Ok(Tail {
-        last: 0,
-        chain: GENESIS,
+        head: Head::default(),
+        ending: None,
         segment: None,
         repairs,
     })
 }
 
 struct End {
-    usable: bool,
+    /// `None` for a segment that is none.
+    head: Option<Head>,
     offset: u64,
-    last: u64,
-    chain: Chain,
+    last_body: Option<Vec<u8>>,
     /// What is behind `offset`: `Some(true)` torn, `Some(false)` damaged.
     unreadable: Option<bool>,
 }
 
 fn find_end(segment: &Segment) -> io::Result<End> {
     let file = File::open(&segment.path)?;
-    let length = file.metadata()?.len();
-    let (header, mut records) = Records::begin(BufReader::with_capacity(1 << 20, file))?;
-    let Some(header) = header.filter(|header| header.first == segment.first) else {
-        let torn = length < HEADER_BYTES as u64;
-        return Ok(End {
-            usable: false,
-            offset: 0,
-            last: 0,
-            chain: GENESIS,
-            unreadable: Some(torn),
-        });
-    };
-    let mut end = End {
-        usable: true,
-        offset: records.offset,
-        last: header.first.saturating_sub(1),
-        chain: header.previous,
-        unreadable: None,
-    };
-    loop {
-        let stored_chain = match records.step()? {
-            Step::Record { stored_chain } => stored_chain,
-            Step::End => return Ok(end),
-            Step::Damaged(damage) => {
-                end.unreadable = Some(damage == Damage::Incomplete);
-                return Ok(end);
-            }
-        };
-        let chain = format::next_chain(&end.chain, &records.body);
-        if chain != stored_chain || format::body_number(&records.body) != Some(end.last + 1) {
-            end.unreadable = Some(false);
-            return Ok(end);
+    let (begin, mut records) = Records::begin(BufReader::with_capacity(1 << 20, file))?;
+    let header = match begin {
+        Begin::Header(header) if header.first == segment.first => header,
+        other => {
+            return Ok(End {
+                head: None,
+                offset: 0,
+                last_body: None,
+                unreadable: Some(matches!(other, Begin::Incomplete)),
+            });
         }
-        end = End {
-            offset: records.offset,
-            last: end.last + 1,
-            chain,
-            ..end
+    };
+    let mut head = Head::before(&header);
+    let (mut offset, mut last_body) = (records.offset, Vec::new());
+    let unreadable = loop {
+        let seal = match records.step()? {
+            Step::Record(seal) => seal,
+            Step::End => break None,
+            Step::Damaged(damage) => break Some(damage == Damage::Incomplete),
         };
-    }
+        let body = &mut records.body;
+        let goes_on = head.chain_with(seal.epoch, body) == seal.chain;
+        if !goes_on || format::body_number(body) != Some(head.last + 1) {
+            break Some(false);
+        }
+        head.follow(&seal);
+        std::mem::swap(&mut last_body, body);
+        offset = records.offset;
+    };
+    Ok(End {
+        head: Some(head),
+        offset,
+        last_body: Some(last_body).filter(|body| !body.is_empty()),
+        unreadable,
+    })
 }
 
 fn set_aside(directory: &Path, segment: &Segment, offset: u64, torn: bool) -> Result<Option<Repair>, AuditError> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use aa_wire::{Event, Timestamp};
 
 use crate::AuditError;
-use crate::format::{Records, Step};
+use crate::format::{Begin, Records, Step};
 use crate::segment::{self, Segment};
 
 /// Events in the order of their numbers. A segment's unreadable rest is passed over.
@@ -114,8 +114,8 @@ impl Scan {
                 };
                 let failed = |error| AuditError::file("read", &next.path, error);
                 let file = File::open(&next.path).map_err(failed)?;
-                let (header, records) = Records::begin(BufReader::with_capacity(256 << 10, file)).map_err(failed)?;
-                self.current = header.map(|_| Open {
+                let (begin, records) = Records::begin(BufReader::with_capacity(256 << 10, file)).map_err(failed)?;
+                self.current = matches!(begin, Begin::Header(_)).then_some(Open {
                     path: next.path,
                     records,
                 });
@@ -125,7 +125,7 @@ impl Scan {
                 .records
                 .step()
                 .map_err(|error| AuditError::file("read", &open.path, error))?;
-            let Step::Record { .. } = step else {
+            let Step::Record(_) = step else {
                 self.current = None;
                 continue;
             };

@@ -52,6 +52,18 @@ pub(crate) fn list(directory: &Path) -> Result<Listing, AuditError> {
     Ok(listing)
 }
 
+/// Whether somebody writes the log now, as far as this host's kernel says: an unfinished record at its end is then none.
+pub fn is_being_written(directory: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(lock) = fs::metadata(directory.join("lock")) else {
+        return false;
+    };
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    let inode = format!(":{}", lock.ino());
+    let held = |line: &str| line.contains("FLOCK") && line.split_ascii_whitespace().any(|word| word.ends_with(&inode));
+    locks.lines().any(held)
+}
+
 fn number(text: &str) -> Option<u64> {
     let plain = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| plain)

@@ -1,17 +1,97 @@
 //! The log as its users see it: appended, reopened, rotated, cut, changed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc;
 
-use crate::{AuditLog, Durability, Options, last_matching, scan, scan_since, verify};
+use crate::{
+    AuditError, AuditLog, Checks, Durability, Options, Recovery, Report, last_matching, scan, scan_since, verify,
+};
 use aa_wire::Event;
 use aa_wire::event::{Effect, Kind};
 use aa_wire::time::Timestamp;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-const SMALL: Options = Options { segment_bytes: 2000 };
+mod keys;
+mod proofs;
+mod speed;
+mod tamper;
+mod torn;
+
+const SMALL: u64 = 900;
+const LARGE: u64 = crate::SEGMENT_BYTES;
+
+/// A log's directory and that of its keys.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(place.keys()).unwrap();
+        place
+    }
+
+    fn filled(count: u64, segment_bytes: u64) -> Self {
+        let place = Self::new();
+        let log = place.open(segment_bytes).unwrap().0;
+        for number in 1..=count {
+            assert_eq!(log.append(&event(number)).unwrap().0, number);
+        }
+        drop(log);
+        place
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("log")
+    }
+
+    fn keys(&self) -> PathBuf {
+        self.0.path().join("keys")
+    }
+
+    fn open(&self, segment_bytes: u64) -> Result<(AuditLog, Recovery), AuditError> {
+        let options = Options {
+            segment_bytes,
+            ..Options::new(self.keys())
+        };
+        AuditLog::open(&self.path(), &options)
+    }
+
+    fn verify(&self, checks: &Checks) -> Report {
+        verify(&self.path(), checks).unwrap()
+    }
+
+    fn report(&self) -> Report {
+        self.verify(&Checks::default())
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path()).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
+        paths.sort();
+        paths
+    }
+
+    fn texts(&self, from: u64) -> Vec<String> {
+        let events = scan(&self.path(), from).unwrap();
+        events.map(|event| event.unwrap().detail.unwrap_or_default()).collect()
+    }
+
+    /// As a disk has it after a power cut.
+    fn copy(&self) -> Self {
+        let copy = Self::new();
+        fs::create_dir(copy.path()).unwrap();
+        for (from, to) in [(self.path(), copy.path()), (self.keys(), copy.keys())] {
+            for entry in fs::read_dir(from).unwrap() {
+                let path = entry.unwrap().path();
+                fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+        copy
+    }
+}
 
 fn event(number: u64) -> Event {
     let time = Timestamp {
@@ -19,82 +99,75 @@ fn event(number: u64) -> Event {
     };
     Event {
         detail: Some(format!("event {number}")),
-        ..Event::bare(time, Kind::Lifecycle, Effect::Allowed, "test")
+        ..Event::bare(time, Kind::Decision, Effect::Allowed, "test")
     }
-}
-
-fn filled(count: u64, options: Options) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let (log, _) = AuditLog::open(directory.path(), options).unwrap();
-    for number in 1..=count {
-        assert_eq!(log.append(&event(number)).unwrap().0, number);
-    }
-    directory
 }
 
 #[test]
 fn a_second_writer_is_refused_until_the_first_has_ended() {
-    let directory = tempfile::tempdir().unwrap();
-    let open = || AuditLog::open(directory.path(), Options::default());
-    let (first, _) = open().unwrap();
+    let place = Place::new();
+    let (first, _) = place.open(LARGE).unwrap();
     first.append(&event(1)).unwrap();
-    assert!(matches!(open(), Err(crate::AuditError::InUse(_))));
+    assert!(matches!(place.open(LARGE), Err(AuditError::InUse(_))));
     drop(first);
-    assert_eq!(open().unwrap().1.last, 1);
-}
-
-fn segments(directory: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<_> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
-    paths.sort();
-    paths
-}
-
-fn texts(directory: &Path, from: u64) -> Vec<String> {
-    scan(directory, from)
-        .unwrap()
-        .map(|event| event.unwrap().detail.unwrap_or_default())
-        .collect()
+    // And the record that it was closed.
+    assert_eq!(place.open(LARGE).unwrap().1.last, 2);
 }
 
 #[test]
 fn what_is_appended_is_read_back_over_segments_and_restarts() {
-    let directory = filled(30, SMALL);
-    assert!(segments(directory.path()).len() > 2);
-    let (log, recovery) = AuditLog::open(directory.path(), SMALL).unwrap();
-    assert_eq!((recovery.last, recovery.repairs.len()), (30, 0));
-    assert_eq!(log.append(&event(31)).unwrap().0, 31);
+    let place = Place::filled(30, SMALL);
+    assert!(place.segments().len() > 2);
+    let (log, recovery) = place.open(SMALL).unwrap();
+    assert_eq!((recovery.last, recovery.closed, recovery.repairs.len()), (31, true, 0));
+    assert_eq!(log.append(&event(32)).unwrap().0, 32);
     drop(log);
-    assert_eq!(texts(directory.path(), 29), ["event 29", "event 30", "event 31"]);
-    let report = verify(directory.path()).unwrap();
+    let texts = place.texts(29);
+    assert_eq!([&texts[0], &texts[1], &texts[3]], ["event 29", "event 30", "event 32"]);
+    assert!(
+        texts[2].contains("epoch 0 ends") && texts[4].contains("epoch 1 ends"),
+        "{texts:?}"
+    );
+    let report = place.report();
     assert_eq!(
-        (report.findings.as_slice(), report.records, report.last),
-        (&[][..], 31, 31)
+        (report.findings.as_slice(), report.records, report.last, report.signed),
+        (&[][..], 33, 33, 33)
     );
 }
 
 #[test]
+fn a_log_that_was_not_closed_says_so() {
+    let place = Place::new();
+    let (log, recovery) = place.open(LARGE).unwrap();
+    assert!(recovery.closed);
+    log.append(&event(1)).unwrap();
+    let killed = place.copy();
+    let (log, recovery) = killed.open(LARGE).unwrap();
+    assert!(!recovery.closed && recovery.repairs.is_empty());
+    assert_eq!(log.append(&event(2)).unwrap().0, 2);
+    drop(log);
+    assert!(killed.report().is_intact());
+}
+
+#[test]
 fn the_last_events_and_the_recent_ones_are_found_without_reading_everything() {
-    let directory = filled(40, SMALL);
-    let odd = last_matching(directory.path(), 3, |event| event.id % 2 == 1).unwrap();
+    let place = Place::filled(40, SMALL);
+    let odd = last_matching(&place.path(), 3, |event| event.id % 2 == 1 && event.action == "test").unwrap();
     assert_eq!(odd.iter().map(|event| event.id).collect::<Vec<_>>(), [35, 37, 39]);
     let since = Timestamp {
         unix_ns: 38_000_000_000,
     };
-    let recent: Vec<_> = scan_since(directory.path(), since)
+    let recent: Vec<_> = scan_since(&place.path(), since)
         .unwrap()
         .map(|event| event.unwrap().id)
         .collect();
-    assert_eq!(recent, [38, 39, 40]);
+    assert_eq!(recent, [38, 39, 40, 41]);
 }
 
 #[test]
 fn batches_of_many_threads_are_all_acknowledged_in_order() {
-    let directory = tempfile::tempdir().unwrap();
-    let (log, _) = AuditLog::open(directory.path(), Options::default()).unwrap();
+    let place = Place::new();
+    let (log, _) = place.open(LARGE).unwrap();
     let (sender, receiver) = mpsc::channel();
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -117,119 +190,52 @@ fn batches_of_many_threads_are_all_acknowledged_in_order() {
     drop((log, sender));
     let ids: Vec<u64> = receiver.iter().flatten().map(|event| event.id).collect();
     assert_eq!(ids, (1..=400).collect::<Vec<_>>());
-    assert!(verify(directory.path()).unwrap().is_intact());
-}
-
-#[test]
-fn a_missing_segment_is_found() {
-    let directory = filled(30, SMALL);
-    fs::remove_file(&segments(directory.path())[1]).unwrap();
-    let report = verify(directory.path()).unwrap();
-    assert_eq!(report.found, 1, "{:?}", report.findings);
-    assert!(report.findings[0].what.contains("missing"), "{}", report.findings[0]);
-}
-
-#[test]
-fn a_missing_beginning_is_found() {
-    let directory = filled(30, SMALL);
-    fs::remove_file(&segments(directory.path())[0]).unwrap();
-    assert!(!verify(directory.path()).unwrap().is_intact());
-}
-
-#[test]
-fn a_segment_cut_at_a_records_end_is_found_unless_it_is_the_newest() {
-    let directory = filled(30, SMALL);
-    let first = segments(directory.path())[0].clone();
-    let bytes = fs::read(&first).unwrap();
-    let cut = record_ranges(&bytes).last().unwrap().start;
-    fs::write(&first, &bytes[..cut]).unwrap();
-    let report = verify(directory.path()).unwrap();
-    assert_eq!(report.found, 1);
-    assert!(
-        report.findings[0]
-            .what
-            .contains("1 records before this segment are missing"),
-        "{}",
-        report.findings[0]
-    );
-}
-
-#[test]
-fn deleted_and_swapped_records_are_found_where_they_were() {
-    for (name, rearrange) in [
-        (
-            "deleted",
-            (|records: &mut Vec<Vec<u8>>| drop(records.remove(3))) as fn(&mut Vec<Vec<u8>>),
-        ),
-        ("swapped", |records| records.swap(3, 4)),
-        ("repeated", |records| records.insert(3, records[2].clone())),
-    ] {
-        let directory = filled(8, Options::default());
-        let path = segments(directory.path())[0].clone();
-        let bytes = fs::read(&path).unwrap();
-        let ranges = record_ranges(&bytes);
-        let mut records: Vec<Vec<u8>> = ranges.iter().map(|range| bytes[range.clone()].to_vec()).collect();
-        rearrange(&mut records);
-        fs::write(&path, [&bytes[..52], &records.concat()].concat()).unwrap();
-        let report = verify(directory.path()).unwrap();
-        assert!(!report.is_intact(), "{name}");
-        assert_eq!(
-            report.findings[0].offset, ranges[3].start as u64,
-            "{name}: {}",
-            report.findings[0]
-        );
-    }
-}
-
-#[test]
-fn a_careful_edit_with_a_right_checksum_is_found() {
-    let directory = filled(8, Options::default());
-    let path = segments(directory.path())[0].clone();
-    let mut bytes = fs::read(&path).unwrap();
-    let range = record_ranges(&bytes)[4].clone();
-    let body = range.start + 8..range.end - 32;
-    let place = body.start
-        + bytes[body.clone()]
-            .windows(7)
-            .position(|window| window == b"event 5")
-            .unwrap();
-    bytes[place + 6] = b'6';
-    let mut checked = bytes[range.start..range.start + 4].to_vec();
-    checked.extend_from_slice(&bytes[body]);
-    bytes[range.start + 4..range.start + 8].copy_from_slice(&crc32fast::hash(&checked).to_le_bytes());
-    fs::write(&path, &bytes).unwrap();
-    let report = verify(directory.path()).unwrap();
-    assert_eq!(
-        (report.found, report.findings[0].record),
-        (1, Some(5)),
-        "{:?}",
-        report.findings
-    );
+    assert!(place.report().is_intact());
 }
 
 #[test]
 fn a_full_disk_is_told_and_forgotten_once_there_is_room() {
     // A directory in the way of the next segment stands in for the disk that has no room for it.
-    let directory = filled(1, Options { segment_bytes: 60 });
-    let next = directory.path().join("audit-00000000000000000002.log");
+    let place = Place::new();
+    let (log, _) = place.open(60).unwrap();
+    log.append(&event(1)).unwrap();
+    let next = place.path().join("audit-00000000000000000002.log");
     fs::create_dir(&next).unwrap();
-    fs::rename(&next, directory.path().join("aside")).unwrap();
-    let (log, _) = AuditLog::open(directory.path(), Options { segment_bytes: 60 }).unwrap();
-    fs::rename(directory.path().join("aside"), &next).unwrap();
     assert!(log.append(&event(2)).is_err());
     assert!(log.failing().is_some());
     fs::remove_dir(&next).unwrap();
     assert_eq!(log.append(&event(2)).unwrap().0, 2);
     assert_eq!(log.failing(), None);
+    drop(log);
+    assert!(place.report().is_intact());
 }
 
+#[test]
+fn a_log_of_the_format_before_is_refused_with_what_to_do() {
+    let place = Place::filled(1, LARGE);
+    let mut bytes = fs::read(&place.segments()[0]).unwrap();
+    bytes[7] = b'1';
+    fs::write(&place.segments()[0], &bytes).unwrap();
+    let refused = [
+        verify(&place.path(), &Checks::default()).unwrap_err(),
+        place.open(LARGE).unwrap_err(),
+    ];
+    for error in refused {
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("format 1") && cause.contains("move"), "{cause}");
+    }
+    assert_eq!(fs::read(&place.segments()[0]).unwrap(), bytes);
+}
+
+/// Where the records lie.
 fn record_ranges(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let first = u64::from_le_bytes(bytes[16..24].try_into().unwrap());
     let mut ranges = Vec::new();
-    let mut start = 52;
+    let mut start = 60 + 32 * (first - 1).count_ones() as usize;
     while start < bytes.len() {
         let length = u32::from_le_bytes(bytes[start..start + 4].try_into().unwrap()) as usize;
-        ranges.push(start..start + 8 + length + 32);
-        start += 8 + length + 32;
+        ranges.push(start..start + 12 + length + 64);
+        start += 12 + length + 64;
     }
     ranges
 }
@@ -238,52 +244,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_log_cut_at_any_byte_keeps_every_whole_record_and_goes_on(position in 0.0..1.0f64) {
-        let directory = filled(5, Options::default());
-        let path = segments(directory.path())[0].clone();
-        let bytes = fs::read(&path).unwrap();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a small file")]
-        let cut = (bytes.len() as f64 * position) as usize;
-        fs::write(&path, &bytes[..cut]).unwrap();
-        let whole = record_ranges(&bytes).iter().filter(|range| range.end <= cut).count() as u64;
-        let at_boundary = cut == 52 || record_ranges(&bytes).iter().any(|range| range.end == cut);
-
-        let (log, recovery) = AuditLog::open(directory.path(), Options::default()).unwrap();
-        prop_assert_eq!(recovery.last, whole);
-        prop_assert_eq!(recovery.repairs.len(), usize::from(!at_boundary));
-        prop_assert_eq!(log.append(&event(99)).unwrap().0, whole + 1 + u64::from(!at_boundary));
-        drop(log);
-        let report = verify(directory.path()).unwrap();
-        prop_assert!(report.is_intact(), "{:?}", report.findings);
-    }
-
-    #[test]
-    fn any_flipped_bit_is_found_and_nothing_is_destroyed(position in 0.0..1.0f64, bit in 0..8u8) {
-        let directory = filled(5, Options::default());
-        let path = segments(directory.path())[0].clone();
-        let mut bytes = fs::read(&path).unwrap();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a small file")]
-        let place = (bytes.len() as f64 * position) as usize;
-        bytes[place] ^= 1 << bit;
-        fs::write(&path, &bytes).unwrap();
-        prop_assert!(!verify(directory.path()).unwrap().is_intact());
-
-        let (log, recovery) = AuditLog::open(directory.path(), Options::default()).unwrap();
-        drop(log);
-        prop_assert_eq!(recovery.repairs.len(), 1);
-        let repair = &recovery.repairs[0];
-        prop_assert_eq!(fs::read(&repair.set_aside).unwrap(), &bytes[usize::try_from(repair.offset).unwrap()..]);
-        let report = verify(directory.path()).unwrap();
-        prop_assert!(repair.torn || !report.is_intact());
-        prop_assert!(texts(directory.path(), 1).iter().any(|text| text.contains("set aside")));
-    }
-
-    #[test]
-    fn any_file_is_read_without_a_panic(bytes: Vec<u8>) {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("audit-00000000000000000001.log"), &bytes).unwrap();
-        let _ = verify(directory.path()).unwrap();
-        let _ = texts(directory.path(), 0);
-        AuditLog::open(directory.path(), Options::default()).unwrap();
+    fn any_file_is_read_without_a_panic(bytes: Vec<u8>, magic: bool) {
+        let place = Place::new();
+        fs::create_dir(place.path()).unwrap();
+        let begin: &[u8] = if magic { crate::format::MAGIC } else { b"" };
+        fs::write(place.path().join("audit-00000000000000000001.log"), [begin, &bytes].concat()).unwrap();
+        fs::write(place.path().join("checkpoints"), &bytes).unwrap();
+        let _ = place.report();
+        let _ = place.texts(0);
+        place.open(LARGE).unwrap();
     }
 }

@@ -1,16 +1,39 @@
-//! Checking a whole log, streaming: every record's chain, every number, every seam between segments.
+//! Checking a whole log, streaming: every record's chain and seal, every number, every seam between segments, every
+//! checkpoint.
 
-use std::fmt::{self, Write};
+use std::fmt;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use crate::AuditError;
-use crate::format::{self, Chain, Damage, GENESIS, Records, Step};
+use aa_wire::api::AuditKey;
+
+use crate::checkpoints::{self, Notes, public_key};
+use crate::format::{self, Begin, Damage, Head, Header, Records, Seal, Step};
+use crate::note::{Checkpoint, PublicKey, hex};
 use crate::segment::{self, Segment};
+use crate::{AuditError, merkle};
+
+mod tags;
+mod witness;
+use tags::Tags;
+use witness::Witness;
 
 /// Findings that are kept; the rest is only counted.
 const FINDINGS_KEPT: usize = 1000;
+
+/// What a log is held against besides itself.
+#[derive(Clone, Debug, Default)]
+pub struct Checks {
+    /// The log is being written: an unfinished record at its very end is the writer's.
+    pub live: bool,
+    /// Checkpoints that were kept elsewhere, and what to call them.
+    pub checkpoints: Vec<(PathBuf, Checkpoint)>,
+    /// Who must have signed all checkpoints; without it, who lies beside the log.
+    pub public_key: Option<PublicKey>,
+    /// What the records from one on must be sealed with.
+    pub hmac_key: Option<AuditKey>,
+}
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,8 +46,14 @@ pub struct Report {
     pub bytes: u64,
     /// The last record's number; 0 if there is none.
     pub last: u64,
-    /// The chain of the last record, hexadecimal: who remembers it can tell later that nothing before it was cut.
-    pub head: String,
+    /// Checkpoints whose signature and tree were right.
+    pub checkpoints: u64,
+    /// The last record such a checkpoint is about.
+    pub signed: u64,
+    /// Records whose seal was checked with a key.
+    pub sealed: u64,
+    /// Root of the tree over all records, hexadecimal.
+    pub root: String,
     /// What is wrong, in the order of the log; at most a thousand.
     pub findings: Vec<Finding>,
     /// How many things are wrong.
@@ -35,6 +64,18 @@ impl Report {
     /// Nothing is wrong.
     pub fn is_intact(&self) -> bool {
         self.found == 0
+    }
+
+    fn find(&mut self, file: &Path, offset: u64, record: Option<u64>, what: impl Into<String>) {
+        self.found += 1;
+        if self.findings.len() < FINDINGS_KEPT {
+            self.findings.push(Finding {
+                file: file.to_owned(),
+                offset,
+                record,
+                what: what.into(),
+            });
+        }
     }
 }
 
@@ -61,108 +102,121 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks a log nobody writes.
-pub fn verify(directory: &Path) -> Result<Report, AuditError> {
-    run(directory, false)
-}
-
-/// Checks a log that is being written: an unfinished record at its very end is the writer's.
-pub fn verify_live(directory: &Path) -> Result<Report, AuditError> {
-    run(directory, true)
-}
-
-fn run(directory: &Path, live: bool) -> Result<Report, AuditError> {
+/// Checks a log.
+///
+/// # Errors
+/// What cannot be read, is not a log of this format, or is not a key. What is wrong with a log is in the report.
+pub fn verify(directory: &Path, checks: &Checks) -> Result<Report, AuditError> {
+    let mut report = Report::default();
+    // Before the segments: what is signed by now is in them.
+    let witnesses = witnesses(directory, checks, &mut report)?;
     let listing = segment::list(directory)?;
-    let mut check = Check {
-        report: Report::default(),
-        chain: GENESIS,
-        expected: 1,
-        seam_known: true,
-    };
     for path in listing.set_aside {
-        let torn = path.to_string_lossy().contains(".log.torn-");
-        if !torn {
-            check.find(
+        if !path.to_string_lossy().contains(".log.torn-") {
+            report.find(
                 &path,
                 0,
                 None,
-                "a repair set aside bytes here that were no unfinished record".into(),
+                "a repair set aside bytes here that were no unfinished record",
             );
         }
     }
+    let mut check = Check {
+        report,
+        head: Head::default(),
+        previous: Vec::new(),
+        seam_known: true,
+        tree_known: true,
+        epoch_known: false,
+        witnesses,
+        tags: checks.hmac_key.as_ref().map(Tags::new).transpose()?,
+    };
     let newest = listing.segments.len().saturating_sub(1);
     for (index, segment) in listing.segments.iter().enumerate() {
         let failed = |error| AuditError::file("read", &segment.path, error);
         let file = File::open(&segment.path).map_err(failed)?;
-        check.segment(segment, file, live && index == newest).map_err(failed)?;
+        let live = checks.live && index == newest;
+        check.segment(segment, file, live).map_err(failed)?;
     }
-    check.report.head = check.chain.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    check.report.last = check.expected - 1;
-    Ok(check.report)
+    Ok(check.finish(directory, checks))
+}
+
+fn witnesses(directory: &Path, checks: &Checks, report: &mut Report) -> Result<Vec<Witness>, AuditError> {
+    let beside = public_key(directory)?;
+    let key = checks.public_key.clone().or_else(|| beside.clone());
+    let path = directory.join("checkpoints.pub");
+    if key != beside && checks.public_key.is_some() {
+        report.find(&path, 0, None, "the key beside the log is not the one that was given");
+    }
+    let mut witnesses = Vec::new();
+    if let Some(notes) = Notes::open(directory)? {
+        if key.is_none() {
+            report.find(&path, 0, None, "there is no key to check the checkpoints with");
+        }
+        witnesses.push(Witness::of_file(
+            checkpoints::path(directory),
+            notes,
+            key.clone(),
+            checks.live,
+        ));
+    }
+    let held = checks.checkpoints.iter().cloned();
+    witnesses.extend(held.map(|(path, checkpoint)| Witness::held(path, checkpoint, key.clone())));
+    for witness in &mut witnesses {
+        witness.advance(report);
+    }
+    Ok(witnesses)
 }
 
 struct Check {
     report: Report,
-    chain: Chain,
-    expected: u64,
+    head: Head,
+    /// The body of the record before.
+    previous: Vec<u8>,
     /// The end of what was read before is the end of what stood there.
     seam_known: bool,
+    /// The tree is that of all records so far.
+    tree_known: bool,
+    epoch_known: bool,
+    witnesses: Vec<Witness>,
+    tags: Option<Tags>,
 }
 
 impl Check {
-    fn find(&mut self, file: &Path, offset: u64, record: Option<u64>, what: String) {
-        self.report.found += 1;
-        if self.report.findings.len() < FINDINGS_KEPT {
-            self.report.findings.push(Finding {
-                file: file.to_owned(),
-                offset,
-                record,
-                what,
-            });
-        }
-    }
-
-    fn segment(&mut self, segment: &Segment, file: File, unfinished_is_fine: bool) -> std::io::Result<()> {
+    fn segment(&mut self, segment: &Segment, file: File, live: bool) -> io::Result<()> {
         self.report.segments += 1;
-        let length = file.metadata()?.len();
-        let (header, mut records) = Records::begin(BufReader::with_capacity(1 << 20, file))?;
+        let (begin, mut records) = Records::begin(BufReader::with_capacity(1 << 20, file))?;
         let path = &segment.path;
-        let Some(header) = header else {
-            if !(unfinished_is_fine && length < records.offset) {
-                self.find(path, 0, None, "the segment's header is damaged".into());
+        let header = match begin {
+            Begin::Header(header) => header,
+            Begin::Incomplete if live => return Ok(()),
+            Begin::Incomplete | Begin::Damaged => {
+                self.report.find(path, 0, None, "the segment's header is damaged");
                 self.seam_known = false;
+                return Ok(());
             }
-            return Ok(());
         };
         if header.first != segment.first {
-            self.find(
-                path,
-                8,
-                None,
-                format!(
-                    "the segment begins with record {}, its name says otherwise",
-                    header.first
-                ),
+            let what = format!(
+                "the segment begins with record {}, its name says otherwise",
+                header.first
             );
+            self.report.find(path, 16, None, what);
         }
-        self.seam(path, header);
+        self.seam(path, &header);
         loop {
             let offset = records.offset;
             match records.step()? {
                 Step::End => break,
-                Step::Record { stored_chain } => self.record(path, offset, &records.body, stored_chain),
-                Step::Damaged(Damage::Incomplete) if unfinished_is_fine => break,
+                Step::Record(seal) => self.record(path, offset, &mut records.body, &seal),
+                Step::Damaged(Damage::Incomplete) if live => break,
                 Step::Damaged(damage) => {
                     let what = match damage {
                         Damage::Incomplete => "the segment ends within a record",
                         Damage::Length => "the record's length cannot be; the rest of the segment is unreadable",
                         Damage::Checksum => "the record's bytes were changed; the rest of the segment is not trusted",
                     };
-                    self.find(path, offset, Some(self.expected), what.into());
+                    self.report.find(path, offset, Some(self.head.last + 1), what);
                     self.seam_known = false;
                     break;
                 }
@@ -172,53 +226,106 @@ impl Check {
         Ok(())
     }
 
-    fn seam(&mut self, path: &Path, header: format::Header) {
-        if header.first != self.expected && self.seam_known {
-            let what = match header.first.checked_sub(self.expected) {
-                Some(missing) => format!(
-                    "{missing} records before this segment are missing, from {} on",
-                    self.expected
-                ),
+    fn seam(&mut self, path: &Path, header: &Header) {
+        let before = &self.head;
+        let begins = Head::before(header);
+        let whole = self.seam_known && begins.last == before.last;
+        if self.seam_known && !whole {
+            let what = match begins.last.checked_sub(before.last) {
+                Some(missing) => missing_records(missing, before.last + 1, "this segment"),
                 None => "the segment repeats record numbers".to_owned(),
             };
-            self.find(path, 8, Some(header.first), what);
-        } else if header.previous != self.chain && self.seam_known {
-            self.find(
-                path,
-                16,
-                Some(header.first),
-                "the segment does not continue the one before it".into(),
-            );
+            self.report.find(path, 16, Some(header.first), what);
+        } else if whole && begins.chain != before.chain {
+            let what = "the segment does not continue the one before it";
+            self.report.find(path, 24, Some(header.first), what);
+        } else if whole && self.tree_known && begins.tree != before.tree {
+            let what = "the segment's tree is not that of the records before it";
+            self.report.find(path, 56, Some(header.first), what);
         }
-        self.expected = header.first;
-        self.chain = header.previous;
-        self.seam_known = true;
+        self.epoch_known &= whole;
+        let epoch = before.epoch;
+        self.head = Head { epoch, ..begins };
+        (self.seam_known, self.tree_known) = (true, true);
     }
 
-    fn record(&mut self, path: &Path, offset: u64, body: &[u8], stored_chain: Chain) {
+    fn record(&mut self, path: &Path, offset: u64, body: &mut Vec<u8>, seal: &Seal) {
         self.report.records += 1;
+        let expected = self.head.last.saturating_add(1);
         let number = format::body_number(body);
-        if let Some(number) = number.filter(|number| *number != self.expected) {
-            let what = match number.checked_sub(self.expected) {
-                Some(missing) => format!(
-                    "{missing} records before this one are missing, from {} on",
-                    self.expected
-                ),
+        let here = number.unwrap_or(expected);
+        if here != expected {
+            let what = match here.checked_sub(expected) {
+                Some(missing) => missing_records(missing, expected, "this one"),
                 None => "the record stands in the wrong place".to_owned(),
             };
-            self.find(path, offset, Some(number), what);
+            self.report.find(path, offset, number, what);
+            (self.tree_known, self.epoch_known) = (false, false);
         } else if number.is_none() {
-            self.find(path, offset, Some(self.expected), "the record has no number".into());
-        } else if format::next_chain(&self.chain, body) != stored_chain {
-            self.find(
-                path,
-                offset,
-                Some(self.expected),
-                "the record does not continue the chain: it was edited".into(),
-            );
+            self.report
+                .find(path, offset, Some(expected), "the record has no number");
+        } else if self.head.chain_with(seal.epoch, body) != seal.chain {
+            let what = "the record does not continue the chain: it was edited";
+            self.report.find(path, offset, Some(expected), what);
+        }
+        if let Some(what) = self.epoch_finding(seal.epoch) {
+            self.report.find(path, offset, Some(here), what);
+        }
+        if let Some(tags) = &mut self.tags {
+            tags.check(path, offset, here, seal, &mut self.report);
         }
         // Go on from what stands there, so that one edit is one finding.
-        self.chain = stored_chain;
-        self.expected = number.unwrap_or(self.expected).saturating_add(1);
+        self.head.follow(seal);
+        self.head.last = here;
+        self.epoch_known = true;
+        std::mem::swap(&mut self.previous, body);
+        if self.tree_known {
+            for witness in &mut self.witnesses {
+                witness.reach(&self.head.tree, &mut self.report);
+            }
+        }
     }
+
+    /// An epoch goes over to the next by a record that says so: who has only a later key cannot make that record.
+    fn epoch_finding(&self, epoch: u32) -> Option<String> {
+        let before = self.head.epoch;
+        let goes_on = !self.epoch_known
+            || epoch == before
+            || (epoch.checked_sub(before) == Some(1) && format::body_end(&self.previous).is_some());
+        (!goes_on)
+            .then(|| format!("epoch {before} is not ended by the record before this one, which is of epoch {epoch}"))
+    }
+
+    fn finish(mut self, directory: &Path, checks: &Checks) -> Report {
+        let last = self.head.last;
+        for witness in &mut self.witnesses {
+            witness.end(&self.head.tree, self.tree_known && self.seam_known, &mut self.report);
+        }
+        if let Some(key) = &checks.hmac_key
+            && key.from > last + 1
+        {
+            let what = format!(
+                "the log is cut: it ends with record {last}, and the key is for those from {} on",
+                key.from
+            );
+            self.report.find(directory, 0, None, what);
+        }
+        if checks.public_key.is_some() && self.report.checkpoints == 0 && last > 0 {
+            self.report
+                .find(directory, 0, None, "no checkpoint is signed by the key that was given");
+        }
+        self.report.root = hex(&self.head.tree.root());
+        self.report.last = last;
+        self.report
+    }
+}
+
+fn missing_records(missing: u64, from: u64, what: &str) -> String {
+    format!("{missing} records before {what} are missing, from {from} on")
+}
+
+/// Whether a record with this seal is the one of that number in the tree of a checkpoint.
+pub(crate) fn is_included(seal: &Seal, number: u64, path: &[merkle::Hash], checkpoint: &Checkpoint) -> bool {
+    let index = number.checked_sub(1);
+    index.is_some_and(|index| merkle::includes(seal.leaf(), index, checkpoint.size, path, &checkpoint.root))
 }

@@ -1,28 +1,37 @@
 //! The writer: one thread that owns the newest segment and commits in groups.
 //!
 //! It takes what is queued (up to 4 MiB), writes it with one write, syncs it with one `fdatasync` if any of it asks for
-//! that, and then acknowledges all of it. What does not ask is synced within [`SYNC_INTERVAL`].
+//! that, and then acknowledges all of it. What does not ask is synced within [`SYNC_INTERVAL`]. Between two groups, never
+//! for a record, it signs a checkpoint or goes over to the next epoch's key when that is due ([`duties`]).
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aa_wire::event::Effect;
+use aa_wire::api::AuditKey;
+use aa_wire::event::{Effect, Kind};
 use aa_wire::{Event, Sequence};
 
+use crate::checkpoints::Sealer;
+use crate::format::{CLOSED, EPOCH_ENDS};
+use crate::keys::{EpochKey, KeyFile, Keys};
 use crate::recover::{Recovery, Repair, recover};
 use crate::{AuditError, SEGMENT_BYTES};
 
+mod duties;
 mod output;
+use duties::Duties;
 use output::Output;
 
 /// How long a record that did not ask to be synced may wait for it.
 pub(crate) const SYNC_INTERVAL: Duration = Duration::from_millis(200);
+/// How old a key may become that has sealed something.
+pub const EPOCH_INTERVAL: Duration = Duration::from_secs(600);
 const QUEUED_BATCHES: usize = 1024;
 const GROUP_BATCHES: usize = 512;
 const GROUP_BYTES: usize = 4 << 20;
@@ -39,16 +48,23 @@ pub enum Durability {
 }
 
 /// How a log is kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// Where its keys lie: not in the log's directory, which others may copy.
+    pub keys: PathBuf,
     /// Bytes of a segment at which the next one begins.
     pub segment_bytes: u64,
+    /// How old a key may become that has sealed something.
+    pub epoch: Duration,
 }
 
-impl Default for Options {
-    fn default() -> Self {
+impl Options {
+    /// With keys in this directory.
+    pub fn new(keys: impl Into<PathBuf>) -> Self {
         Self {
+            keys: keys.into(),
             segment_bytes: SEGMENT_BYTES,
+            epoch: EPOCH_INTERVAL,
         }
     }
 }
@@ -68,18 +84,27 @@ struct Shared {
     failing: Mutex<Option<String>>,
 }
 
-struct Job {
+struct Batch {
     events: Vec<Event>,
     durability: Durability,
     done: Done,
 }
 
+enum Job {
+    Append(Batch),
+    HandOut {
+        to: String,
+        done: Sender<Result<AuditKey, AuditError>>,
+    },
+}
+
 impl AuditLog {
-    /// Opens or begins the log in a directory, which is made if it is not there. Repairs are recorded in the log.
+    /// Opens or begins the log in a directory, which is made if it is not there. Repairs, and keys that had to be made
+    /// anew, are recorded in the log.
     ///
     /// # Errors
     /// A file that cannot be read or made, or another writer.
-    pub fn open(directory: &Path, options: Options) -> Result<(Self, Recovery), AuditError> {
+    pub fn open(directory: &Path, options: &Options) -> Result<(Self, Recovery), AuditError> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o750)
@@ -87,11 +112,24 @@ impl AuditLog {
             .map_err(|error| AuditError::file("make", directory, error))?;
         let lock = lock(directory)?;
         let tail = recover(directory)?;
+        let begun = tail.head.last > 0;
+        let log = begun.then_some((tail.head.epoch, tail.ending.is_some()));
+        let Keys {
+            file,
+            key,
+            signatory,
+            replaced,
+        } = Keys::open(&options.keys, log)?;
         let recovery = Recovery {
-            last: tail.last,
+            last: tail.head.last,
+            closed: !begun || tail.ending.as_deref() == Some(CLOSED),
             repairs: tail.repairs.clone(),
+            replaced_keys: replaced,
         };
+        // Who wrote before may have died with records in this epoch.
+        let used = log.is_some_and(|(epoch, ended)| epoch == key.epoch() && !ended);
         let output = Output::open(directory, tail, options.segment_bytes)?;
+        let duties = Duties::new(Sealer::open(directory, signatory)?, options.epoch, used);
         let shared = Arc::new(Shared {
             directory: directory.to_owned(),
             last: AtomicU64::new(recovery.last),
@@ -104,6 +142,9 @@ impl AuditLog {
             .spawn(move || {
                 Writer {
                     output,
+                    key,
+                    key_file: file,
+                    duties,
                     shared: for_thread,
                 }
                 .run(&queue);
@@ -117,6 +158,9 @@ impl AuditLog {
         };
         for repair in &recovery.repairs {
             log.append(&repair_event(repair))?;
+        }
+        for replaced in &recovery.replaced_keys {
+            log.append(&Event::lifecycle("audit-key", Effect::Denied, replaced.clone()))?;
         }
         Ok((log, recovery))
     }
@@ -140,17 +184,30 @@ impl AuditLog {
         durability: Durability,
         done: impl FnOnce(Result<Vec<Event>, AuditError>) + Send + 'static,
     ) {
-        let job = Job {
+        let job = Job::Append(Batch {
             events,
             durability,
             done: Box::new(done),
-        };
-        let refused = match self.jobs.as_ref().map(|jobs| jobs.try_send(job)) {
-            Some(Ok(())) | None => return,
-            Some(Err(TrySendError::Full(job))) => (job, AuditError::Busy),
-            Some(Err(TrySendError::Disconnected(job))) => (job, AuditError::Closed),
-        };
-        (refused.0.done)(Err(refused.1));
+        });
+        if let Err((Job::Append(batch), error)) = self.queue(job) {
+            (batch.done)(Err(error));
+        }
+    }
+
+    fn queue(&self, job: Job) -> Result<(), (Job, AuditError)> {
+        match self.jobs.as_ref().map(|jobs| jobs.try_send(job)) {
+            Some(Ok(())) | None => Ok(()),
+            Some(Err(TrySendError::Full(job))) => Err((job, AuditError::Busy)),
+            Some(Err(TrySendError::Disconnected(job))) => Err((job, AuditError::Closed)),
+        }
+    }
+
+    /// Ends the epoch and tells the key of the one that begins: from there on whoever has it can check, and could forge,
+    /// and nothing before. Waits until the log says that it was given, and to whom.
+    pub fn hand_out_key(&self, to: String) -> Result<AuditKey, AuditError> {
+        let (done, receiver) = std::sync::mpsc::channel();
+        self.queue(Job::HandOut { to, done }).map_err(|(_, error)| error)?;
+        receiver.recv().map_err(|_| AuditError::Closed)?
     }
 
     /// The last acknowledged record's number.
@@ -220,24 +277,42 @@ fn repair_event(repair: &Repair) -> Event {
 
 struct Writer {
     output: Output,
+    key: EpochKey,
+    key_file: KeyFile,
+    duties: Duties,
     shared: Arc<Shared>,
 }
 
 impl Writer {
     fn run(mut self, queue: &Receiver<Job>) {
+        let mut next = None;
         loop {
-            let first = if self.output.is_dirty() {
-                queue.recv_timeout(SYNC_INTERVAL)
-            } else {
-                queue.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            let job = match next.take() {
+                Some(job) => Ok(job),
+                None => self.wait(queue),
             };
-            match first {
-                Ok(job) => self.commit(job, queue),
+            match job {
+                Ok(Job::Append(batch)) => next = self.commit(batch, queue),
+                // Whoever asked may have gone.
+                Ok(Job::HandOut { to, done }) => drop(done.send(self.hand_out(&to))),
                 Err(RecvTimeoutError::Timeout) => self.sync_quietly(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.attend(Instant::now());
         }
-        self.sync_quietly();
+        self.close();
+    }
+
+    fn wait(&self, queue: &Receiver<Job>) -> Result<Job, RecvTimeoutError> {
+        let sync = self.output.is_dirty().then_some(SYNC_INTERVAL);
+        let due = self
+            .duties
+            .next()
+            .map(|due| due.saturating_duration_since(Instant::now()));
+        match sync.into_iter().chain(due).min() {
+            Some(wait) => queue.recv_timeout(wait),
+            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
     }
 
     fn sync_quietly(&mut self) {
@@ -246,19 +321,24 @@ impl Writer {
         }
     }
 
-    /// Writes a job and what is queued behind it, syncs if one of them asks, answers all.
-    fn commit(&mut self, first: Job, queue: &Receiver<Job>) {
+    /// Writes a batch and what is queued behind it, syncs if one of them asks, answers all; the job it did not take.
+    fn commit(&mut self, first: Batch, queue: &Receiver<Job>) -> Option<Job> {
         let mut group = Vec::new();
         let mut durability = Durability::Written;
-        let mut next = Some(first);
-        while let Some(mut job) = next.take() {
-            let staged = self.output.stage(&mut job.events);
-            if staged.is_ok() && job.durability == Durability::Synced {
+        if let Some(jump) = self.duties.clock_jump() {
+            // It is told with the next record, or not at all: nothing waits for it.
+            let _ = self.output.stage(&mut [jump], &self.key);
+        }
+        let mut next = Some(Job::Append(first));
+        while let Some(Job::Append(batch)) = &mut next {
+            let staged = self.output.stage(&mut batch.events, &self.key);
+            if staged.is_ok() && batch.durability == Durability::Synced {
                 durability = Durability::Synced;
             }
-            group.push((job, staged));
-            if group.len() < GROUP_BATCHES && self.output.staged_bytes() < GROUP_BYTES {
-                next = queue.try_recv().ok();
+            let more = group.len() + 1 < GROUP_BATCHES && self.output.staged_bytes() < GROUP_BYTES;
+            let queued = more.then(|| queue.try_recv().ok()).flatten();
+            if let Some(Job::Append(batch)) = std::mem::replace(&mut next, queued) {
+                group.push((batch, staged));
             }
         }
         let mut written = self.output.write();
@@ -266,9 +346,73 @@ impl Writer {
             written = self.output.sync();
         }
         self.note(written.as_ref().err());
-        for (job, staged) in group {
-            let result = staged.and(written.clone()).map(|()| job.events);
-            (job.done)(result);
+        let mut weighty = false;
+        for (batch, staged) in group {
+            weighty |= batch.events.iter().any(|event| event.kind == Kind::Lifecycle);
+            let result = staged.and(written.clone()).map(|()| batch.events);
+            (batch.done)(result);
+        }
+        if written.is_ok() {
+            self.duties.recorded(self.output.head().last, weighty, Instant::now());
+        }
+        next
+    }
+
+    /// Does what is due.
+    fn attend(&mut self, now: Instant) {
+        let mut outcome = Ok(());
+        if self.duties.epoch_is_due(now) {
+            let detail = format!("epoch {} ends, its key is erased", self.key.epoch());
+            outcome = self.end_epoch(EPOCH_ENDS, detail);
+            if outcome.is_err() {
+                self.duties.epoch_failed(now);
+            }
+        }
+        if outcome.is_ok() && self.duties.checkpoint_is_due(now) {
+            outcome = self.checkpoint();
+            self.duties.checkpoint_tried(now, outcome.is_ok());
+        }
+        if let Err(error) = outcome {
+            self.note(Some(&error));
+        }
+    }
+
+    /// The log says on the disk that the epoch ends, before its key is gone.
+    fn end_epoch(&mut self, action: &str, detail: String) -> Result<(), AuditError> {
+        let event = Event::lifecycle(action, Effect::Allowed, detail);
+        self.output.stage(&mut [event], &self.key)?;
+        self.output.write()?;
+        self.output.sync()?;
+        self.shared.last.store(self.output.head().last, Ordering::Release);
+        self.key = self.key.next();
+        self.duties.epoch_begins(Instant::now());
+        // If this fails the file's key is behind; the next one that is written erases it all the same.
+        self.key_file.replace(&self.key)
+    }
+
+    fn hand_out(&mut self, to: &str) -> Result<AuditKey, AuditError> {
+        let detail = format!("epoch {} ends, the key of the next is given to {to}", self.key.epoch());
+        self.end_epoch(EPOCH_ENDS, detail)?;
+        Ok(self.key.hand_out(self.output.head().last + 1))
+    }
+
+    fn checkpoint(&mut self) -> Result<(), AuditError> {
+        self.output.sync()?;
+        self.duties.sealer.seal(&self.output.head().tree)
+    }
+
+    fn close(&mut self) {
+        let mut outcome = self.output.sync();
+        if outcome.is_ok() && self.duties.epoch_is_used() {
+            let detail = format!("the log is closed, epoch {} ends, its key is erased", self.key.epoch());
+            outcome = self.end_epoch(CLOSED, detail);
+        }
+        if outcome.is_ok() && self.output.head().last > self.duties.sealer.size() {
+            outcome = self.checkpoint();
+        }
+        let outcome = outcome.and_then(|()| self.duties.sealer.sync());
+        if let Err(error) = outcome {
+            self.note(Some(&error));
         }
     }
 
@@ -277,7 +421,7 @@ impl Writer {
             tracing::error!(error = %describe(failure), "audit records were not written");
         }
         *self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner) = failure.map(describe);
-        self.shared.last.store(self.output.last(), Ordering::Release);
+        self.shared.last.store(self.output.head().last, Ordering::Release);
     }
 }
 

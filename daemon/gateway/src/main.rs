@@ -43,7 +43,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use aa_audit::{AuditLog, Options};
+use aa_audit::{AuditLog, Options, Recovery};
 use aa_bpf::abi::AA_ABI_VERSION;
 use aa_bpf::answers::Answers;
 use aa_bpf::ring::Ring;
@@ -111,7 +111,7 @@ fn live(mut flags: Flags) -> Result<()> {
     let (rings_id, backlog) = (rings[0].id(), rings[0].backlog());
     privileges::drop_all(account)?;
 
-    let audit = open_log(&settings)?;
+    let (audit, recovery) = open_log(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
@@ -134,6 +134,7 @@ fn live(mut flags: Flags) -> Result<()> {
         let saved = StateFile::new(&settings.state_dir).load(&hello.boot_id);
         let in_kernel = hello.policies_in_kernel.clone();
         let (rings_in_log, holes) = seen_before(&audit, rings_id, saved.rings);
+        let started = started(&recovery, &hello.boot_id);
         let (rings, agents) = (ring_thread.counts.clone(), saved.agents.clone());
         let parts = Parts {
             settings,
@@ -152,6 +153,7 @@ fn live(mut flags: Flags) -> Result<()> {
         let gateway = Rc::new(gateway);
         spawn_local(pipeline::publish(Rc::clone(&gateway), recorded));
         spawn_local(plaintext::record(Rc::clone(&gateway), spoken));
+        gateway.record(Event::lifecycle("start", Effect::Allowed, started));
         gateway.take_up(&saved, &in_kernel).await;
         gateway.save_state();
         gateway.read_prices();
@@ -162,14 +164,33 @@ fn live(mut flags: Flags) -> Result<()> {
     })
 }
 
-fn open_log(settings: &Settings) -> Result<AuditLog> {
-    let (audit, recovery) = AuditLog::open(&settings.audit_dir, Options::default())?;
+fn open_log(settings: &Settings) -> Result<(AuditLog, Recovery)> {
+    let opened = AuditLog::open(&settings.audit_dir, &Options::new(&settings.state_dir))?;
+    let recovery = &opened.1;
     tracing::info!(
         records = recovery.last,
+        closed = recovery.closed,
         repairs = recovery.repairs.len(),
         "audit log open"
     );
-    Ok(audit)
+    for replaced in &recovery.replaced_keys {
+        tracing::warn!(replaced, "a key of the audit log is new");
+    }
+    Ok(opened)
+}
+
+/// The record of a start says after what.
+fn started(recovery: &Recovery, boot_id: &str) -> String {
+    let after = if recovery.closed {
+        "the log was closed"
+    } else {
+        "the log was NOT closed: whoever wrote it died"
+    };
+    format!(
+        "gateway {} started in boot {boot_id}; {after} at record {}",
+        env!("CARGO_PKG_VERSION"),
+        recovery.last
+    )
 }
 
 /// What the kernel tells and is told by memory, in the order in which the sensor gives it.
@@ -186,7 +207,7 @@ fn record_unload(settings: &Settings, who: String) -> Result<()> {
     privileges::prepare_directories(settings, account)?;
     let _lock = settings.lock.as_deref().map(alone::take_lock).transpose()?;
     privileges::drop_all(account)?;
-    let (audit, _) = AuditLog::open(&settings.audit_dir, Options::default())?;
+    let (audit, _) = open_log(settings)?;
     audit.append(&Event::lifecycle("unload", Effect::Allowed, who))?;
     Ok(())
 }
@@ -226,8 +247,6 @@ async fn run(
     link: tokio::task::JoinHandle<Result<(), sensor_link::LinkError>>,
     mut order: mpsc::UnboundedReceiver<Order>,
 ) -> Result<()> {
-    let detail = format!("gateway {} started", env!("CARGO_PKG_VERSION"));
-    gateway.record(Event::lifecycle("start", Effect::Allowed, detail));
     spawn_local(pipeline::run(Rc::clone(&gateway), holes, records));
     spawn_local(pipeline::watch_losses(Rc::clone(&gateway)));
     spawn_local(sweep(Rc::clone(&gateway)));

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aa_audit::AuditError;
-use aa_wire::api::{AgentRow, GovernRequest, POLICY_TEXT_LIMIT, PolicySource, ProcessRow, Reply, Request};
+use aa_audit::{AuditError, Checks};
+use aa_wire::api::{AgentRow, AuditKey, GovernRequest, POLICY_TEXT_LIMIT, PolicySource, ProcessRow, Reply, Request};
 use aa_wire::event::{Effect, Kind};
 use aa_wire::sensor::{GovernedProcess, Reply as SensorReply, Request as SensorRequest, Switch};
 use aa_wire::{AgentId, EscapedBytes, Event, SessionId, Timestamp, WireError};
@@ -45,6 +46,7 @@ impl Gateway {
                 .map(Reply::Suspended),
             Request::Resume(target) => self.switch(peer, &target, Switch::Running).await.map(Reply::Resumed),
             Request::Verify => self.verify().await,
+            Request::AuditKey => self.audit_key(peer).await.map(Reply::AuditKey),
             Request::Budgets => self.budgets().map(Reply::Budgets),
             Request::Approvals => Ok(Reply::Approvals(self.approval_rows())),
             Request::Answer { id, allow } => self.answer_for(peer, id, allow).await,
@@ -154,7 +156,7 @@ impl Gateway {
         peer: Peer,
         source: &Source,
         environment: &aa_wire::api::EnvironmentPaths,
-        policy: &std::sync::Arc<aa_policy::Policy>,
+        policy: &Arc<aa_policy::Policy>,
         agent_name: &str,
         confines_itself: bool,
     ) -> Result<Reply, WireError> {
@@ -233,7 +235,11 @@ impl Gateway {
 
     async fn verify(&self) -> Result<Reply, WireError> {
         let directory = self.audit.directory().to_owned();
-        let checked = tokio::task::spawn_blocking(move || aa_audit::verify_live(&directory)).await;
+        let checks = Checks {
+            live: true,
+            ..Checks::default()
+        };
+        let checked = tokio::task::spawn_blocking(move || aa_audit::verify(&directory, &checks)).await;
         let checked = checked.map_err(|_| WireError::new("internal", "checking the audit log failed"))?;
         let report = checked.map_err(|error| WireError::from_error("audit-unreadable", &error))?;
         Ok(Reply::Verified {
@@ -241,8 +247,27 @@ impl Gateway {
             records: report.records,
             bytes: report.bytes,
             last: report.last,
+            checkpoints: report.checkpoints,
+            signed: report.signed,
             findings: report.findings.iter().map(ToString::to_string).collect(),
         })
+    }
+}
+
+impl Gateway {
+    /// The control group may do much; what makes the log's seals is for who could read the key's file anyway.
+    async fn audit_key(&self, peer: Peer) -> Result<AuditKey, WireError> {
+        if peer.uid != 0 {
+            let refused = WireError::new("not-permitted", "the audit log's key is root's alone");
+            return Err(refused.hint("sudo aasm audit key"));
+        }
+        let (audit, to) = (
+            Arc::clone(&self.audit),
+            format!("user {} (process {})", peer.uid, peer.pid),
+        );
+        let given = tokio::task::spawn_blocking(move || audit.hand_out_key(to)).await;
+        let given = given.map_err(|_| WireError::new("internal", "the audit log's writer failed"))?;
+        given.map_err(|error| WireError::from_error("audit-failing", &error))
     }
 }
 

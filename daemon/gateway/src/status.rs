@@ -25,11 +25,6 @@ impl Gateway {
         let gateway = GatewayStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
-            audit: AuditStatus {
-                directory: self.audit.directory().display().to_string(),
-                sequence: self.audit.last().0,
-                failing: self.audit.failing(),
-            },
             rings: RingStatus {
                 decisions: self.rings.decisions.load(Relaxed),
                 activity: self.rings.activity.load(Relaxed),
@@ -43,12 +38,18 @@ impl Gateway {
             agents,
             followers: self.followers.receiver_count() as u64,
         };
-        let complaints = complaints(sensor.as_ref(), &gateway);
+        let audit = AuditStatus {
+            directory: self.audit.directory().display().to_string(),
+            sequence: self.audit.last().0,
+            failing: self.audit.failing(),
+        };
+        let complaints = complaints(sensor.as_ref(), &gateway, audit.failing.as_deref());
         Status {
             healthy: complaints.is_empty(),
             complaints,
             sensor,
             gateway,
+            audit,
         }
     }
 }
@@ -100,7 +101,7 @@ fn standing(policies: usize, bad: &[BadPolicy]) -> String {
 }
 
 /// One line for each thing that is not as it should be.
-fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus) -> Vec<String> {
+fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus, audit_failing: Option<&str>) -> Vec<String> {
     let mut lines = Vec::new();
     match sensor {
         None => lines.push("the sensor does not answer".to_owned()),
@@ -132,7 +133,7 @@ fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus) -> Vec<Str
             }));
         }
     }
-    if let Some(failing) = &gateway.audit.failing {
+    if let Some(failing) = audit_failing {
         lines.push(format!("audit records cannot be written: {failing}"));
     }
     lines.extend(
@@ -161,11 +162,6 @@ mod tests {
         GatewayStatus {
             version: String::new(),
             started: Timestamp::default(),
-            audit: AuditStatus {
-                directory: String::new(),
-                sequence: 0,
-                failing: None,
-            },
             rings: RingStatus::default(),
             queue_depth: 0,
             losses: vec![],
@@ -193,7 +189,7 @@ mod tests {
             protections: vec![protection, optional],
             ..SensorStatus::default()
         };
-        assert_eq!(complaints(Some(&sensor), &gateway()), Vec::<String>::new());
+        assert_eq!(complaints(Some(&sensor), &gateway(), None), Vec::<String>::new());
     }
 
     #[test]
@@ -241,7 +237,6 @@ mod tests {
             ..SensorStatus::default()
         };
         let mut gateway = gateway();
-        gateway.audit.failing = Some("full".into());
         gateway.bad_policies.push(BadPolicy {
             file: "f".into(),
             diagnostics: String::new(),
@@ -252,7 +247,7 @@ mod tests {
             count: 2,
         });
         gateway.rings.missing = 1;
-        assert_eq!(complaints(Some(&sensor), &gateway).len(), 8);
-        assert_eq!(complaints(None, &gateway)[0], "the sensor does not answer");
+        assert_eq!(complaints(Some(&sensor), &gateway, Some("full")).len(), 8);
+        assert_eq!(complaints(None, &gateway, None)[0], "the sensor does not answer");
     }
 }

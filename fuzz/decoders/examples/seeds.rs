@@ -170,7 +170,12 @@ fn tables() -> Result<()> {
 
 fn log() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (log, _) = AuditLog::open(folder.path(), Options { segment_bytes: 100 })?;
+    let directory = folder.path().join("log");
+    let options = Options {
+        segment_bytes: 100,
+        ..Options::new(folder.path())
+    };
+    let (log, _) = AuditLog::open(&directory, &options)?;
     for unix_ns in 0..6 {
         let time = Timestamp { unix_ns };
         log.append(&Event {
@@ -179,9 +184,11 @@ fn log() -> Result<()> {
         })?;
     }
     drop(log);
-    let mut files = fs::read_dir(folder.path())?
+    notes(&directory)?;
+    let mut files = fs::read_dir(&directory)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<Vec<_>>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "log"));
     files.sort();
     let segments = files.iter().map(fs::read).collect::<std::io::Result<Vec<_>>>()?;
     let [first, second, third, ..] = segments.as_slice() else {
@@ -194,4 +201,16 @@ fn log() -> Result<()> {
     let mut edited = first.clone();
     edited.get_mut(100).into_iter().for_each(|byte| *byte ^= 1);
     write("audit_log", "edited", &[edited.as_slice(), second].concat())
+}
+
+fn notes(directory: &Path) -> Result<()> {
+    let checkpoint = aa_audit::newest_checkpoint(directory)?.ok_or("the log has no checkpoint")?;
+    let note = checkpoint.note.as_bytes();
+    write("audit_note", "checkpoint", note)?;
+    write("audit_note", "cut", note.get(..note.len() - 9).unwrap_or_default())?;
+    write("audit_note", "key", &fs::read(directory.join("checkpoints.pub"))?)?;
+    let inclusion = aa_audit::prove(directory, 2, &checkpoint)?;
+    write("audit_note", "inclusion", &serde_json::to_vec(&inclusion)?)?;
+    let consistency = aa_audit::prove_growth(directory, &checkpoint, &checkpoint)?;
+    write("audit_note", "consistency", &serde_json::to_vec(&consistency)?)
 }

@@ -20,7 +20,7 @@ mod replay;
 mod traffic;
 mod wire;
 
-pub use audit::audit_log;
+pub use audit::{audit_log, audit_note};
 pub use dns::{dns_answer, dns_question};
 pub use policy::{policy_action, policy_lowered, policy_tables, policy_text};
 pub use probes::{elf_probes, prober_answer};
@@ -34,8 +34,9 @@ pub use wire::{control_lines, link_frames, scalars};
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 24] = [
+pub const ALL: [(&str, Decoder); 25] = [
     ("audit_log", audit_log),
+    ("audit_note", audit_note),
     ("control_lines", control_lines),
     ("dns_answer", dns_answer),
     ("dns_question", dns_question),

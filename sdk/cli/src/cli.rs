@@ -1,8 +1,13 @@
 //! What can be typed.
 
+#[path = "cli/audit.rs"]
+pub(crate) mod audit;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+use audit::AuditCommand;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -326,17 +331,6 @@ pub(crate) enum ApprovalsCommand {
     },
     /// What waits, what is asked from now on, and what comes of it
     Watch(Output),
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Find edits, gaps and cuts in the log; with a directory, without the daemon
-    Verify {
-        /// A directory with a log nobody writes
-        directory: Option<PathBuf>,
-        #[command(flatten)]
-        output: Output,
-    },
 }
 
 /// What can be typed behind `aasm redact`.

@@ -1,6 +1,7 @@
 //! `aasm`: the command line of aa-sensord.
 
 mod approvals;
+mod audit;
 mod budget;
 mod cli;
 mod compare;
@@ -27,7 +28,7 @@ use std::process::ExitCode;
 use aa_sdk::Client;
 use clap::Parser;
 
-use cli::{AuditCommand, Cli, Command, PolicyCommand};
+use cli::{Cli, Command, PolicyCommand};
 use exit::{Failure, USAGE};
 
 fn main() -> ExitCode {
@@ -82,14 +83,7 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Policy(PolicyCommand::Apply { file, output }) => manage::apply(&mut client()?, &file, output.json),
         Command::Budget(output) => budget::budget(&mut client()?, output.json),
         Command::Approvals(command) => approvals::approvals(socket, command),
-        Command::Audit(AuditCommand::Verify {
-            directory: Some(directory),
-            output,
-        }) => manage::verify_offline(&directory, output.json),
-        Command::Audit(AuditCommand::Verify {
-            directory: None,
-            output,
-        }) => manage::verify(&mut client()?, output.json),
+        Command::Audit(command) => audit::audit(socket, command),
     }
 }
 

@@ -1,12 +1,12 @@
-//! `aasm agents`, `kill`, `suspend`, `resume`, `policy apply`, `audit verify`.
+//! `aasm agents`, `kill`, `suspend`, `resume`, `policy apply`.
 
 use std::path::Path;
 
 use aa_sdk::Client;
+use aa_wire::SessionId;
 use aa_wire::api::{AgentRow, KillTarget, Reply, Request};
-use aa_wire::{SessionId, WireError};
 
-use crate::exit::{FAILED, Failure};
+use crate::exit::Failure;
 use crate::policy::read_policy;
 use crate::table::table;
 use crate::{print, print_json};
@@ -111,59 +111,6 @@ pub(crate) fn apply(client: &mut Client, file: &Path, json: bool) -> Result<(), 
     Ok(())
 }
 
-pub(crate) fn verify(client: &mut Client, json: bool) -> Result<(), Failure> {
-    let reply = client.request(Request::Verify)?;
-    let Reply::Verified {
-        intact,
-        records,
-        bytes,
-        last,
-        findings,
-    } = &reply
-    else {
-        return Err(aa_sdk::SdkError::Unexpected.into());
-    };
-    if json {
-        print_json(&reply)?;
-    } else {
-        print(&verdict(*records, *bytes, *last, findings));
-    }
-    if *intact { Ok(()) } else { Err(Failure::Code(FAILED)) }
-}
-
-/// The same for a directory, without the daemon.
-pub(crate) fn verify_offline(directory: &Path, json: bool) -> Result<(), Failure> {
-    let report = aa_audit::verify(directory).map_err(|error| WireError::from_error("audit-unreadable", &error))?;
-    let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
-    if json {
-        let (intact, records, bytes, last) = (report.is_intact(), report.records, report.bytes, report.last);
-        print_json(&Reply::Verified {
-            intact,
-            records,
-            bytes,
-            last,
-            findings,
-        })?;
-    } else {
-        print(&verdict(report.records, report.bytes, report.last, &findings));
-        print(&format!("head: {}\n", report.head));
-    }
-    if report.is_intact() {
-        Ok(())
-    } else {
-        Err(Failure::Code(FAILED))
-    }
-}
-
-fn verdict(records: u64, bytes: u64, last: u64, findings: &[String]) -> String {
-    let read = format!("{records} records, {bytes} bytes, the last is number {last}\n");
-    if findings.is_empty() {
-        return format!("intact: {read}");
-    }
-    let lines: Vec<String> = findings.iter().map(|finding| format!("  {finding}\n")).collect();
-    format!("NOT intact: {read}{}", lines.concat())
-}
-
 #[cfg(test)]
 mod tests {
     use aa_wire::api::ProcessRow;
@@ -206,14 +153,5 @@ ID  AGENT   POLICY        STATE    SESSION           PID  USER  COMMAND
 ";
         assert_eq!(render(&[agent]), expected);
         assert_eq!(render(&[]), "nobody is governed\n");
-    }
-
-    #[test]
-    fn findings_are_listed() {
-        assert_eq!(
-            verdict(1, 2, 3, &[]),
-            "intact: 1 records, 2 bytes, the last is number 3\n"
-        );
-        assert!(verdict(1, 2, 3, &["x".into()]).starts_with("NOT intact"));
     }
 }

@@ -9,7 +9,6 @@ mod tally;
 mod tests;
 
 use std::fmt::Write as _;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use aa_audit::AuditError;
@@ -106,14 +105,10 @@ pub(crate) fn is_agents(event: &Event) -> bool {
 }
 
 fn unreadable(error: &AuditError) -> WireError {
-    let problem = WireError::from_error("audit-unreadable", error);
-    match error {
-        AuditError::File { source, .. } if source.kind() == ErrorKind::PermissionDenied => WireError {
-            code: "not-permitted".to_owned(),
-            ..problem.hint("the log is root's alone: with sudo, and --home and --work of who the agents ran as")
-        },
-        AuditError::File { source, .. } if source.kind() == ErrorKind::NotFound => {
-            problem.hint("give the directory of a log; `aasm status` names the daemon's")
+    let problem = crate::audit::unreadable(error);
+    match problem.code.as_str() {
+        "not-permitted" => {
+            problem.hint("the log is root's alone: with sudo, and --home and --work of who the agents ran as")
         }
         _ => problem,
     }

@@ -157,7 +157,7 @@ fn facts(status: &Status) -> String {
     rows.extend([
         (
             "audit",
-            format!("{} records in {}", gateway.audit.sequence, gateway.audit.directory),
+            format!("{} records in {}", status.audit.sequence, status.audit.directory),
         ),
         (
             "kernel records",
@@ -237,11 +237,6 @@ mod tests {
         let gateway = GatewayStatus {
             version: "0.1.0".into(),
             started: Timestamp::default(),
-            audit: AuditStatus {
-                directory: "/var/lib/aa-sensord/audit".into(),
-                sequence: 12,
-                failing: None,
-            },
             rings: RingStatus {
                 decisions: 3,
                 activity: 4,
@@ -270,6 +265,11 @@ mod tests {
             complaints,
             sensor: Some(sensor),
             gateway,
+            audit: AuditStatus {
+                directory: "/var/lib/aa-sensord/audit".into(),
+                sequence: 12,
+                failing: None,
+            },
         }
     }
 

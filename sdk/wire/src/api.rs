@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Effect, Event, Kind};
 use crate::ids::{AgentId, CgroupId, Generation, Pid, SessionId, Slot};
 use crate::problem::WireError;
+use crate::secret::Secret;
 use crate::sensor::Switch;
 use crate::status::{PolicyRow, Status};
 use crate::text::EscapedBytes;
@@ -98,6 +99,8 @@ pub enum Request {
     Resume(KillTarget),
     /// Check the audit log: [`Reply::Verified`].
     Verify,
+    /// End the audit log's epoch and tell the key of the next: [`Reply::AuditKey`]. Root's alone.
+    AuditKey,
     /// How much of the limits of policies in force is used: [`Reply::Budgets`].
     Budgets,
     /// What waits for an answer: [`Reply::Approvals`].
@@ -362,13 +365,33 @@ pub enum Reply {
         bytes: u64,
         /// The last record's number.
         last: u64,
+        /// Signed checkpoints the records were held against.
+        checkpoints: u64,
+        /// The last record that one of these is about.
+        signed: u64,
         /// What is wrong, and where.
         findings: Vec<String>,
     },
+    /// To `audit-key`.
+    AuditKey(AuditKey),
     /// To `approvals`, the oldest first.
     Approvals(Vec<ApprovalRow>),
     /// To `answer`: what was answered.
     Answered(Box<ApprovalRow>),
+}
+
+/// What the audit log's records are sealed with from one of them on: who has it can check those, and could make them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditKey {
+    /// `hmac-sha256`.
+    pub algorithm: String,
+    /// Of which epoch; the keys of later ones come from it, those of earlier ones do not.
+    pub epoch: u32,
+    /// The first record of that epoch.
+    pub from: u64,
+    /// 64 hexadecimal digits.
+    pub key: Secret,
 }
 
 /// An action that waits until somebody answers.

@@ -6,7 +6,7 @@
 //! * [`event`]: the event everybody sees: in the audit log, in `aasm events`, in exports.
 //! * [`api`]: the JSON lines of the control socket.
 //! * [`problem`]: how a failure is told (`error / cause / hint / code`), the same everywhere.
-//! * [`text`], [`time`], [`ids`]: the scalars all of these are made of.
+//! * [`text`], [`time`], [`ids`], [`secret`]: the scalars all of these are made of.
 
 pub mod api;
 pub mod event;
@@ -15,6 +15,7 @@ pub mod frame;
 pub mod ids;
 pub mod problem;
 pub mod resolver;
+pub mod secret;
 pub mod sensor;
 pub mod status;
 pub mod text;
@@ -23,5 +24,6 @@ pub mod time;
 pub use event::Event;
 pub use ids::{AgentId, CgroupId, Generation, Pid, Sequence, SessionId, Slot};
 pub use problem::WireError;
+pub use secret::Secret;
 pub use text::EscapedBytes;
 pub use time::Timestamp;

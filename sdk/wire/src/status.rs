@@ -213,6 +213,8 @@ pub struct Status {
     pub sensor: Option<SensorStatus>,
     /// The gateway's side.
     pub gateway: GatewayStatus,
+    /// The audit log.
+    pub audit: AuditStatus,
 }
 
 /// What the gateway knows about itself.
@@ -222,8 +224,6 @@ pub struct GatewayStatus {
     pub version: String,
     /// When this gateway started.
     pub started: Timestamp,
-    /// The audit log.
-    pub audit: AuditStatus,
     /// Records taken from the kernel's rings.
     pub rings: RingStatus,
     /// Batches that wait to be recorded.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use aa_wire::Event;
 
 use crate::AuditError;
-use crate::format::{self, Chain, Header};
+use crate::format::{self, Head, Header};
+use crate::keys::EpochKey;
 use crate::recover::Tail;
 use crate::segment::{segment_path, sync_directory};
 
@@ -20,10 +21,10 @@ pub(super) struct Output {
     /// End of the last whole record.
     offset: u64,
     dirty: bool,
-    /// Number and chain of the last written record.
-    committed: (u64, Chain),
-    /// The same of the last staged one.
-    staged: (u64, Chain),
+    /// As far as it is written.
+    committed: Head,
+    /// As far as it is staged.
+    staged: Head,
     buffer: Vec<u8>,
     /// Why the file's state is unknown.
     stopped: Option<String>,
@@ -31,20 +32,20 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn open(directory: &Path, tail: Tail, segment_bytes: u64) -> Result<Self, AuditError> {
-        let committed = (tail.last, tail.chain);
+        let committed = tail.head;
         let (path, mut file, offset) = match tail.segment {
             Some((path, offset)) => {
                 let opened = OpenOptions::new().write(true).open(&path);
                 let file = opened.map_err(|error| AuditError::file("open", &path, error))?;
                 (path, file, offset)
             }
-            None => create(directory, committed)?,
+            None => create(directory, &committed)?,
         };
         file.seek(SeekFrom::Start(offset))
             .map_err(|error| AuditError::file("open", &path, error))?;
         let buffer = Vec::with_capacity(64 << 10);
         let directory = directory.to_owned();
-        let staged = committed;
+        let staged = committed.clone();
         Ok(Self {
             directory,
             segment_bytes,
@@ -60,17 +61,14 @@ impl Output {
     }
 
     /// Numbers events and makes their bytes; all of them or none.
-    pub(super) fn stage(&mut self, events: &mut [Event]) -> Result<(), AuditError> {
-        let (begin, before) = (self.buffer.len(), self.staged);
+    pub(super) fn stage(&mut self, events: &mut [Event], key: &EpochKey) -> Result<(), AuditError> {
+        let (begin, before) = (self.buffer.len(), self.staged.clone());
         for event in events {
-            event.id = self.staged.0 + 1;
-            match format::encode_record(event, &self.staged.1, &mut self.buffer) {
-                Ok(chain) => self.staged = (event.id, chain),
-                Err(error) => {
-                    self.buffer.truncate(begin);
-                    self.staged = before;
-                    return Err(error);
-                }
+            event.id = self.staged.last + 1;
+            if let Err(error) = format::encode_record(event, key, &mut self.staged, &mut self.buffer) {
+                self.buffer.truncate(begin);
+                self.staged = before;
+                return Err(error);
             }
         }
         Ok(())
@@ -81,8 +79,8 @@ impl Output {
         let result = self.try_write();
         self.buffer.clear();
         match &result {
-            Ok(()) => self.committed = self.staged,
-            Err(_) => self.staged = self.committed,
+            Ok(()) => self.committed.clone_from(&self.staged),
+            Err(_) => self.staged.clone_from(&self.committed),
         }
         result
     }
@@ -124,7 +122,7 @@ impl Output {
 
     fn rotate(&mut self) -> Result<(), AuditError> {
         self.sync()?;
-        (self.path, self.file, self.offset) = create(&self.directory, self.committed)?;
+        (self.path, self.file, self.offset) = create(&self.directory, &self.committed)?;
         Ok(())
     }
 
@@ -136,22 +134,20 @@ impl Output {
         self.buffer.len()
     }
 
-    pub(super) fn last(&self) -> u64 {
-        self.committed.0
+    /// As far as it is written.
+    pub(super) fn head(&self) -> &Head {
+        &self.committed
     }
 }
 
-fn create(directory: &Path, (last, chain): (u64, Chain)) -> Result<(PathBuf, File, u64), AuditError> {
-    let path = segment_path(directory, last + 1);
+fn create(directory: &Path, head: &Head) -> Result<(PathBuf, File, u64), AuditError> {
+    let header = Header::after(head);
+    let path = segment_path(directory, header.first);
     let failed = |operation| {
         let path = path.clone();
         move |error| AuditError::file(operation, &path, error)
     };
-    let header = Header {
-        first: last + 1,
-        previous: chain,
-    }
-    .encode();
+    let header = header.encode();
     let mut options = OpenOptions::new();
     // A file of this name can only be what an earlier attempt left without any record.
     let mut file = options

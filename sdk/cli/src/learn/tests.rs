@@ -65,7 +65,7 @@ fn exchange() -> Event {
 
 fn learned(events: Vec<Event>, agent: Option<&str>) -> (Read, String, Vec<String>) {
     let directory = tempfile::tempdir().unwrap();
-    let (log, _) = AuditLog::open(directory.path(), Options::default()).unwrap();
+    let (log, _) = AuditLog::open(directory.path(), &Options::new(directory.path())).unwrap();
     log.submit(events, Durability::Written, |recorded| drop(recorded.unwrap()));
     drop(log);
     let environment = environment();

@@ -1,5 +1,7 @@
 //! A log is made, and replayed under policies that say something else.
 
+use std::io::ErrorKind;
+
 use aa_audit::{AuditLog, Durability, Options};
 use aa_policy::parse_policy;
 use aa_wire::event::{AgentRef, Effect, Object, PolicyRef, Reason, Verdict};
@@ -69,7 +71,7 @@ fn event(action: &str, object: Object, verdict: Verdict) -> Event {
 
 fn log(events: Vec<Event>) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let (log, _) = AuditLog::open(directory.path(), Options::default()).unwrap();
+    let (log, _) = AuditLog::open(directory.path(), &Options::new(directory.path())).unwrap();
     log.submit(events, Durability::Written, |recorded| drop(recorded.unwrap()));
     directory
 }

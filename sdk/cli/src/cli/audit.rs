@@ -1,0 +1,121 @@
+//! What can be typed behind `aasm audit`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::Output;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Find edits, gaps and cuts in the log; with a directory, without the daemon
+    Verify(VerifyArgs),
+    /// One record, where it stands, and its hashes; needs no daemon
+    Show {
+        /// Its number, as `aasm events` shows it
+        id: u64,
+        #[command(flatten)]
+        directory: Directory,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// A proof that a record is in the log, or that the log only grew, for `verify --proof`; needs no daemon
+    Prove {
+        /// The record's number
+        #[arg(required_unless_present = "since")]
+        id: Option<u64>,
+        /// That the log begins with all records of this checkpoint
+        #[arg(long, value_name = "FILE", conflicts_with = "id")]
+        since: Option<PathBuf>,
+        #[command(flatten)]
+        directory: Directory,
+    },
+    /// The newest signed checkpoint, to be kept elsewhere; needs no daemon
+    Checkpoint(Directory),
+    /// A key that checks the seals of records from now on; the log says who took it. Root's alone
+    Key {
+        /// The key that checkpoints are signed with, for everybody; needs no daemon
+        #[arg(long)]
+        public: bool,
+        #[command(flatten)]
+        directory: Directory,
+    },
+    /// Records by time, agent, rule, verdict and host, from the whole log; needs no daemon
+    Search {
+        #[command(flatten)]
+        selection: Selection,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// The same for other programs, a line a record; needs no daemon
+    Export {
+        /// In which form
+        #[arg(long, value_enum)]
+        format: ExportFormat,
+        #[command(flatten)]
+        selection: Selection,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The directory of a log
+    pub(crate) directory: Option<PathBuf>,
+    /// A checkpoint that was kept elsewhere: shows that the log was not cut
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Vec<PathBuf>,
+    /// The key that signs checkpoints, kept elsewhere [default: what lies beside the log]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) public_key: Option<PathBuf>,
+    /// What `aasm audit key` gave: shows that records were not made anew later
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hmac_key: Option<PathBuf>,
+    /// A proof, by the public key alone
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["directory", "checkpoint", "hmac_key"], requires = "public_key")]
+    pub(crate) proof: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Directory {
+    /// The directory of a log
+    #[arg(long, value_name = "DIR", default_value = super::AUDIT_DIRECTORY)]
+    pub(crate) directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    #[command(flatten)]
+    pub(crate) directory: Directory,
+    /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Not newer
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// Only of this agent, by name or number
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Only by a rule of this number, or whose text has this in it
+    #[arg(long)]
+    pub(crate) rule: Option<String>,
+    /// Only what came out so: allow, ask, deny, ..., or denied, held, killed, ...
+    #[arg(long)]
+    pub(crate) verdict: Option<String>,
+    /// Only what leads to this host or below it, or to this address
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// As it stands in the log
+    Json,
+    /// With a heading, for spreadsheets
+    Csv,
+    /// Common Event Format 0
+    Cef,
+    /// Open Cybersecurity Schema Framework 1.8.0, as JSON
+    Ocsf,
+}

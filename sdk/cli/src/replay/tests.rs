@@ -346,7 +346,7 @@ fn a_directory_without_a_log_and_one_that_is_not_there_are_told() {
     let problem = |directory: &Path| replay(&policy, directory, None, &environment_of_agents()).unwrap_err();
     assert!(problem(empty.path()).message.contains("holds no audit log"));
     let missing = problem(&empty.path().join("gone"));
-    assert!(missing.hint.unwrap().contains("--replay DIR"));
+    assert!(missing.hint.unwrap().contains("aasm status"));
 }
 
 #[test]

@@ -118,6 +118,8 @@ impl Read {
             _ => return,
         }
         match recorded::action(event) {
+            // No record holds whether it was opened to read, too.
+            Ok(Action::Write { path }) if event.action == "open-write" => learning.see(Action::ReadWrite { path }),
             Ok(action) => learning.see(action),
             Err(untold) => {
                 *self.untold.entry(untold).or_default() += 1;

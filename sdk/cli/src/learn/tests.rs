@@ -90,6 +90,7 @@ fn what_took_place_is_learned_and_what_was_denied_or_is_anothers_is_not() {
     let events = vec![
         event("dev", "open-read", Effect::Allowed, file("/srv/a")),
         event("dev", "open-write", Effect::WouldDeny, file("/srv/b")),
+        event("dev", "mkdir", Effect::WouldDeny, file("/srv/f")),
         event("dev", "open-read", Effect::Denied, file("/srv/c")),
         event("dev", "open-read", Effect::Allowed, file("/home/dev/.ssh/key")),
         event("dev", "ptrace", Effect::WouldDeny, file("/srv/x")),
@@ -99,7 +100,7 @@ fn what_took_place_is_learned_and_what_was_denied_or_is_anothers_is_not() {
         exchange(),
     ];
     let (read, text, left_out) = learned(events.clone(), Some("dev"));
-    assert_eq!((read.taken, read.denied), (4, 1));
+    assert_eq!((read.taken, read.denied), (5, 1));
     assert_eq!(
         read.untold.keys().collect::<Vec<_>>(),
         ["no rule can be about `ptrace`"]
@@ -109,6 +110,9 @@ fn what_took_place_is_learned_and_what_was_denied_or_is_anothers_is_not() {
     for (action, verdict) in [
         ("read /srv/a", Verdict::Allow),
         ("write /srv/b", Verdict::Allow),
+        ("read /srv/b", Verdict::Allow),
+        ("write /srv/f", Verdict::Allow),
+        ("read /srv/f", Verdict::Deny),
         ("read /srv/c", Verdict::Deny),
         ("read /srv/d", Verdict::Deny),
         ("read /srv/e", Verdict::Deny),
@@ -121,12 +125,12 @@ fn what_took_place_is_learned_and_what_was_denied_or_is_anothers_is_not() {
         assert_eq!(policy.evaluate(&action).verdict, verdict, "{action}\n{text}");
     }
     assert!(
-        text.starts_with("# Learned from 4 recorded actions of dev, 1970-01-01T00:00:05Z to "),
+        text.starts_with("# Learned from 5 recorded actions of dev, 1970-01-01T00:00:05Z to "),
         "{text}"
     );
     let (read, text, _) = learned(events, None);
     assert!(
-        read.taken == 5 && text.contains("/srv/d") && !text.contains("/srv/e"),
+        read.taken == 6 && text.contains("/srv/d") && !text.contains("/srv/e"),
         "{text}"
     );
 }

@@ -15,8 +15,9 @@ use super::{FileKey, SELECTED_WITHIN, UNSURE};
 use crate::process::{self, MappedCode};
 use crate::sensor::{RequestError, Sensor};
 
-/// How long one is looked at before others are.
-const SLICE: Duration = Duration::from_micros(500);
+/// How long one is looked at before others are. An agent that stands still would wait for the next sensor should this one die: it is
+/// to be long for who has few mappings, also on a slow machine.
+const SLICE: Duration = Duration::from_millis(5);
 /// From the end of a slice of the row to the next.
 const PAUSE: Duration = SLICE.saturating_mul(4);
 

@@ -83,9 +83,10 @@ pub(crate) fn stop() {
 
 /// Starts the daemon if nobody else does, and waits until it answers.
 pub(crate) fn revive() {
-    start_again();
-    // One that loads its programs anew takes that long where two guests share a processor.
+    // One that loads its programs anew takes that long where two guests share a processor. One that was killed may be there for a while
+    // yet, and is then nobody who comes back.
     let answers = eventually(Duration::from_secs(480), || {
+        start_again();
         command("aasm", &["agents"]).status.success()
     });
     let log = fs::read_to_string("/run/aa-vmtest/daemon-again.log").unwrap_or_default();

@@ -202,6 +202,14 @@ impl Kernel {
         self.maps.get(name).ok_or(LoadError::NoMap(name))
     }
 
+    /// A table, to be kept beside the kernel side.
+    pub(crate) fn own_map(&self, name: &'static str) -> Result<MapHandle, LoadError> {
+        MapHandle::try_from(self.map(name)?).map_err(|source| LoadError::Pin {
+            path: name.into(),
+            source,
+        })
+    }
+
     /// A program that is loaded and not attached.
     pub(crate) fn program(&self, name: &str) -> Result<OwnedFd, LoadError> {
         let path = self.folder.join("programs").join(name);

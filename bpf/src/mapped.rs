@@ -247,11 +247,7 @@ pub struct Looked(MapHandle);
 impl Looked {
     /// Opens the table of a kernel side.
     pub fn new(kernel: &Kernel) -> Result<Self, LoadError> {
-        let map = MapHandle::try_from(kernel.map("looked")?);
-        map.map(Self).map_err(|source| LoadError::Pin {
-            path: "looked".into(),
-            source,
-        })
+        kernel.own_map("looked").map(Self)
     }
 
     /// All is known of it. Where that cannot be said it is told of again.

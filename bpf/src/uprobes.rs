@@ -59,11 +59,7 @@ pub struct Sites(MapHandle);
 impl Sites {
     /// Opens the table of a kernel side.
     pub fn new(kernel: &Kernel) -> Result<Self, LoadError> {
-        let map = MapHandle::try_from(kernel.map("tls_sites")?);
-        map.map(Self).map_err(|source| LoadError::Pin {
-            path: "tls_sites".into(),
-            source,
-        })
+        kernel.own_map("tls_sites").map(Self)
     }
 
     /// Says what a site is; before a probe with its number is attached.
@@ -80,11 +76,7 @@ pub struct Sockets(MapHandle);
 impl Sockets {
     /// Opens the table of a kernel side.
     pub fn new(kernel: &Kernel) -> Result<Self, LoadError> {
-        let map = MapHandle::try_from(kernel.map("tls_sockets")?);
-        map.map(Self).map_err(|source| LoadError::Pin {
-            path: "tls_sockets".into(),
-            source,
-        })
+        kernel.own_map("tls_sockets").map(Self)
     }
 
     /// All that are known; the kernel forgets those that were silent longest.

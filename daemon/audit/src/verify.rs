@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-use aa_wire::api::AuditKey;
+use aa_wire::api::{AuditKey, Reply};
 
 use crate::checkpoints::{self, Notes, public_key};
 use crate::format::{self, Begin, Damage, Head, Header, Records, Seal, Step};
@@ -64,6 +64,19 @@ impl Report {
     /// Nothing is wrong.
     pub fn is_intact(&self) -> bool {
         self.found == 0
+    }
+
+    /// As clients are told.
+    pub fn reply(&self) -> Reply {
+        Reply::Verified {
+            intact: self.is_intact(),
+            records: self.records,
+            bytes: self.bytes,
+            last: self.last,
+            checkpoints: self.checkpoints,
+            signed: self.signed,
+            findings: self.findings.iter().map(ToString::to_string).collect(),
+        }
     }
 
     fn find(&mut self, file: &Path, offset: u64, record: Option<u64>, what: impl Into<String>) {

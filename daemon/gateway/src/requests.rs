@@ -242,15 +242,7 @@ impl Gateway {
         let checked = tokio::task::spawn_blocking(move || aa_audit::verify(&directory, &checks)).await;
         let checked = checked.map_err(|_| WireError::new("internal", "checking the audit log failed"))?;
         let report = checked.map_err(|error| WireError::from_error("audit-unreadable", &error))?;
-        Ok(Reply::Verified {
-            intact: report.is_intact(),
-            records: report.records,
-            bytes: report.bytes,
-            last: report.last,
-            checkpoints: report.checkpoints,
-            signed: report.signed,
-            findings: report.findings.iter().map(ToString::to_string).collect(),
-        })
+        Ok(report.reply())
     }
 }
 

@@ -68,17 +68,8 @@ fn verify(socket: &Path, arguments: &VerifyArgs) -> Result<(), Failure> {
         hmac_key: arguments.hmac_key.as_deref().map(read_json).transpose()?,
     };
     let report = aa_audit::verify(directory, &checks).map_err(|error| unreadable(&error))?;
-    let reply = Reply::Verified {
-        intact: report.is_intact(),
-        records: report.records,
-        bytes: report.bytes,
-        last: report.last,
-        checkpoints: report.checkpoints,
-        signed: report.signed,
-        findings: report.findings.iter().map(ToString::to_string).collect(),
-    };
     let sealed = checks.hmac_key.is_some().then_some(report.sealed);
-    tell(&reply, sealed, arguments.output.json)
+    tell(&report.reply(), sealed, arguments.output.json)
 }
 
 fn verify_by_daemon(client: &mut Client, json: bool) -> Result<(), Failure> {

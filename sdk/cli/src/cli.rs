@@ -265,11 +265,8 @@ pub(crate) struct TestArgs {
         default_missing_value = AUDIT_DIRECTORY
     )]
     pub(crate) replay: PathBuf,
-    /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
     #[command(flatten)]
-    pub(crate) places: Places,
+    pub(crate) recorded: Recorded,
     #[command(flatten)]
     pub(crate) output: Output,
 }
@@ -285,18 +282,18 @@ pub(crate) struct LearnArgs {
     /// The directory of an audit log
     #[arg(long, value_name = "DIR", default_value = AUDIT_DIRECTORY)]
     pub(crate) audit: PathBuf,
-    /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
     #[command(flatten)]
-    pub(crate) places: Places,
+    pub(crate) recorded: Recorded,
     #[command(flatten)]
     pub(crate) output: Output,
 }
 
-/// What names of a policy stand for.
+/// Which records of a log, and what names of a policy stand for in them.
 #[derive(Debug, Args)]
-pub(crate) struct Places {
+pub(crate) struct Recorded {
+    /// Not older: 30s, 10m, 2h, 7d, or 2026-11-21T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
     /// What `$work` is in the policy [default: the current directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) work: Option<String>,

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::cli::LearnArgs;
 use crate::compare::by_name;
-use crate::events::parse_since;
 use crate::exit::Failure;
 use crate::replay::{self, recorded};
 use crate::{print, print_json};
@@ -45,9 +44,8 @@ struct LeftOut {
 }
 
 pub(crate) fn learn(arguments: &LearnArgs) -> Result<(), Failure> {
-    let since = arguments.since.as_deref();
-    let since = since.map(|text| parse_since(text, Timestamp::now())).transpose()?;
-    let environment = replay::environment(&arguments.places)?;
+    let since = arguments.recorded.since()?;
+    let environment = replay::environment(&arguments.recorded)?;
     let mut learning = Learning::new(&environment);
     let mut read = Read::default();
     for event in replay::recorded_in(&arguments.audit, since)? {

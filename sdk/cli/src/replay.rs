@@ -16,7 +16,7 @@ use aa_policy::{Environment, Mode, Policy};
 use aa_wire::event::Kind;
 use aa_wire::{Event, Timestamp, WireError};
 
-use crate::cli::{Places, TestArgs};
+use crate::cli::{Recorded, TestArgs};
 use crate::events::parse_since;
 use crate::exit::Failure;
 use crate::policy::{find, here};
@@ -27,13 +27,9 @@ use tally::{Report, Tally};
 const SELF_TEST: &str = "self-test";
 
 pub(crate) fn test(arguments: &TestArgs) -> Result<(), Failure> {
-    let since = arguments
-        .since
-        .as_deref()
-        .map(|text| parse_since(text, Timestamp::now()))
-        .transpose()?;
+    let since = arguments.recorded.since()?;
     let json = arguments.output.json;
-    let environment = environment(&arguments.places)?;
+    let environment = environment(&arguments.recorded)?;
     let (policy, _) = find(&arguments.policy, &environment, json)?;
     let report = replay(&policy, &arguments.replay, since, &environment)?;
     if json {
@@ -43,8 +39,16 @@ pub(crate) fn test(arguments: &TestArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+impl Recorded {
+    /// The time from which on.
+    pub(crate) fn since(&self) -> Result<Option<Timestamp>, WireError> {
+        let since = self.since.as_deref();
+        since.map(|text| parse_since(text, Timestamp::now())).transpose()
+    }
+}
+
 /// What the names of the policy stand for: as here, but where it is said otherwise.
-pub(crate) fn environment(arguments: &Places) -> Result<Environment, WireError> {
+pub(crate) fn environment(arguments: &Recorded) -> Result<Environment, WireError> {
     let mut environment = here();
     let places = [&arguments.work, &arguments.home, &arguments.run];
     if let Some(odd) = places.into_iter().flatten().find(|path| !path.starts_with('/')) {

@@ -3,6 +3,7 @@
 use crate::content::ContentHash;
 use crate::host::HostName;
 use crate::privileges::Privilege;
+use crate::tool::ToolAction;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -137,6 +138,8 @@ pub enum Action {
         /// As a request names it.
         name: String,
     },
+    /// Call a tool.
+    Tool(ToolAction),
     /// Any other action, by who carries these labels.
     Carrying {
         /// Names of labels, at least one.
@@ -230,6 +233,10 @@ impl fmt::Display for Action {
             Self::Bind { address, protocol } => write!(f, "bind {address}{}", suffix(protocol)),
             Self::Unix { name } => write!(f, "unix {}", show(name)),
             Self::Model { name } => write!(f, "model {}", show(name.as_bytes())),
+            Self::Tool(call) => {
+                write!(f, "tool {}", show(call.name.as_bytes()))?;
+                call.arguments.iter().try_for_each(|arguments| write!(f, " {arguments}"))
+            }
             Self::Use { privilege } => write!(f, "use {privilege}"),
             Self::Carrying { labels, action } => write!(f, "{action} carrying {}", labels.join(" ")),
             Self::Exec(exec) => match exec.kind {

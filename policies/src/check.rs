@@ -18,12 +18,13 @@ use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
 use crate::rule::{self, Pattern, Rule, RuleKind, Section};
 use crate::spend::Spending;
 use crate::syntax::{self, Entry, Node, Value};
+use crate::tool;
 use crate::verdict::{RuleId, Verdict};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "policy",
     "version",
     "about",
@@ -38,18 +39,13 @@ const KEYS: [&str; 20] = [
     "privileges",
     "data",
     "model",
+    "tool",
     "spend",
     "rate",
     "hours",
     "ask",
     "default",
     "expect",
-];
-
-/// Keys of the language that this version does not know, and what to write instead.
-const NOT_YET: [(&str, &str); 2] = [
-    ("tool", "deny the programs behind the tools in `exec`"),
-    ("when", "rules without conditions only; write the stricter verdict"),
 ];
 
 /// Reads a policy, checks it, and runs its `expect` lines.
@@ -164,11 +160,12 @@ impl Draft {
             "hours" => self.hours(&entry.node, report),
             "data" => self.data(&entry.node, report),
             "model" => self.model(&entry.node, report),
+            "tool" => self.tools(&entry.node, report),
             "spend" => self.spend(&entry.node, report),
             "ask" => self.asking = asking::read(&entry.node, report),
             "default" => self.sections.default = sections::default_verdict(&entry.node, false, report),
             "expect" => self.expect(&entry.node, report),
-            _ => unknown_key(entry, &KEYS, &NOT_YET, report),
+            _ => unknown_key(entry, &KEYS, &[], report),
         }
     }
 
@@ -215,6 +212,9 @@ impl Draft {
         rules.extend(deputies::rules());
         if self.sections.model.is_some() {
             rules.extend(model::unlisted(self.sections.decision(Section::Model).verdict()));
+        }
+        if self.sections.tool.is_some() {
+            rules.extend(tool::unlisted(self.sections.decision(Section::Tool).verdict()));
         }
         if rules.len() >= RuleId::LIMIT as usize {
             report.error(

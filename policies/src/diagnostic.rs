@@ -69,6 +69,9 @@ pub enum Code {
     /// A key twice in one mapping.
     #[serde(rename = "AA-P014")]
     Duplicate,
+    /// A condition that cannot be read, or asks for what there is not.
+    #[serde(rename = "AA-P015")]
+    Condition,
     /// A section that is absent, or what another needs of it.
     #[serde(rename = "AA-P101")]
     Absent,
@@ -97,6 +100,7 @@ impl fmt::Display for Code {
             Self::ExpectSyntax => "AA-P012",
             Self::ExpectFailed => "AA-P013",
             Self::Duplicate => "AA-P014",
+            Self::Condition => "AA-P015",
             Self::Absent => "AA-P101",
             Self::Dead => "AA-P102",
             Self::TooLarge => "AA-P103",

@@ -9,6 +9,7 @@ use crate::lower::mildest;
 use crate::policy::{Policy, SectionDefaults};
 use crate::privileges::Privilege;
 use crate::rule::{Column, Pattern, Rule, RuleKind, Section};
+use crate::tool::ToolAction;
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use std::collections::BTreeSet;
 
@@ -145,6 +146,10 @@ impl Lookup for Policy {
 
     fn model(&self, name: &str) -> Decision {
         self.of_model(name)
+    }
+
+    fn tool(&self, call: &ToolAction) -> Decision {
+        self.of_tool(call)
     }
 
     fn privilege(&self, privilege: Privilege) -> Decision {

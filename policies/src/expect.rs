@@ -8,7 +8,8 @@ use crate::host::HostName;
 use crate::names::Names;
 use crate::policy::Policy;
 use crate::privileges::Privilege;
-use crate::verdict::Verdict;
+use crate::tool::{Risk, ToolAction};
+use crate::verdict::{RuleId, Verdict};
 use std::net::{IpAddr, SocketAddr};
 
 /// One line, read.
@@ -18,6 +19,7 @@ pub(crate) struct Expect {
     span: Span,
     action: Action,
     want: Verdict,
+    risk: Option<Risk>,
 }
 
 impl Expect {
@@ -36,11 +38,12 @@ pub(crate) fn parse_all(lines: &[(String, Span)], names: &Names, report: &mut Re
     let mut expects = Vec::new();
     for (text, span) in lines {
         match parse(text, names) {
-            Ok((action, want)) => expects.push(Expect {
+            Ok((action, want, risk)) => expects.push(Expect {
                 text: text.clone(),
                 span: *span,
                 action,
                 want,
+                risk,
             }),
             Err(complaint) => complaint.report(report, *span),
         }
@@ -54,6 +57,7 @@ pub(crate) fn run(policy: &Policy, report: &mut Report<'_>) {
         let explanation = policy.explain(&expect.action);
         let got = explanation.verdict;
         if got == expect.want || got == Verdict::Ungoverned && expect.want == Verdict::Allow {
+            wrong_risk(policy, expect, explanation.rule, report);
             continue;
         }
         let note = report
@@ -70,25 +74,51 @@ pub(crate) fn run(policy: &Policy, report: &mut Report<'_>) {
     }
 }
 
-/// Reads `ACTION -> VERDICT`.
-fn parse(text: &str, names: &Names) -> Result<(Action, Verdict), Complaint> {
+/// Reports a verdict whose rule says another risk than is expected.
+fn wrong_risk(policy: &Policy, expect: &Expect, rule: Option<RuleId>, report: &mut Report<'_>) {
+    let says = rule.and_then(|id| policy.risk(id));
+    if expect.risk.is_some() && says != expect.risk {
+        let says = says.map_or("no risk", Risk::word);
+        let want = expect.risk.map_or("none", Risk::word);
+        report
+            .error(
+                Code::ExpectFailed,
+                expect.span,
+                format!("expected the risk {want}, but the rule says {says}"),
+            )
+            .hint("change the rule's `risk`, or the line if it is wrong");
+    }
+}
+
+/// Reads `ACTION -> VERDICT`, or `ACTION -> VERDICT RISK`.
+fn parse(text: &str, names: &Names) -> Result<(Action, Verdict, Option<Risk>), Complaint> {
     let (action, want) = text
         .rsplit_once("->")
         .ok_or_else(|| complaint("an `expect` line ends with `-> VERDICT`").hint(format!("`{text} -> deny`")))?;
     let want = want.trim();
-    let verdict = Verdict::from_word(want).ok_or_else(|| {
-        if want.starts_with("ask ") {
-            Complaint::new(Code::NotYet, "the risk of an action is not known by this version yet")
-                .hint("write `-> ask`")
-        } else {
-            complaint(format!("`{want}` is not a verdict")).hint("`allow`, `ask`, `deny` or `ungoverned`")
-        }
+    let (word, risk) = match want.split_once(' ') {
+        Some((word, risk)) => (word, Some(risk.trim())),
+        None => (want, None),
+    };
+    let verdict = Verdict::from_word(word).ok_or_else(|| {
+        complaint(format!("`{want}` is not a verdict")).hint("`allow`, `ask`, `deny` or `ungoverned`")
     })?;
-    Ok((parse_action(action, names)?, verdict))
+    let known = |word: &str| Risk::ALL.into_iter().find(|risk| risk.word() == word);
+    let risk = match risk.map(|word| (word, known(word))) {
+        Some((word, None)) => {
+            return Err(complaint(format!("`{word}` is not a risk")).hint(Risk::ALL.map(Risk::word).join(", ")));
+        }
+        Some((_, risk)) => risk,
+        None => None,
+    };
+    Ok((parse_action(action, names)?, verdict, risk))
 }
 
 /// Reads an action as `expect` lines and the command line write it.
 pub(crate) fn parse_action(text: &str, names: &Names) -> Result<Action, Complaint> {
+    if let Some(call) = text.trim().strip_prefix("tool ") {
+        return tool(call.trim(), names);
+    }
     let words = split(&names.words(text.trim())?)?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if words.iter().any(|word| word.contains('\0')) {
@@ -106,6 +136,28 @@ pub(crate) fn parse_action(text: &str, names: &Names) -> Result<Action, Complain
         });
     }
     action_of(&words)
+}
+
+/// `NAME`, or `NAME {JSON}`.
+fn tool(call: &str, names: &Names) -> Result<Action, Complaint> {
+    let call = names.plain(call)?;
+    let (name, arguments) = match call.split_once(char::is_whitespace) {
+        Some((name, arguments)) => (name, Some(arguments.trim())),
+        None => (call.as_str(), None),
+    };
+    if let Some(text) = arguments {
+        let object = |json: serde_json::Value| json.is_object();
+        let read = serde_json::from_str(text).map(object);
+        if !read.as_ref().is_ok_and(|object| *object) {
+            let complaint = complaint("a tool is called with an object of JSON");
+            let cause = read.err().map_or("it is none".to_owned(), |error| error.to_string());
+            return Err(complaint.cause(cause).hint("`tool db.query {\"sql\": \"select 1\"}`"));
+        }
+    }
+    Ok(Action::Tool(ToolAction {
+        name: name.to_owned(),
+        arguments: arguments.map(str::to_owned),
+    }))
 }
 
 fn carried(words: &[&str]) -> Result<Vec<String>, Complaint> {
@@ -168,7 +220,7 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
         ["model", name] => Ok(Action::Model {
             name: (*name).to_owned(),
         }),
-        [word @ ("tool" | "spend" | "http"), ..] => Err(Complaint::new(
+        [word @ ("spend" | "http"), ..] => Err(Complaint::new(
             Code::NotYet,
             format!("`{word}` lines are not known by this version yet"),
         )
@@ -191,7 +243,7 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
     }
 }
 
-const KINDS: [(&str, &str); 16] = [
+const KINDS: [(&str, &str); 17] = [
     ("read", " PATH"),
     ("write", " PATH"),
     ("create", " PATH"),
@@ -208,6 +260,7 @@ const KINDS: [(&str, &str); 16] = [
     ("bind", " ADDRESS:PORT[/udp]"),
     ("unix", " PATH|@NAME"),
     ("model", " NAME"),
+    ("tool", " NAME [{JSON}]"),
     ("use", " PRIVILEGE"),
     ("memfd", ""),
     ("deleted", ""),

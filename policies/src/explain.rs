@@ -48,7 +48,7 @@ impl Policy {
                 hooks(action)
             ),
             (_, Mode::Enforce) if matches!(action, Action::Lookup { .. }) => "in the resolver".to_owned(),
-            (_, Mode::Enforce) if matches!(action, Action::Model { .. }) => {
+            (_, Mode::Enforce) if matches!(action, Action::Model { .. } | Action::Tool(_)) => {
                 "in the kernel (socket_sendmsg), by what the gateway reads inside TLS before it is sent".to_owned()
             }
             (_, Mode::Enforce) => format!("in the kernel ({})", hooks(action)),
@@ -98,6 +98,8 @@ impl Policy {
         let blocked = blocked.map(|rule| format!("{} sent inside TLS: deny (line {})", rule.text, rule.line));
         let models =
             (connects && self.lists_models()).then(|| "calls of models inside TLS: as `model` says".to_owned());
+        let tools =
+            (connects && self.lists_tools()).then(|| "calls of tools over MCP inside TLS: as `tool` says".to_owned());
         let spent = self.spend_limits().filter(|_| connects);
         let spent =
             spent.map(|(limit, rule)| format!("calls of models beyond {limit}: {} (line {})", rule.verdict, rule.line));
@@ -111,6 +113,7 @@ impl Policy {
             .chain(blind)
             .chain(blocked)
             .chain(models)
+            .chain(tools)
             .chain(spent)
             .chain(hours)
             .collect()
@@ -172,6 +175,7 @@ impl Policy {
             Action::Lookup { host } => vec![Some(line(Section::Net, &format!("{host}:443")))],
             Action::Unix { name } => vec![Some(line(Section::Net, &format!("unix:{}", shown(name))))],
             Action::Model { name } => return format!("model: {{allow: [\"{name}\"]}}"),
+            Action::Tool(call) => return format!("tool: {{allow: [\"{}\"]}}", call.name),
             Action::Use { privilege } => {
                 return format!("privileges: {{allow: [{privilege}]}}");
             }
@@ -208,7 +212,7 @@ fn hooks(action: &Action) -> &'static str {
         Action::Connect { .. } => "socket_connect, socket_sendmsg, cgroup sendmsg",
         Action::Bind { .. } => "socket_bind",
         Action::Unix { .. } => "unix_stream_connect, unix_may_send",
-        Action::Model { .. } => "socket_sendmsg",
+        Action::Model { .. } | Action::Tool(_) => "socket_sendmsg",
         Action::Use { privilege } => match privilege {
             Privilege::Setuid => "bprm_creds_from_file",
             Privilege::Userns => "userns_create",

@@ -114,7 +114,16 @@ fn without_lsm(rule: &Rule) -> Option<&'static str> {
         (Section::Exec, _) if rule.verdict == Verdict::Ask => Some(NOT_ASKED),
         (Section::Exec, Pattern::Interpreter(_)) => Some("judged for scripts alone"),
         // Libraries are probed there too.
-        (Section::Net | Section::Exec | Section::Block | Section::Redact | Section::Model | Section::Spend, _) => None,
+        (
+            Section::Net
+            | Section::Exec
+            | Section::Block
+            | Section::Redact
+            | Section::Model
+            | Section::Tool
+            | Section::Spend,
+            _,
+        ) => None,
         (Section::Hours, _) => Some("closes the network and programs only"),
         (Section::Privileges, _) => Some("closed by seccomp under `aasm run`, listed or not"),
         _ => Some(NOT_JUDGED),

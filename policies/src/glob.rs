@@ -432,6 +432,31 @@ fn check_components(text: &str, tokens: &[Token]) -> Result<(), Complaint> {
     Ok(())
 }
 
+/// Whether a pattern of any characters (`*`) and one (`?`) matches a whole name, byte by byte. Goes on behind the last `*` where the rest does not fit: no pattern takes longer than its length times the name's.
+pub(crate) fn wildcard(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut place) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(byte) = name.get(place) {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, place));
+                at += 1;
+                continue;
+            }
+            Some(b'?') => {}
+            Some(own) if own == byte => {}
+            _ => {
+                let Some((behind, from)) = star else { return false };
+                star = Some((behind, from + 1));
+                (at, place) = (behind + 1, from + 1);
+                continue;
+            }
+        }
+        (at, place) = (at + 1, place + 1);
+    }
+    pattern.iter().skip(at).all(|byte| *byte == b'*')
+}
+
 /// Puts a backslash before everything a pattern would read as more than itself.
 pub(crate) fn escape(text: &str) -> String {
     let mut result = String::with_capacity(text.len());

@@ -9,6 +9,7 @@ use crate::labels::{self, CarriedKind};
 use crate::policy::SectionDefaults;
 use crate::privileges::Privilege;
 use crate::rule::{RuleKind, Section};
+use crate::tool::ToolAction;
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,8 @@ pub(crate) trait Lookup {
     fn defaults(&self) -> SectionDefaults;
     /// The decision on a model.
     fn model(&self, name: &str) -> Decision;
+    /// The decision on a call of a tool.
+    fn tool(&self, call: &ToolAction) -> Decision;
     /// The decision on what is denied unless it is listed.
     fn privilege(&self, privilege: Privilege) -> Decision;
     /// The policy's labels, sorted.
@@ -232,6 +235,7 @@ fn decide(tables: &impl Lookup, action: &Action) -> Part {
         Action::Use { privilege } => Part::new(tables.privilege(*privilege), Section::Privileges),
         Action::Unix { name } => Part::new(tables.socket(name), Section::Net),
         Action::Model { name } => Part::new(tables.model(name), Section::Model),
+        Action::Tool(call) => Part::new(tables.tool(call), Section::Tool),
     }
 }
 
@@ -341,8 +345,8 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
                     _ => cited,
                 }
             }
-            Some((Section::Model, _, _, RuleKind::BuiltIn)) => {
-                format!("no rule of model matches, and its default is {verdict}")
+            Some((section @ (Section::Model | Section::Tool), _, _, RuleKind::BuiltIn)) => {
+                format!("no rule of {section} matches, and its default is {verdict}")
             }
             Some((section, text, _, RuleKind::BuiltIn)) => format!("`{text}` is built in for {section}"),
             Some((_, text, _, RuleKind::Implied)) => {

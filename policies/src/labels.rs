@@ -43,7 +43,8 @@ impl CarriedKind {
             | Action::ConnectBound { .. }
             | Action::Lookup { .. }
             | Action::Unix { .. }
-            | Action::Model { .. } => Some(Self::Net),
+            | Action::Model { .. }
+            | Action::Tool(_) => Some(Self::Net),
             Action::Exec(_) => Some(Self::Exec),
             Action::Write { .. } | Action::ReadWrite { .. } | Action::Rename { .. } | Action::Link { .. } => {
                 Some(Self::Write)

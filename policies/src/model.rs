@@ -1,6 +1,7 @@
 //! Which models may be called: patterns over the names that requests have for them.
 
 use crate::diagnostic::{Code, Complaint};
+use crate::glob::wildcard;
 use crate::lower::Lowered;
 use crate::policy::Policy;
 use crate::rule::{Pattern, Rule, RuleKind, Section};
@@ -34,7 +35,7 @@ impl ModelPattern {
     }
 
     pub(crate) fn matches(&self, name: &str) -> bool {
-        matches(self.text.as_bytes(), name.to_ascii_lowercase().as_bytes())
+        wildcard(self.text.as_bytes(), name.to_ascii_lowercase().as_bytes())
     }
 
     /// Longest literal prefix, then longer pattern.
@@ -47,31 +48,6 @@ impl ModelPattern {
     pub(crate) fn example(&self) -> String {
         self.text.replace(['*', '?'], "x")
     }
-}
-
-/// Goes on behind the last `*` where the rest does not fit: no pattern takes longer than its length times the name's.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut at, mut place) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while let Some(byte) = name.get(place) {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, place));
-                at += 1;
-                continue;
-            }
-            Some(b'?') => {}
-            Some(own) if own == byte => {}
-            _ => {
-                let Some((behind, from)) = star else { return false };
-                star = Some((behind, from + 1));
-                (at, place) = (behind + 1, from + 1);
-                continue;
-            }
-        }
-        (at, place) = (at + 1, place + 1);
-    }
-    pattern.iter().skip(at).all(|byte| *byte == b'*')
 }
 
 /// The rule about models that no other names, in a policy that has the section.

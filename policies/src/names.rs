@@ -80,7 +80,8 @@ impl Names {
         })
     }
 
-    fn plain(&self, text: &str) -> Result<String, Complaint> {
+    /// Substitutes as it is.
+    pub(crate) fn plain(&self, text: &str) -> Result<String, Complaint> {
         self.substitute(text, |meaning| meaning.plain.clone())
     }
 

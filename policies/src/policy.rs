@@ -183,6 +183,7 @@ impl SectionDefaults {
             | Section::Redact
             | Section::Blind
             | Section::Model
+            | Section::Tool
             | Section::Spend
             | Section::Privileges
             | Section::Rate
@@ -214,6 +215,7 @@ pub(crate) struct Sections {
     pub(crate) exec: Option<Present>,
     pub(crate) net: Option<Present>,
     pub(crate) model: Option<Present>,
+    pub(crate) tool: Option<Present>,
     pub(crate) default: Option<Verdict>,
 }
 
@@ -225,6 +227,7 @@ impl Sections {
             Section::Exec | Section::Load => self.exec,
             Section::Net => self.net,
             Section::Model => self.model,
+            Section::Tool => self.tool,
             Section::Label
             | Section::Carried
             | Section::Block

@@ -84,6 +84,7 @@ impl Policy {
         out.push_str(&self.section_text(Section::Exec, "exec", ""));
         out.push_str(&self.privileges_text());
         out.push_str(&self.section_text(Section::Model, "model", ""));
+        out.push_str(&self.section_text(Section::Tool, "tool", ""));
         out.push_str(&self.spend_text());
         out.push_str(&self.limits_text());
         out.push_str(&self.data_text());
@@ -248,7 +249,7 @@ impl Policy {
                 .rules
                 .iter()
                 .filter(of_list)
-                .map(|rule| format!("{indent}    - {}", quote(&rule.text)))
+                .map(|rule| format!("{indent}    - {}", item_text(rule)))
                 .collect();
             if !items.is_empty() {
                 lines.push(format!("{indent}  {verdict}:\n{}", items.join("\n")));
@@ -256,6 +257,21 @@ impl Policy {
         }
         lines
     }
+}
+
+/// An entry of a list.
+fn item_text(rule: &Rule) -> String {
+    let (name, when) = match &rule.pattern {
+        Pattern::Tool(tool) => tool.parts(),
+        _ => (rule.text.as_str(), None),
+    };
+    if when.is_none() && rule.risk.is_none() {
+        return quote(name);
+    }
+    let when = when.map(|when| format!("when: {}", quote(&when.to_string())));
+    let risk = rule.risk.map(|risk| format!("risk: {risk}"));
+    let parts = [Some(format!("name: {}", quote(name))), when, risk];
+    format!("{{{}}}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 fn level(level: ScopeLevel) -> &'static str {

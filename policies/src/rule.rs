@@ -16,6 +16,7 @@ use crate::privileges::Privilege;
 use crate::rate::RateLimit;
 use crate::spend::SpendLimit;
 use crate::syntax::count;
+use crate::tool::{Risk, ToolPattern};
 use crate::verdict::{Decision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -63,6 +64,9 @@ pub enum Section {
     /// Which models are called.
     #[serde(rename = "model")]
     Model,
+    /// Which tools are called.
+    #[serde(rename = "tool")]
+    Tool,
     /// How much of models is used.
     #[serde(rename = "spend")]
     Spend,
@@ -87,6 +91,7 @@ impl fmt::Display for Section {
             Self::Block => "data.block",
             Self::Redact => "data.redact",
             Self::Model => "model",
+            Self::Tool => "tool",
             Self::Spend => "spend",
             Self::Privileges => "privileges",
         })
@@ -142,6 +147,7 @@ pub(crate) enum Pattern {
     /// TLS that no probe reads.
     Blind,
     Model(ModelPattern),
+    Tool(ToolPattern),
     Spend(SpendLimit),
     Privilege(Privilege),
 }
@@ -174,6 +180,8 @@ pub struct Rule {
     pub text: String,
     /// The line it stands on; 0 for built-ins.
     pub line: u32,
+    /// How grave what it is about is, where it says so.
+    pub risk: Option<Risk>,
     pub(crate) pattern: Pattern,
     /// Greater wins over smaller among all rules that match.
     pub(crate) rank: u32,
@@ -189,6 +197,7 @@ impl Rule {
             kind,
             text,
             line: 0,
+            risk: None,
             pattern,
             rank: 0,
         }
@@ -297,6 +306,7 @@ impl Rule {
             Pattern::Net(net) => net.specificity(),
             Pattern::Host(host) => host.specificity(),
             Pattern::Model(model) => model.specificity(),
+            Pattern::Tool(tool) => tool.specificity(),
             Pattern::Content(_)
             | Pattern::Memfd
             | Pattern::Deleted
@@ -361,6 +371,7 @@ pub(crate) fn parse_pattern(section: Section, verdict: Verdict, text: &str) -> R
         Section::Exec => parse_exec(text),
         Section::Privileges => parse_privilege(text),
         Section::Model => ModelPattern::parse(text).map(Pattern::Model),
+        Section::Tool => ToolPattern::new(text, None).map(Pattern::Tool),
         // Their rules are no patterns of anything: see check/limits.rs, check/data.rs, check/sections.rs and check/spending.rs.
         Section::Rate | Section::Hours | Section::Block | Section::Redact | Section::Blind | Section::Spend => {
             Err(Complaint::new(Code::Value, format!("`{section}` has no patterns")))

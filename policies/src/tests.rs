@@ -16,5 +16,6 @@ mod programs;
 mod rates;
 mod speed;
 mod spending;
+mod tools;
 mod trees;
 mod unrecorded;

@@ -142,10 +142,12 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
             cite(policy.of_model(&model.example()));
         }
     }
+    policy.of_unconditional_tools().for_each(&mut cite);
     let written = policy.rules().iter().filter(|rule| rule.is_written());
     // Of several that label the same one is cited, and all count.
     let always = |rule: &Rule| {
         rule.label().is_some()
+            || matches!(&rule.pattern, Pattern::Tool(tool) if tool.parts().1.is_some())
             || matches!(
                 rule.pattern,
                 Pattern::Rate(_) | Pattern::Hours(_) | Pattern::Data(_) | Pattern::Blind | Pattern::Spend(_)

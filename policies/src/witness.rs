@@ -8,6 +8,7 @@ use crate::glob::{PathPattern, Piece};
 use crate::judge::RESOLVER_PORT;
 use crate::labels::CarriedKind;
 use crate::rule::{Pattern, Rule, Section};
+use crate::tool::ToolAction;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Chooses a number below the one given; a constant 0 gives the shortest witness.
@@ -151,6 +152,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
                 | Section::Redact
                 | Section::Blind
                 | Section::Model
+                | Section::Tool
                 | Section::Spend
                 | Section::Privileges => Action::Read { path },
             }
@@ -173,6 +175,10 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
         // What is said is no action: it is said over a connection.
         Pattern::Data(_) | Pattern::Blind | Pattern::Spend(_) => taken(CarriedKind::Net),
         Pattern::Model(model) => Action::Model { name: model.example() },
+        Pattern::Tool(tool) => Action::Tool(ToolAction {
+            name: tool.example(),
+            arguments: None,
+        }),
         Pattern::Privilege(privilege) => Action::Use { privilege: *privilege },
         Pattern::Content(content) => exec_of(*content),
         Pattern::Memfd => exec(b"/memfd".to_vec(), Vec::new(), ProgramKind::Memfd),

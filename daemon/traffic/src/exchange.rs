@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::doubt::{Doubt, Doubts};
-use crate::mcp::McpMessage;
+use crate::mcp::{McpMessage, ToolCall};
 use crate::model::ModelCall;
 
 /// Which way bytes go, seen from the governed process. It may be the server too, of MCP for example.
@@ -189,6 +189,9 @@ pub enum Told<'a> {
     Call(&'a Exchange),
     /// A message of MCP, as soon as it has been read.
     Mcp(&'a Exchange, &'a McpMessage),
+    /// A request calls a tool: as soon as the message that says so has been read. And at the end of a request in JSON that was not all
+    /// readable, of which nobody can say whether it calls one.
+    Calls(&'a Exchange, &'a ToolCall),
     /// It is over, complete or not.
     Done(&'a Exchange),
     /// From here on the connection speaks what is not understood here, and its bytes are only counted: once for each connection.

@@ -29,6 +29,8 @@ pub(crate) enum Leaf<'a> {
     Object,
     /// An object ends, of which all has been told.
     End,
+    /// An array ends.
+    ArrayEnd,
 }
 
 impl Leaf<'_> {
@@ -42,6 +44,12 @@ impl Leaf<'_> {
 /// What is told: the path and what stands there; the path of a document itself is empty.
 pub(crate) trait Listen {
     fn value(&mut self, path: &str, leaf: Leaf<'_>);
+
+    /// The key as it is, before what stands there is told; `None` if it is longer than any that is looked for.
+    fn key(&mut self, _key: Option<&str>) {}
+
+    /// An array or an object has begun of which nothing is told, as it is too deep.
+    fn deep(&mut self) {}
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -191,7 +199,9 @@ impl Scanner {
         self.tell(if array { Leaf::Array } else { Leaf::Object }, listen);
         let path = u16::try_from(self.path.len()).unwrap_or(u16::MAX);
         self.frames.push(Frame { path, array });
-        if array && self.has_path() {
+        if !self.has_path() {
+            listen.deep();
+        } else if array {
             self.path.push_str("[]");
         }
         self.state = if array { State::FirstValue } else { State::FirstKey };
@@ -200,9 +210,7 @@ impl Scanner {
     fn close(&mut self, listen: &mut impl Listen) {
         if let Some(frame) = self.frames.pop() {
             self.path.truncate(frame.path.into());
-            if !frame.array {
-                self.tell(Leaf::End, listen);
-            }
+            self.tell(if frame.array { Leaf::ArrayEnd } else { Leaf::End }, listen);
         }
         self.after_value();
     }
@@ -231,7 +239,7 @@ impl Scanner {
         self.path.truncate(end.into());
     }
 
-    fn enter_key(&mut self) {
+    fn enter_key(&mut self, listen: &mut impl Listen) {
         self.leave_key();
         if !self.has_path() {
             return;
@@ -240,10 +248,12 @@ impl Scanner {
             self.path.push('.');
         }
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$' | b'/');
-        match std::str::from_utf8(&self.token) {
-            Ok(key) if !self.long && !key.is_empty() && self.token.iter().all(plain) => self.path.push_str(key),
-            _ => self.path.push('?'),
+        let key = std::str::from_utf8(&self.token).ok().filter(|_| !self.long);
+        match key.filter(|key| !key.is_empty() && key.bytes().all(|byte| plain(&byte))) {
+            Some(key) => self.path.push_str(key),
+            None => self.path.push('?'),
         }
+        listen.key(key);
     }
 
     fn clear_token(&mut self) {
@@ -268,7 +278,7 @@ impl Scanner {
         if *mark == b'\\' {
             self.state = State::Escape;
         } else if self.is_key {
-            self.enter_key();
+            self.enter_key(listen);
             self.clear_token();
             self.state = State::Colon;
         } else {

@@ -57,5 +57,5 @@ pub use conversation::Conversation;
 pub use doubt::{Doubt, Doubts};
 pub use exchange::{Ask, Content, Direction, Exchange, Field, Opaque, Piece, Protocol, Told};
 pub use limits::Limits;
-pub use mcp::{McpKind, McpMessage, StdioMcp};
+pub use mcp::{McpKind, McpMessage, StdioMcp, ToolCall};
 pub use model::{Api, ModelCall, Provider, Usage};

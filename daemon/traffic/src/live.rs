@@ -11,7 +11,7 @@ use crate::doubt::Doubt;
 use crate::exchange::{Ask, Content, Direction, Exchange, Field, Piece, Protocol, Told};
 use crate::json::{Leaf, Listen};
 use crate::limits::Limits;
-use crate::mcp;
+use crate::mcp::{self, ToolCall, modest};
 use crate::model::{AnswerDraft, RequestDraft, usage_of_fields};
 use crate::websocket::{Frames, Part};
 
@@ -238,6 +238,7 @@ impl Live {
         if side == Side::Request && self.frames.is_none() {
             self.talk.asking.settle(&mut self.exchange);
             self.asks(tell);
+            self.may_call(tell);
         }
         if self.request.ended && self.answer.ended {
             self.finish(tell);
@@ -251,6 +252,19 @@ impl Live {
         let calls = |ask: &Ask<'_>| self.exchange.method == "POST" || connects && !ask.models.is_empty();
         if let Some(ask) = ask.filter(calls) {
             tell(Told::Asks(&self.exchange, ask));
+        }
+    }
+
+    /// Tells that a request in JSON of which not all was read may be any call.
+    fn may_call(&self, tell: &mut Tell<'_>) {
+        let exchange = &self.exchange;
+        let is_json = exchange.request.media_type.contains("json");
+        if exchange.method == "POST" && is_json && !exchange.doubts.is_empty() {
+            let unknown = ToolCall {
+                name: None,
+                arguments: None,
+            };
+            tell(Told::Calls(exchange, &unknown));
         }
     }
 
@@ -355,6 +369,11 @@ impl Listener<'_, '_> {
         (self.tell)(Told::Body(piece));
     }
 
+    fn draft(&mut self) -> &mut mcp::Draft {
+        let [request, answer] = &mut self.talk.mcp;
+        if self.side == Side::Request { request } else { answer }
+    }
+
     fn model(&mut self, path: &str, leaf: Leaf<'_>) {
         let Talk { asking, answering, .. } = &mut *self.talk;
         let many = self.exchange.protocol == Protocol::WebSocket;
@@ -389,16 +408,26 @@ impl Listener<'_, '_> {
 
 impl Listen for Listener<'_, '_> {
     fn value(&mut self, path: &str, leaf: Leaf<'_>) {
-        self.model(path, leaf);
+        self.model(path, modest(leaf));
         let direction = self.direction();
-        let [request, answer] = &mut self.talk.mcp;
-        let draft = if self.side == Side::Request { request } else { answer };
-        let Some(message) = draft.value(path, leaf, direction) else {
+        let Some(read) = self.draft().value(path, leaf, direction) else {
             return;
         };
+        if let Some(call) = read.call.filter(|_| self.side == Side::Request) {
+            (self.tell)(Told::Calls(self.exchange, &call));
+        }
+        let Some(message) = read.message else { return };
         (self.tell)(Told::Mcp(self.exchange, &message));
         if self.exchange.mcp.len() < self.limits.listed {
             self.exchange.mcp.push(message);
         }
+    }
+
+    fn key(&mut self, key: Option<&str>) {
+        self.draft().key(key);
+    }
+
+    fn deep(&mut self) {
+        self.draft().deep();
     }
 }

@@ -1,10 +1,12 @@
-//! `net`, `file`, `exec`: lists of patterns by verdict.
+//! `net`, `file`, `exec`, `tool`: lists of patterns by verdict.
 
-use super::{Draft, list, mapping, one_of, unknown_key};
+use super::{Draft, list, mapping, one_of, require, text, unknown_key};
+use crate::condition::Condition;
 use crate::diagnostic::{Code, Report};
 use crate::policy::Present;
-use crate::rule::{Pattern, Section, parse_pattern};
+use crate::rule::{Pattern, Rule, RuleKind, Section, parse_pattern};
 use crate::syntax::{Entry, Node, Value};
+use crate::tool::{Risk, ToolPattern};
 use crate::verdict::Verdict;
 
 /// The lists of a section.
@@ -92,6 +94,59 @@ impl Draft {
         self.sections.model = Some(present);
     }
 
+    /// `{allow: ["fs.read_*"], ask: [{name: "db.query", when: 'args.sql.matches("(?i)^drop")', risk: critical}], default: deny}`
+    pub(super) fn tools(&mut self, node: &Node, report: &mut Report<'_>) {
+        let mut present = Present::default();
+        for entry in mapping(node, "`tool`", report).unwrap_or_default() {
+            let listed = LISTS.into_iter().find(|verdict| verdict.word() == entry.key);
+            match (entry.key.as_str(), listed) {
+                ("default", _) => present.default = default_verdict(&entry.node, true, report),
+                (_, Some(verdict)) => self.rules(Section::Tool, verdict, entry, report),
+                (_, None) => unknown_key(entry, &KEYS, &NOT_YET, report),
+            }
+        }
+        self.sections.tool = Some(present);
+    }
+
+    /// `{name: "db.query", when: CONDITION, risk: critical}`
+    fn tool(&mut self, verdict: Verdict, item: &Node, entries: &[Entry], report: &mut Report<'_>) {
+        require(item, entries, &[("name", "add `name: \"fs.*\"`: the tools it is about")], report);
+        let (mut name, mut when, mut risk) = (None, None, None);
+        for entry in entries {
+            match entry.key.as_str() {
+                "name" => name = text(&entry.node, "`name`", report),
+                "when" => {
+                    let condition = text(&entry.node, "`when`", report).map(Condition::parse);
+                    when = condition.and_then(|condition| {
+                        let reported = condition.map_err(|complaint| complaint.report(report, entry.node.span));
+                        reported.ok()
+                    });
+                }
+                "risk" => risk = one_of(&entry.node, &Risk::ALL.map(|risk| (risk.word(), risk)), report),
+                _ => unknown_key(entry, &["name", "when", "risk"], &[], report),
+            }
+        }
+        let Some(name) = name else { return };
+        let pattern = self.names.pattern(name).and_then(|name| ToolPattern::new(&name, when));
+        match pattern {
+            Ok(pattern) => {
+                let rule = Rule {
+                    line: item.span.line,
+                    risk,
+                    ..Rule::new(
+                        RuleKind::Written,
+                        Section::Tool,
+                        verdict,
+                        pattern.text(),
+                        Pattern::Tool(pattern),
+                    )
+                };
+                self.rules.push((rule, item.span));
+            }
+            Err(complaint) => complaint.report(report, item.span),
+        }
+    }
+
     /// `{allow: [setuid, userns, io_uring], deny: [...]}`. What it does not list is denied.
     pub(super) fn privileges(&mut self, node: &Node, report: &mut Report<'_>) {
         for entry in mapping(node, "`privileges`", report).unwrap_or_default() {
@@ -150,9 +205,17 @@ impl Draft {
         for item in list(&entry.node, &format!("`{verdict}`"), report) {
             let text = match &item.value {
                 Value::Text(text) => text,
+                Value::Map(entries) if section == Section::Tool => {
+                    self.tool(verdict, item, entries, report);
+                    continue;
+                }
                 Value::Map(_) => {
                     report
-                        .error(Code::NotYet, item.span, "rules with conditions (`when`, `risk`) are not known by this version yet")
+                        .error(
+                            Code::NotYet,
+                            item.span,
+                            format!("rules of `{section}` have no conditions (`when`, `risk`) in this version yet"),
+                        )
                         .hint("write the pattern alone, under the stricter verdict; quote a pattern with `: ` or `{` in it");
                     continue;
                 }

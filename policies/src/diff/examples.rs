@@ -8,6 +8,7 @@ use crate::names::Names;
 use crate::policy::Policy;
 use crate::privileges::Privilege;
 use crate::rule::{Pattern, Rule, Section};
+use crate::tool::ToolAction;
 use crate::verdict::Verdict;
 use crate::witness;
 use std::collections::{BTreeSet, HashSet};
@@ -201,6 +202,10 @@ fn unnamed() -> Vec<Action> {
         Action::Model {
             name: "unnamed-model".to_owned(),
         },
+        Action::Tool(ToolAction {
+            name: "unnamed_tool".to_owned(),
+            arguments: None,
+        }),
     ];
     let addresses = [
         IpAddr::from([192, 0, 2, 1]),

@@ -94,11 +94,13 @@ fn all(policy: &Policy) -> BTreeMap<String, String> {
     }
     let blind = policy.blind() != Decision::NONE;
     say("net.blind", if blind { "deny" } else { "allow" }.to_owned());
-    let unlisted = policy
-        .rules
-        .iter()
-        .find(|rule| rule.section == Section::Model && rule.kind == RuleKind::BuiltIn);
-    let unlisted = unlisted.map_or(Verdict::Ungoverned, |rule| rule.verdict);
-    say("model.default", unlisted.to_string());
+    for section in [Section::Model, Section::Tool] {
+        let unlisted = policy
+            .rules
+            .iter()
+            .find(|rule| rule.section == section && rule.kind == RuleKind::BuiltIn);
+        let unlisted = unlisted.map_or(Verdict::Ungoverned, |rule| rule.verdict);
+        say(&format!("{section}.default"), unlisted.to_string());
+    }
     all
 }

@@ -10,6 +10,7 @@ use crate::labels::CarriedKind;
 use crate::policy::SectionDefaults;
 use crate::privileges::Privilege;
 use crate::rule::{RuleKind, Section};
+use crate::tool::ToolAction;
 use crate::verdict::{Decision, PathDecision, RuleId};
 
 impl Lowered {
@@ -127,6 +128,10 @@ impl Lookup for Lowered {
 
     fn model(&self, name: &str) -> Decision {
         self.of_model(name)
+    }
+
+    fn tool(&self, call: &ToolAction) -> Decision {
+        self.of_tool(call)
     }
 
     fn privilege(&self, privilege: Privilege) -> Decision {

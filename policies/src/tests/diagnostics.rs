@@ -59,7 +59,7 @@ error: `*api.example.com:443`: a `*` stands for whole labels, at the beginning o
 #[test]
 fn what_later_versions_know_is_an_error_with_a_hint() {
     for body in [
-        "tool: {deny: [x]}",
+        "tool: {alert: [x]}",
         "model: {ask: [x]}",
         "data: {block: [\"vault/*\"]}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {kill: [net]}}}",
@@ -74,8 +74,7 @@ fn what_later_versions_know_is_an_error_with_a_hint() {
         "exec: {deny: [{name: x, when: y}]}",
         "governs: [{pod: {namespace: x}}]",
         "governs: [{image: x}]",
-        "expect: [\"tool x -> deny\"]",
-        "expect: [\"read /x -> ask critical\"]",
+        "expect: [\"spend 1 -> deny\"]",
     ] {
         assert_eq!(codes(body), [Code::NotYet], "{body}");
         assert!(

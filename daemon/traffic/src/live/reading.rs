@@ -2,11 +2,10 @@
 
 use crate::eventstream::{self, EventStream, base64};
 use crate::json::{Leaf, Listen, Scanner};
-use crate::model::TEXT_MAX;
 use crate::sse::{self, Sse};
 
-/// The longest text of an Amazon event in which a whole event may be.
-const WRAPPED_MAX: usize = 64 << 10;
+/// The longest text that is told: what a tool is called with, or an Amazon event in which a whole event is.
+const LONGEST: usize = 64 << 10;
 
 pub(super) struct Reading {
     form: Form,
@@ -35,19 +34,17 @@ impl Default for Reading {
 
 impl Reading {
     fn of(form: Form) -> Self {
-        let scanner = Scanner::new(if matches!(form, Form::Amazon(..)) {
-            WRAPPED_MAX
-        } else {
-            TEXT_MAX
-        });
-        Self { form, scanner }
+        Self {
+            form,
+            scanner: Scanner::new(LONGEST),
+        }
     }
 
     pub(super) fn new(media_type: &str) -> Self {
         Self::of(match media_type {
             "text/event-stream" => Form::Events(Sse::default()),
             "application/vnd.amazon.eventstream" => {
-                Form::Amazon(EventStream::default(), Box::new(Scanner::new(TEXT_MAX)))
+                Form::Amazon(EventStream::default(), Box::new(Scanner::new(LONGEST)))
             }
             _ => Form::Unknown,
         })
@@ -137,8 +134,6 @@ impl<L: Listen> Listen for Unwrapped<'_, L> {
                 self.inner.push(&base64(text), self.listen);
                 self.inner.end(self.listen);
             }
-            // Told to all, it would be an answer of its own; a name that is so long is none.
-            (_, Leaf::Text(text)) if text.len() > TEXT_MAX => self.listen.value(path, Leaf::LongText),
             _ => self.listen.value(path, leaf),
         }
     }

@@ -56,7 +56,8 @@ struct Listener<'a> {
 
 impl Listen for Listener<'_> {
     fn value(&mut self, path: &str, leaf: Leaf<'_>) {
-        if let Some(message) = self.draft.value(path, leaf, self.direction) {
+        let read = self.draft.value(path, leaf, self.direction);
+        if let Some(message) = read.and_then(|read| read.message) {
             (self.tell)(&message);
         }
     }

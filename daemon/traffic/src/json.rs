@@ -12,6 +12,8 @@ const DEPTH_MAX: usize = 256;
 /// Values deeper than this have no path and are not told.
 const TOLD_DEPTH: usize = 12;
 const KEY_MAX: usize = 64;
+/// Room that stays for the next text.
+const TOKEN_KEPT: usize = 1024;
 /// The longest of numbers and literals that is one for us.
 const LITERAL_MAX: usize = 32;
 
@@ -258,6 +260,7 @@ impl Scanner {
 
     fn clear_token(&mut self) {
         self.token.clear();
+        self.token.shrink_to(TOKEN_KEPT);
         self.long = false;
         self.high = 0;
     }

@@ -51,6 +51,7 @@ fn expected(path: &str, value: &Value, depth: usize, heard: &mut Vec<String>) {
             for value in values {
                 expected(&format!("{path}[]"), value, depth + 1, heard);
             }
+            heard.push(format!("{path} ArrayEnd"));
         }
         Value::Object(fields) => {
             heard.push(format!("{path} Object"));

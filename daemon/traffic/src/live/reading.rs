@@ -10,6 +10,8 @@ const LONGEST: usize = 64 << 10;
 pub(super) struct Reading {
     form: Form,
     scanner: Scanner,
+    /// The head says that it is JSON.
+    claims_json: bool,
 }
 
 enum Form {
@@ -37,24 +39,29 @@ impl Reading {
         Self {
             form,
             scanner: Scanner::new(LONGEST),
+            claims_json: false,
         }
     }
 
     pub(super) fn new(media_type: &str) -> Self {
-        Self::of(match media_type {
+        let form = match media_type {
             "text/event-stream" => Form::Events(Sse::default()),
             "application/vnd.amazon.eventstream" => {
                 Form::Amazon(EventStream::default(), Box::new(Scanner::new(LONGEST)))
             }
             _ => Form::Unknown,
-        })
+        };
+        Self {
+            claims_json: media_type.contains("json"),
+            ..Self::of(form)
+        }
     }
 
     pub(super) fn messages() -> Self {
         Self::of(Form::Messages)
     }
 
-    /// Takes decoded bytes; `false` if an event that began as JSON was none.
+    /// Takes decoded bytes; `false` if what began as JSON, or is said to be, was none.
     pub(super) fn push(&mut self, bytes: &[u8], listen: &mut impl Listen) -> bool {
         let scanner = &mut self.scanner;
         let mut good = true;
@@ -81,6 +88,11 @@ impl Reading {
                 self.form = match rest.first() {
                     None => return true,
                     Some(b'{' | b'[') => Form::Json,
+                    Some(b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n') if self.claims_json => Form::Other,
+                    Some(_) if self.claims_json => {
+                        self.form = Form::Other;
+                        return false;
+                    }
                     // Events without the media type; nothing is read of what has no line that begins with `data:`.
                     Some(b'd' | b'e' | b'i' | b'r' | b':') => Form::Events(Sse::default()),
                     Some(_) => Form::Other,

@@ -205,7 +205,8 @@ fn a_document_of_any_size_is_read_in_no_memory() {
         1_u64 << 40
     ));
     let heard = endless(std::slice::from_ref(&begin), Direction::Sent, &[b'a'; 10_000], 10_000);
-    assert!(heard.memory < 64 << 10, "{}", heard.memory);
+    // What a tool is called with may have a text so long.
+    assert!(heard.memory < 160 << 10, "{}", heard.memory);
     let heard = endless(&[begin], Direction::Sent, &b"\",{\"a\":[".repeat(1000), 1000);
     assert!(heard.memory < 64 << 10, "{}", heard.memory);
 }

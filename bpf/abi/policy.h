@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 13,
+	AA_ABI_VERSION = 14,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_SELF_TEST_AGENT = AA_MAX_AGENTS - 1, /* never given out */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */

@@ -7,6 +7,9 @@
  * socket of that connection nothing goes any more, whoever sends it and when. Elsewhere the process is killed before it
  * runs the function's first instruction. What cannot be read, or is not judged in time, is denied.
  *
+ * What a person is asked about is encrypted too, and the send of it is held like any other call (hold.bpf.h): one question
+ * at a time for a connection, what comes to a second is denied.
+ *
  * Never seen here: what another thread writes over the bytes between the judgement and the encryption.
  */
 #ifndef AA_LEAK_BPF_H
@@ -48,8 +51,9 @@ struct aa_blocked_key {
 struct aa_blocked {
 	u64 object;
 	u64 told;
+	u64 question;
 	u32 decision;
-	u32 pad;
+	u32 waits; /* for a person; else nothing goes any more */
 };
 
 /*
@@ -186,24 +190,31 @@ static __always_inline struct aa_blocked_key blocked_key(const struct aa_tls_con
 }
 
 /*
- * Nothing more goes over an object's connection. Returns 0, or less where that cannot be kept: also where another one of the
- * process was blocked whose socket is not known either, since they could not be told apart.
+ * Nothing more goes over an object's connection, or nothing before it was answered. Returns 0, or less where that cannot be
+ * kept: also where another one of the process was blocked whose socket is not known either, since they could not be told
+ * apart. A denial takes the place of a question that waits.
  */
-static __always_inline long block_connection(const struct aa_tls_connection *connection, u64 object, u32 decision)
+static __always_inline long block_connection(const struct aa_tls_connection *connection, u64 object, u64 question,
+					     u32 decision, u32 waits)
 {
 	struct aa_blocked_key key = blocked_key(connection);
-	struct aa_blocked blocked = { .object = object, .decision = decision };
+	struct aa_blocked blocked = { .object = object, .question = question, .decision = decision, .waits = waits };
+	struct aa_blocked *before = bpf_map_lookup_elem(&tls_blocked, &key);
 
+	if (before && before->waits && !waits && (key.socket || before->object == object)) {
+		before->waits = 0;
+		return 0;
+	}
 	return bpf_map_update_elem(&tls_blocked, &key, &blocked, BPF_NOEXIST);
 }
 
-/* Whether nothing that is encrypted for it can leave. */
+/* Whether nothing that is encrypted for it can leave, whatever it is. */
 static __always_inline int is_blocked(const struct aa_tls_connection *connection, u64 object)
 {
 	struct aa_blocked_key key = blocked_key(connection);
 	struct aa_blocked *blocked = bpf_map_lookup_elem(&tls_blocked, &key);
 
-	return blocked && (key.socket || blocked->object == object);
+	return blocked && !blocked->waits && (key.socket || blocked->object == object);
 }
 
 /* Asks of what is about to be encrypted. Returns the decision on it; 0 if there is none. */
@@ -237,7 +248,7 @@ static __noinline u32 judge_data(const struct aa_identity *identity, const struc
 	return s.left ? 0 : await_answer(&s);
 }
 
-/* Records a denial, and sees to it that it is one. */
+/* Records a denial, and sees to it that it is one. What a person is to be asked about waits where it is sent. */
 static __noinline int deny_data(void *ctx, const struct aa_identity *identity, u64 object, u64 question, u32 decision)
 {
 	struct aa_tls_object key = { .object = object, .pid = bpf_get_current_pid_tgid() >> 32 };
@@ -251,7 +262,13 @@ static __noinline int deny_data(void *ctx, const struct aa_identity *identity, u
 	struct subject subject;
 
 	subject_of_agent(&subject, identity->agent, identity->session);
-	if (sends_can_fail && (subject.observes || (connection && !block_connection(connection, object, j.decision))))
+	if (verdict_of(j.decision) == AA_ASK && !subject.observes) {
+		if (sends_can_fail && connection && !block_connection(connection, object, question, j.decision, 1))
+			return 0;
+		j.reason = AA_REASON_CANNOT_WAIT;
+	}
+	if (sends_can_fail &&
+	    (subject.observes || (connection && !block_connection(connection, object, question, j.decision, 0))))
 		place = AA_AT_CGROUP;
 	scratch = claim_scratch(&subject);
 	if (!scratch) {
@@ -300,6 +317,27 @@ static __noinline int refuse_send(void *ctx, const struct subject *subject, u32 
 	ret = refuse(ctx, s, subject, AA_ACTION_SEND_DATA, j, AA_AT_HOOK);
 	release_scratch(s);
 	return ret;
+}
+
+/*
+ * Asks about a send, or does as was answered. Which question was judged is part of the digest, and told to the gateway, which
+ * knows what the data are.
+ */
+static __noinline int ask_send(void *ctx, const struct subject *subject, const struct aa_blocked *blocked, struct sock *sk)
+{
+	struct judgement j = { .decision = blocked->decision, .reason = AA_REASON_RULE };
+	struct aa_scratch *s = claim_scratch(subject);
+
+	if (!s)
+		return eperm();
+	reset_event(s);
+	s->event.port = bpf_ntohs(sk->__sk_common.skc_dport);
+	s->event.protocol = rule_protocol(sk);
+	read_far_end(sk, s->event.address);
+	s->event.other_pid = blocked->question;
+	s->exact[0] = blocked->question;
+	s->exact[1] = 1;
+	return conclude(ctx, s, subject, AA_ACTION_SEND_DATA, j);
 }
 
 #endif

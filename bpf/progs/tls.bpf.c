@@ -368,10 +368,27 @@ int BPF_PROG(judge_blocked_send, struct socket *sock, struct msghdr *msg, int si
 		if (!blocked)
 			return eperm();
 	}
+	if (!current_subject(&subject))
+		return eperm();
+	if (blocked->waits) {
+		struct aa_blocked *known = bpf_map_lookup_elem(&tls_blocked, &key);
+		int held;
+
+		/* Of another socket of the process, perhaps. */
+		if (!known)
+			return eperm();
+		held = ask_send(ctx, &subject, known, sk);
+		if (!held)
+			bpf_map_delete_elem(&tls_blocked, &key);
+		else if (held == -AA_EPERM) {
+			known->told = 1;
+			known->waits = 0;
+		}
+		return held;
+	}
 	/* Told once. */
 	if (__sync_lock_test_and_set(&blocked->told, 1))
 		return eperm();
-	subject_of_agent(&subject, identity->agent, identity->session);
 	refuse_send(ctx, &subject, blocked->decision, AA_REASON_BLOCKED_CONNECTION, sk);
 	return eperm();
 }

@@ -5,6 +5,7 @@ use cel::objects::{Key, Map};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// Values that an argument may have in it; of one with more nothing is known.
 pub(crate) const NODES: usize = 1024;
@@ -44,20 +45,19 @@ impl Facts {
         self.with("tool", [("name", name.into())])
     }
 
-    /// `http`: the request it is part of; the path without what is behind `?`.
+    /// `http`: the request it is part of; the path without what is behind `?`. The host only where it is known to lead to the far end, and
+    /// not where the client merely claims it.
     #[must_use]
-    pub fn http(self, method: &str, host: &str, path: &str) -> Self {
-        let fields = [
-            ("method", method.into()),
-            ("host", host.into()),
-            ("path", path.into()),
-        ];
-        self.with("http", fields)
+    pub fn http(self, method: &str, host: Option<&str>, path: &str) -> Self {
+        let host = host.map(|host| ("host", host.into()));
+        let fields = [("method", method.into()), ("path", path.into())];
+        self.with("http", fields.into_iter().chain(host))
     }
 
     /// `time`: now, in UTC.
     #[must_use]
-    pub fn time(self, now: jiff::Timestamp) -> Self {
+    pub fn time(self, now: SystemTime) -> Self {
+        let Ok(now) = jiff::Timestamp::try_from(now) else { return self };
         let now = now.to_zoned(jiff::tz::TimeZone::UTC);
         let day = usize::try_from(now.weekday().to_monday_zero_offset()).unwrap_or_default();
         let weekday = WEEKDAYS.get(day).copied().unwrap_or_default();
@@ -70,8 +70,9 @@ impl Facts {
         self.with("time", fields)
     }
 
-    fn with<const N: usize>(mut self, name: &'static str, fields: [(&str, Value); N]) -> Self {
-        self.0.insert(name, map(fields.map(|(key, value)| (key.to_owned(), value))));
+    fn with<'a>(mut self, name: &'static str, fields: impl IntoIterator<Item = (&'a str, Value)>) -> Self {
+        let fields = fields.into_iter().map(|(key, value)| (key.to_owned(), value));
+        self.0.insert(name, map(fields));
         self
     }
 

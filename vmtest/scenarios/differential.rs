@@ -294,6 +294,7 @@ impl World {
             Action::Use { .. }
             | Action::ConnectHost { .. }
             | Action::Model { .. }
+            | Action::Tool(_)
             | Action::ConnectBound { .. }
             | Action::Lookup { .. }
             | Action::Carrying { .. } => None,

@@ -35,7 +35,7 @@ pub(crate) const TESTS: &[Test] = tests![
 /// How long an ask may take to be seen, or its answer to be felt.
 const SOON: Duration = Duration::from_secs(20);
 
-fn all_waiting() -> Vec<ApprovalRow> {
+pub(crate) fn all_waiting() -> Vec<ApprovalRow> {
     serde_json::from_str(&succeed("aasm", &["approvals", "list", "--json"])).unwrap()
 }
 

@@ -46,6 +46,7 @@ mod spending;
 mod steps;
 mod tables;
 mod telling;
+mod tools;
 mod unit;
 mod upgrades;
 
@@ -90,6 +91,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             containment::TESTS,
             plaintext::TESTS,
             spending::TESTS,
+            tools::TESTS,
             learning::TESTS,
             telling::TESTS,
             refusals::POLICY_TESTS,

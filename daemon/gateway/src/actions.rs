@@ -56,6 +56,11 @@ pub(crate) fn is_of_data(record: &Record) -> bool {
     u32::from(record.action) == abi::AA_ACTION_SEND_DATA
 }
 
+/// Whether a record says which action exactly was asked about. Of data that are denied outright the words are the question's number.
+pub(crate) fn exact(record: &Record) -> bool {
+    record.digest != [0, 0] && !(is_of_data(record) && record.other_pid == 0)
+}
+
 /// The second object: a path, or for an exec its arguments.
 pub(crate) fn second_object(record: &Record) -> Option<Object> {
     // What a person is asked about stands in the list of asks; the log keeps no arguments.

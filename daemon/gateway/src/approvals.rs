@@ -14,6 +14,8 @@ use aa_wire::api::ApprovalRow;
 use aa_wire::event::{AgentRef, Effect, Kind, ProcessRef};
 use aa_wire::{AgentId, EscapedBytes, Event, Pid, Timestamp, WireError};
 
+use crate::plaintext::judge::Denial;
+
 /// Tickets of one agent; what it asks beyond that is refused.
 const PER_AGENT: usize = 64;
 /// Tickets of all.
@@ -23,6 +25,9 @@ pub(crate) const GRANT_TIME: Duration = Duration::from_secs(30);
 /// When a process is told again that it may go on, and the most that doubles to.
 const TELL_AGAIN: Duration = Duration::from_millis(100);
 const TELL_AGAIN_MOST: Duration = Duration::from_secs(2);
+
+/// What a person is told of data that call a tool.
+const CALL_TOOL: &str = "call-tool";
 
 /// The thread that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,15 +50,18 @@ pub(crate) struct Note {
     pub(crate) held: bool,
     /// What is in the program of this name is not known: it waits for that, and not for a person.
     pub(crate) reads: Option<Vec<u8>>,
+    /// What it wants to do, where the record has a wider name for it.
+    pub(crate) action: Option<&'static str>,
     /// On what, in words. Arguments stand here and not in the event: they can hold secrets, and the log keeps them.
     pub(crate) object: String,
 }
 
 impl Note {
     /// `None` for what is not about an ask.
-    /// `names` led to its address.
-    pub(crate) fn of(record: &Record, names: &[EscapedBytes]) -> Option<Self> {
-        (record.digest != [0, 0]).then(|| Self {
+    /// `names` led to its address; `denial` is what is known of the data that it is about.
+    pub(crate) fn of(record: &Record, names: &[EscapedBytes], denial: Option<&Denial>) -> Option<Self> {
+        let object = crate::actions::in_words(record, names);
+        crate::actions::exact(record).then(|| Self {
             cpu: record.cpu,
             sequence: record.sequence,
             asker: Asker {
@@ -66,7 +74,11 @@ impl Note {
             generation: record.generation,
             held: u32::from(record.effect) == abi::AA_EFFECT_HELD,
             reads: (u32::from(record.reason) == abi::AA_REASON_UNREADABLE_CONTENT).then(|| record.object.clone()),
-            object: crate::actions::in_words(record, names),
+            action: denial.and_then(|denial| denial.words.as_ref()).map(|_| CALL_TOOL),
+            object: match denial.and_then(|denial| denial.words.as_ref()) {
+                Some(words) => format!("{words} -> {object}"),
+                None => object,
+            },
         })
     }
 }
@@ -115,9 +127,10 @@ impl Ticket {
                 .as_ref()
                 .map(|process| process.executable.clone())
                 .unwrap_or_default(),
-            action: event.action.clone(),
+            action: note.action.map_or_else(|| event.action.clone(), str::to_owned),
             object: note.object.clone(),
             rule: rule.and_then(|rule| rule.text.clone()),
+            risk: rule.and_then(|rule| rule.risk.clone()),
             policy: event.policy.as_ref().and_then(|policy| policy.name.clone()),
             asked_at: event.time,
             deadline: Timestamp {

@@ -70,6 +70,14 @@ impl WallClock {
 pub(crate) struct SharedClock(Arc<Mutex<WallClock>>);
 
 impl SharedClock {
+    /// What time it is, if nobody has set the clock for a day.
+    pub(crate) fn certain(&self) -> Option<SystemTime> {
+        match self.read().1.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+
     /// Reads the clocks: the time since boot, and what time it may be ([`WallClock::times`]).
     pub(crate) fn read(&self) -> (Duration, Vec<SystemTime>) {
         let now = Now::read();

@@ -6,7 +6,7 @@ use aa_bpf::abi;
 use aa_bpf::record::{Record, RecordKind, RingName};
 use aa_policy::{Decision, Policy, Rule, RuleKind, Section};
 use aa_wire::event::{AgentRef, Effect, Frame, Kind, PolicyRef, ProcessRef, Reason, Ring, RuleRef, Verdict};
-use aa_wire::exchange::Exchange;
+use aa_wire::exchange::{Exchange, McpMessage};
 use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Generation, Pid, SessionId, Timestamp};
 
 use crate::actions;
@@ -55,7 +55,7 @@ pub(crate) fn describe(record: &Record, known: &Known<'_>) -> Event {
     event.ring = Some(ring(record.ring));
     event.cpu = Some(record.cpu);
     event.sequence = Some(record.sequence);
-    event.digest = (record.digest != [0, 0] && !actions::is_of_data(record)).then(|| digest_text(record.digest));
+    event.digest = actions::exact(record).then(|| digest_text(record.digest));
     if let Some(denial) = &known.denial {
         event.exchange = Some(Box::new(denial.exchange.clone()));
         event.detail.clone_from(&denial.detail);
@@ -149,9 +149,19 @@ fn would_be_sent(rule: &Rule, exchange: Option<&Exchange>) -> String {
             "nothing added: wait, raise `{}` in spend, or have the request ask for less output; `aasm budget`",
             rule.text
         ),
+        (Section::Tool, RuleKind::BuiltIn, _) => match exchange.and_then(called_tool) {
+            Some(tool) => format!("tool: {{allow: [\"{tool}\"]}}"),
+            None => "nothing added: which tool is called cannot be told from it".to_owned(),
+        },
         (Section::Model, RuleKind::BuiltIn, Some(model)) => format!("model: {{allow: [\"{model}\"]}}"),
         (section, ..) => format!("nothing added: remove `{}` from {section}", rule.text),
     }
+}
+
+/// The last tool that a request calls.
+fn called_tool(exchange: &Exchange) -> Option<&EscapedBytes> {
+    let calls = |message: &&McpMessage| message.sent && message.method.as_str() == "tools/call";
+    exchange.mcp.iter().rfind(calls).map(|message| &message.name)
 }
 
 pub(crate) fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
@@ -168,6 +178,7 @@ pub(crate) fn rule_ref(id: aa_policy::RuleId, load: Option<&Load>) -> RuleRef {
         file: load.map(|load| load.source.file_name.clone()),
         line: rule.filter(|rule| rule.kind == RuleKind::Written).map(|rule| rule.line),
         section: rule.map(|rule| rule.section.to_string()),
+        risk: rule.and_then(|rule| rule.risk).map(|risk| risk.to_string()),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::approvals::Note;
 use crate::describe::{Known, describe, ring};
 use crate::gateway::{Gateway, Recorded};
 use crate::holes::{Hole, Holes};
+use crate::plaintext::judge::Denial;
 use crate::rings::Batch;
 use crate::state::SavedAgent;
 
@@ -105,8 +106,9 @@ impl Gateway {
                 &mut written
             };
             let names = self.names_of(&record, &mut heard).await;
-            notes.extend(Note::of(&record, &names));
-            events.push(self.describe(&record, names));
+            let denial = self.denial_of(&record);
+            notes.extend(Note::of(&record, &names, denial.as_ref()));
+            events.push(self.describe(&record, names, denial));
         }
         let batches = [(synced, Durability::Synced), (written, Durability::Written)];
         let recorded =
@@ -135,7 +137,19 @@ impl Gateway {
         }
     }
 
-    fn describe(&self, record: &Record, names: Vec<EscapedBytes>) -> Event {
+    /// What is known of data that were not sent, or not yet: of a question that a person is asked it is kept until it is answered.
+    fn denial_of(&self, record: &Record) -> Option<Denial> {
+        if !actions::is_of_data(record) {
+            None
+        } else if record.other_pid == 0 {
+            self.denied.take(record.digest[0])
+        } else {
+            let refused = u32::from(record.effect) == abi::AA_EFFECT_DENIED;
+            self.denied.of_half(record.other_pid, refused)
+        }
+    }
+
+    fn describe(&self, record: &Record, names: Vec<EscapedBytes>, denial: Option<Denial>) -> Event {
         let book = self.book.borrow();
         let load = book.load(Generation(record.generation));
         let id = AgentId(record.agent);
@@ -160,9 +174,7 @@ impl Gateway {
             },
             load,
             names,
-            denial: actions::is_of_data(record)
-                .then(|| self.denied.take(record.digest[0]))
-                .flatten(),
+            denial,
             explaining: &self.explaining,
         };
         describe(record, &known)

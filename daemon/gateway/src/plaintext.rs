@@ -9,6 +9,7 @@ mod listener;
 mod paying;
 mod providers;
 mod summary;
+mod tools;
 mod unbound;
 
 use std::net::SocketAddr;

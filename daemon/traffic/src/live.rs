@@ -413,13 +413,14 @@ impl Listen for Listener<'_, '_> {
         let Some(read) = self.draft().value(path, leaf, direction) else {
             return;
         };
+        if let Some(message) = read.message {
+            (self.tell)(Told::Mcp(self.exchange, &message));
+            if self.exchange.mcp.len() < self.limits.listed {
+                self.exchange.mcp.push(message);
+            }
+        }
         if let Some(call) = read.call.filter(|_| self.side == Side::Request) {
             (self.tell)(Told::Calls(self.exchange, &call));
-        }
-        let Some(message) = read.message else { return };
-        (self.tell)(Told::Mcp(self.exchange, &message));
-        if self.exchange.mcp.len() < self.limits.listed {
-            self.exchange.mcp.push(message);
         }
     }
 

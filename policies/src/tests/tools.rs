@@ -110,12 +110,14 @@ tool:
     let at = |time: &str| {
         Facts::default()
             .tool("deploy")
-            .http("POST", "mcp.example", "/mcp")
-            .time(time.parse().unwrap())
+            .http("POST", Some("mcp.example"), "/mcp")
+            .time(time.parse::<jiff::Timestamp>().unwrap().into())
     };
     assert_eq!(judged(&policy, Some("deploy"), &at("2026-11-23T08:00:00Z")).0, Verdict::Allow);
     assert_eq!(judged(&policy, Some("deploy"), &at("2026-11-23T07:59:59Z")).0, Verdict::Deny);
     assert_eq!(judged(&policy, Some("deploy"), &at("2026-11-22T12:00:00Z")).0, Verdict::Deny);
+    let elsewhere = at("2026-11-23T08:00:00Z").http("POST", None, "/mcp");
+    assert_eq!(judged(&policy, Some("deploy"), &elsewhere).0, Verdict::Deny);
 }
 
 #[test]

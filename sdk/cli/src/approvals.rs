@@ -125,10 +125,10 @@ fn watch(socket: &Path, json: bool) -> Result<(), Failure> {
 /// For the person at whose terminal the program now stands still.
 pub(crate) fn notice(row: &ApprovalRow, now: Timestamp) -> String {
     format!(
-        "aasm: stopped until somebody answers: {} {} (rule `{}`)\n      aasm approvals approve {id}, or deny {id}; in {} {}",
+        "aasm: stopped until somebody answers: {} {} ({})\n      aasm approvals approve {id}, or deny {id}; in {} {}",
         row.action,
         row.object,
-        row.rule.as_deref().unwrap_or("-"),
+        cited(row),
         left(row, now),
         row.otherwise,
         id = row.id,
@@ -137,13 +137,13 @@ pub(crate) fn notice(row: &ApprovalRow, now: Timestamp) -> String {
 
 fn line(row: &ApprovalRow) -> String {
     format!(
-        "{}  {}[{}]  {} {}  (rule `{}`)",
+        "{}  {}[{}]  {} {}  ({})",
         row.id,
         row.agent,
         row.pid,
         row.action,
         row.object,
-        row.rule.as_deref().unwrap_or("-")
+        cited(row)
     )
 }
 
@@ -161,7 +161,7 @@ fn list(rows: &[ApprovalRow], now: Timestamp) -> String {
                 left(row, now),
                 row.action.clone(),
                 row.object.clone(),
-                row.rule.clone().unwrap_or_else(|| "-".to_owned()),
+                rule(row),
             ]
         })
         .collect();
@@ -182,7 +182,7 @@ fn show(row: &ApprovalRow, now: Timestamp) -> String {
             format!("{} (pid {}, user {})", row.executable, row.pid, row.uid),
         ),
         ("wants to", format!("{} {}", row.action, row.object)),
-        ("rule", row.rule.clone().unwrap_or_else(|| "-".to_owned())),
+        ("rule", rule(row)),
         ("policy", row.policy.clone().unwrap_or_else(|| "-".to_owned())),
         ("asked at", row.asked_at.to_string()),
         (
@@ -191,6 +191,22 @@ fn show(row: &ApprovalRow, now: Timestamp) -> String {
         ),
         ("may answer", approvers),
     ])
+}
+
+/// The rule that asks, and how grave it says that is.
+fn rule(row: &ApprovalRow) -> String {
+    let rule = row.rule.as_deref().unwrap_or("-");
+    match &row.risk {
+        Some(risk) => format!("{rule}, {risk} risk"),
+        None => rule.to_owned(),
+    }
+}
+
+/// The same in a sentence.
+fn cited(row: &ApprovalRow) -> String {
+    let rule = row.rule.as_deref().unwrap_or("-");
+    let risk = row.risk.as_ref().map(|risk| format!(", {risk} risk"));
+    format!("rule `{rule}`{}", risk.unwrap_or_default())
 }
 
 /// How long it still waits.

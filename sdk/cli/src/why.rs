@@ -174,6 +174,7 @@ pub(crate) mod tests {
             file: Some("/etc/aa-sensord/policies/coding-agent.yaml".into()),
             line: Some(31),
             section: Some("exec".into()),
+            risk: None,
         });
         event.reason = Some(Reason {
             code: "rule".into(),

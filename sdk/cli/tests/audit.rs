@@ -65,6 +65,7 @@ fn decision(action: &str, effect: Effect, object: impl Into<Option<Object>>) -> 
             file: None,
             line: None,
             section: None,
+            risk: None,
         }),
         reason: Some(Reason {
             code: "rule".to_owned(),

@@ -415,6 +415,9 @@ pub struct ApprovalRow {
     pub object: String,
     /// The rule that asks.
     pub rule: Option<String>,
+    /// How grave the rule says it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<String>,
     /// The policy it stands in.
     pub policy: Option<String>,
     /// Since when it waits.

@@ -299,6 +299,9 @@ pub struct RuleRef {
     /// The section it stands in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
+    /// How grave what it is about is: `low`, `medium`, `high`, `critical`; where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<String>,
 }
 
 /// Why it was decided so: a name and sentence of `AA_REASONS`.

@@ -15,6 +15,7 @@ use aa_wire::{AgentId, Generation, SessionId};
 
 use super::paying::{self, AskedCall, Taken};
 use super::providers;
+use super::tools::{self, AskedTool};
 use crate::clock::SharedClock;
 use crate::lookups::SharedLookups;
 use crate::prices::SharedPrices;
@@ -78,9 +79,13 @@ pub(crate) struct Denial {
     pub(crate) exchange: Exchange,
     /// Why, where the rule does not say all.
     pub(crate) detail: Option<String>,
+    /// What a person is told who is asked. It may hold what no log should, so it is nowhere else.
+    pub(crate) words: Option<String>,
+    /// A person said no, or nobody said yes.
+    pub(crate) refused: bool,
 }
 
-/// The same by the question's number, until the kernel's record of the denial comes.
+/// The same by the question's number, until the kernel's record of the denial comes, or of what a person answered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Denied(Arc<Mutex<BTreeMap<u64, Denial>>>);
 
@@ -95,6 +100,23 @@ impl Denied {
 
     pub(crate) fn take(&self, question: u64) -> Option<Denial> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&question)
+    }
+
+    /// Of a question that is known by the lower half of its number, of those the latest; it may have come to be `refused`.
+    pub(crate) fn of_half(&self, half: u32, refused: bool) -> Option<Denial> {
+        let mut denied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = denied.iter_mut().rev();
+        let found = latest.find(|(question, _)| **question & u64::from(u32::MAX) == u64::from(half));
+        found.map(|(_, denial)| {
+            denial.refused |= refused;
+            denial.clone()
+        })
+    }
+
+    /// Whether a question that a person was asked came to nothing.
+    pub(super) fn is_refused(&self, question: u64) -> bool {
+        let denied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        denied.get(&question).is_some_and(|denial| denial.refused)
     }
 }
 
@@ -123,6 +145,8 @@ pub(super) struct Asked {
     pub(super) found: Vec<Found>,
     /// The requests for models that can be told by now.
     pub(super) calls: Vec<AskedCall>,
+    /// The calls of tools.
+    pub(super) tools: Vec<AskedTool>,
 }
 
 /// What is said of it.
@@ -130,6 +154,7 @@ pub(super) struct Judged {
     decision: Decision,
     secrets: Vec<SecretCount>,
     detail: Option<String>,
+    words: Option<String>,
     /// What calls may use, by their exchanges.
     pub(super) taken: Vec<(u64, Taken)>,
 }
@@ -140,12 +165,19 @@ impl Judged {
             decision,
             secrets: Vec::new(),
             detail: None,
+            words: None,
             taken: Vec::new(),
         }
     }
 
+    /// Whether it is not sent, or not yet.
     pub(super) fn denies(&self) -> bool {
         self.decision.verdict() > Verdict::Allow
+    }
+
+    /// Whether a person says.
+    pub(super) fn asks(&self) -> bool {
+        self.decision.verdict() == Verdict::Ask
     }
 }
 
@@ -200,8 +232,13 @@ impl Judge {
                 secrets: std::mem::take(&mut judged.secrets),
                 ..told()
             };
-            let detail = judged.detail.take();
-            self.shared.denied.add(question.number, Denial { exchange, detail });
+            let denial = Denial {
+                exchange,
+                detail: judged.detail.take(),
+                words: judged.words.take(),
+                refused: false,
+            };
+            self.shared.denied.add(question.number, denial);
         }
         self.answers.give(question.number, judged.decision.0);
         judged
@@ -234,12 +271,16 @@ impl Judge {
         let decision = of_models
             .filter(|of_model| of_model.verdict() > Verdict::Allow)
             .fold(decision, Decision::strictest);
+        let of_tools = self.of_tools(&saying.policy, piece, &asked.tools);
+        let decision = decision.strictest(of_tools.decision);
         let secrets = secrets.into_iter().map(|(kind, count)| SecretCount {
             kind: kind.to_owned(),
             count,
         });
         let mut judged = Judged {
             secrets: secrets.collect(),
+            detail: of_tools.detail,
+            words: of_tools.words,
             ..Judged::new(decision)
         };
         // What is not sent anyway takes no room.
@@ -259,6 +300,17 @@ impl Judge {
                 judged.taken = paying::observed(policy, session, &asked.calls);
             }
         }
+    }
+
+    fn of_tools(&self, policy: &Policy, piece: &Piece<'_>, asked: &[AskedTool]) -> tools::OfTools {
+        if asked.is_empty() || !policy.lists_tools() {
+            return tools::OfTools::default();
+        }
+        let names = piece.socket.map(|socket| {
+            let lookups = self.shared.lookups.lock();
+            lookups.names(AgentId(piece.speaker.agent), socket.to.ip())
+        });
+        tools::judge(policy, asked, &names.unwrap_or_default(), self.shared.clock.certain())
     }
 
     /// Whether a credential goes to who gave it out, by the names that the resolver led to that address.

@@ -13,6 +13,7 @@ use aa_wire::exchange::{self, SecretCount};
 use super::judge::{Asked, Found, Judge, Judged, Retried};
 use super::paying::{AskedCall, CallAccount};
 use super::summary::Teller;
+use super::tools::AskedTool;
 use super::unbound::Unbound;
 use super::{Ended, Spoken, providers, summary};
 
@@ -79,6 +80,8 @@ struct Heard {
     found: Vec<Found>,
     /// Requests for models that were told since then.
     calls: Vec<AskedCall>,
+    /// Calls of tools that were told since then.
+    tools: Vec<AskedTool>,
 }
 
 struct Open {
@@ -86,6 +89,8 @@ struct Open {
     asked: Option<exchange::Exchange>,
     /// It was not let out: another event tells it.
     denied: bool,
+    /// A person is asked about it, by the question's number.
+    held: Option<u64>,
     since_ns: u64,
     scanner: Redactor,
     secrets: BTreeMap<&'static str, u64>,
@@ -247,6 +252,7 @@ impl Connection {
                 asking: false,
                 found: Vec::new(),
                 calls: Vec::new(),
+                tools: Vec::new(),
             },
             sent: Side::default(),
             received: Side::default(),
@@ -275,12 +281,16 @@ impl Connection {
             heard: self.retried.is_heard(),
             found,
             calls: std::mem::take(&mut self.heard.calls),
+            tools: std::mem::take(&mut self.heard.tools),
         };
         let open = self.heard.open.get_mut(&self.heard.latest);
         let request = open.as_ref().and_then(|open| open.asked.clone());
         let judged = judge.answer(piece, question, &asked, || request.unwrap_or_else(summary::of_nothing));
         if let Some(open) = open {
-            open.denied |= judged.denies();
+            open.denied |= judged.denies() && !judged.asks();
+            if judged.asks() {
+                open.held = Some(question.number);
+            }
         }
         self.heard.pay(&asked.calls, judged);
     }
@@ -362,6 +372,13 @@ impl Heard {
                     let account = self.open.get(&exchange.id).map_or(&none, |open| &open.account);
                     self.calls.push(AskedCall::new(exchange, ask, account));
                 }
+            }
+            Told::Calls(exchange, call) if exchange.asked == Direction::Sent && self.asking => {
+                if let Some(open) = self.open.get_mut(&exchange.id) {
+                    self.latest = exchange.id;
+                    open.asked = Some(self.teller.of(exchange, 0, Vec::new()));
+                }
+                self.tools.push(AskedTool::new(exchange, call, &self.teller.engine));
             }
             // Of many over a WebSocket each is told when it is over.
             Told::Call(exchange) if exchange.protocol == Protocol::WebSocket => {
@@ -456,7 +473,8 @@ impl Heard {
         let unnamed = self.unnamed.take_findings();
         let mut nothing = Open::new(&self.teller.engine, self.now_ns);
         let open = self.open.get_mut(&exchange.id).unwrap_or(&mut nothing);
-        if open.denied {
+        let refused = open.held.is_some_and(|question| self.teller.denied.is_refused(question));
+        if open.denied || refused {
             return;
         }
         open.count(unnamed);
@@ -477,6 +495,7 @@ impl Open {
         Self {
             asked: None,
             denied: false,
+            held: None,
             since_ns,
             scanner: Redactor::detector(engine),
             secrets: BTreeMap::new(),

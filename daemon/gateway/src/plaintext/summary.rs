@@ -10,7 +10,7 @@ use aa_traffic::{Api, Direction, Exchange, ModelCall};
 use aa_wire::EscapedBytes;
 use aa_wire::exchange::{self, SecretCount, Tokens};
 
-use super::judge::Shared;
+use super::judge::{Denied, Shared};
 use crate::prices::SharedPrices;
 use crate::spending::Treasury;
 
@@ -22,6 +22,7 @@ pub(super) struct Teller {
     pub(super) engine: Arc<Engine>,
     prices: SharedPrices,
     pub(super) treasury: Treasury,
+    pub(super) denied: Denied,
 }
 
 impl Teller {
@@ -30,12 +31,13 @@ impl Teller {
             engine: Arc::new(engine),
             prices: shared.prices.clone(),
             treasury: shared.treasury.clone(),
+            denied: shared.denied.clone(),
         })
     }
 
     /// What events say of an exchange.
     pub(super) fn of(&self, exchange: &Exchange, took_ms: u64, secrets: Vec<SecretCount>) -> exchange::Exchange {
-        let text = |text: &str| told(&self.engine, text);
+        let text = |text: &str| told(&self.engine, text, LONGEST);
         let call = exchange.call.as_ref().map(|call| {
             let model = answering(call);
             exchange::ModelCall {
@@ -164,10 +166,11 @@ pub(super) fn of_nothing() -> exchange::Exchange {
     }
 }
 
-fn told(engine: &Arc<Engine>, text: &str) -> EscapedBytes {
+/// A text of others without what looks like a secret, the first bytes of it.
+pub(super) fn told(engine: &Arc<Engine>, text: &str, most: usize) -> EscapedBytes {
     let mut redactor = Redactor::new(engine);
-    let cut = text.as_bytes().get(..LONGEST).unwrap_or(text.as_bytes());
-    let mut shown = redactor.push(cut).to_vec();
+    let mut shown = redactor.push(text.as_bytes()).to_vec();
     shown.extend_from_slice(redactor.finish());
+    shown.truncate(most);
     EscapedBytes::from_bytes(&shown)
 }

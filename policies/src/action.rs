@@ -235,7 +235,9 @@ impl fmt::Display for Action {
             Self::Model { name } => write!(f, "model {}", show(name.as_bytes())),
             Self::Tool(call) => {
                 write!(f, "tool {}", show(call.name.as_bytes()))?;
-                call.arguments.iter().try_for_each(|arguments| write!(f, " {arguments}"))
+                call.arguments
+                    .iter()
+                    .try_for_each(|arguments| write!(f, " {arguments}"))
             }
             Self::Use { privilege } => write!(f, "use {privilege}"),
             Self::Carrying { labels, action } => write!(f, "{action} carrying {}", labels.join(" ")),

@@ -169,10 +169,7 @@ impl Uses {
             Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr, loops)),
             Expr::Struct(message) => {
                 self.has_messages = true;
-                message
-                    .entries
-                    .iter()
-                    .for_each(|entry| self.entry(&entry.expr, loops));
+                message.entries.iter().for_each(|entry| self.entry(&entry.expr, loops));
             }
             Expr::Comprehension(comprehension) => {
                 self.visit(&comprehension.iter_range, loops);
@@ -224,7 +221,9 @@ impl Uses {
             return Err(
                 complaint("the condition goes through lists in lists in lists".to_owned())
                     .cause("an agent decides how long they are")
-                    .hint(format!("no more than {LOOPS} of `all`, `exists`, `map`, `filter` in one another")),
+                    .hint(format!(
+                        "no more than {LOOPS} of `all`, `exists`, `map`, `filter` in one another"
+                    )),
             );
         }
         if self.has_messages {
@@ -239,7 +238,9 @@ impl Uses {
                 });
             }
         }
-        self.facts.iter().try_for_each(|(name, field)| known_fact(name, field.as_deref()))
+        self.facts
+            .iter()
+            .try_for_each(|(name, field)| known_fact(name, field.as_deref()))
     }
 }
 

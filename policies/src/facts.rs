@@ -57,7 +57,9 @@ impl Facts {
     /// `time`: now, in UTC.
     #[must_use]
     pub fn time(self, now: SystemTime) -> Self {
-        let Ok(now) = jiff::Timestamp::try_from(now) else { return self };
+        let Ok(now) = jiff::Timestamp::try_from(now) else {
+            return self;
+        };
         let now = now.to_zoned(jiff::tz::TimeZone::UTC);
         let day = usize::try_from(now.weekday().to_monday_zero_offset()).unwrap_or_default();
         let weekday = WEEKDAYS.get(day).copied().unwrap_or_default();
@@ -82,7 +84,9 @@ impl Facts {
 }
 
 fn map(fields: impl IntoIterator<Item = (String, Value)>) -> Value {
-    let fields = fields.into_iter().map(|(key, value)| (Key::String(Arc::new(key)), value));
+    let fields = fields
+        .into_iter()
+        .map(|(key, value)| (Key::String(Arc::new(key)), value));
     Value::Map(Map {
         map: Arc::new(fields.collect::<HashMap<_, _>>()),
     })
@@ -105,7 +109,9 @@ fn of_json(json: &serde_json::Value, room: &mut usize) -> Option<Value> {
             Value::List(Arc::new(items?))
         }
         serde_json::Value::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| Some((key.clone(), of_json(value, room)?)));
+            let fields = fields
+                .iter()
+                .map(|(key, value)| Some((key.clone(), of_json(value, room)?)));
             map(fields.collect::<Option<Vec<_>>>()?)
         }
     })

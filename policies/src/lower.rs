@@ -245,7 +245,10 @@ impl Policy {
                 .iter()
                 .map(|label| CarriedKind::ALL.map(|kind| self.carried(label, kind)))
                 .collect(),
-            judges_sends: self.withheld().next().is_some() || self.lists_models() || self.lists_tools() || self.spending.is_some(),
+            judges_sends: self.withheld().next().is_some()
+                || self.lists_models()
+                || self.lists_tools()
+                || self.spending.is_some(),
             blind: self.blind(),
         })
     }

@@ -100,10 +100,7 @@ impl ToolPattern {
     fn matches(&self, verdict: Verdict, name: Option<&str>, facts: &Facts) -> bool {
         let restricts = verdict > Verdict::Allow;
         let named = match name {
-            Some(name) if restricts => wildcard(
-                self.name.to_lowercase().as_bytes(),
-                name.to_lowercase().as_bytes(),
-            ),
+            Some(name) if restricts => wildcard(self.name.to_lowercase().as_bytes(), name.to_lowercase().as_bytes()),
             Some(name) => wildcard(self.name.as_bytes(), name.as_bytes()),
             None => restricts,
         };
@@ -140,7 +137,10 @@ pub struct ToolAction {
 impl ToolAction {
     fn facts(&self) -> Facts {
         let facts = Facts::default().tool(&self.name);
-        let arguments = self.arguments.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let arguments = self
+            .arguments
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
         match arguments {
             Some(arguments) => facts.arguments(&arguments),
             None => facts,
@@ -184,7 +184,9 @@ impl Policy {
     pub(crate) fn of_unconditional_tools(&self) -> impl Iterator<Item = Decision> {
         let plain = |rule: &&Rule| matches!(&rule.pattern, Pattern::Tool(pattern) if pattern.when.is_none());
         self.rules.iter().filter(plain).filter_map(move |rule| {
-            let Pattern::Tool(pattern) = &rule.pattern else { return None };
+            let Pattern::Tool(pattern) = &rule.pattern else {
+                return None;
+            };
             let name = pattern.example();
             let matching = self.rules.iter().filter(plain).filter(|other| match &other.pattern {
                 Pattern::Tool(pattern) => pattern.matches(other.verdict, Some(&name), &Facts::default()),

@@ -20,6 +20,7 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
     idle(policy, &mut report);
     nowhere(policy, &mut report);
     replaced(policy, &mut report);
+    unheard(policy, &mut report);
     match lowered {
         Ok(lowered) => dead(policy, lowered, &mut report),
         Err(error) => drop(
@@ -44,6 +45,17 @@ fn replaced(policy: &Policy, report: &mut Report<'_>) {
             )
             .cause("replacing what an agent sends takes a proxy, which this version has not yet")
             .hint("`aasm redact --policy FILE` replaces it in what is piped through it");
+    }
+}
+
+/// Servers of tools that are not listened to.
+fn unheard(policy: &Policy, report: &mut Report<'_>) {
+    let mut rules = policy.rules().iter().zip(&policy.spans);
+    if let Some((_, span)) = rules.find(|(rule, _)| rule.section == Section::Tool) {
+        report
+            .warning(Code::NotYet, *span, "`tool` judges MCP inside TLS alone")
+            .cause("servers that a client starts and speaks to over pipes, and HTTP without TLS, are not listened to by this version yet")
+            .hint("say in `exec` which servers may be started; `net: {blind: deny}` denies TLS that nobody reads");
     }
 }
 

@@ -50,7 +50,15 @@ fn clients(server: &Server, body: &str) -> [Vec<String>; 4] {
         words(&["curl", "-sSk", "--fail", "-H", "expect:", "--data-binary", &data, &url]),
         words(&["python3", &blocking, &url, body, "14"]),
         words(&["python3", &asynchronous, &url, body, "14"]),
-        words(&["env", "NODE_TLS_REJECT_UNAUTHORIZED=0", "node", &fetch, &url, body, "14"]),
+        words(&[
+            "env",
+            "NODE_TLS_REJECT_UNAUTHORIZED=0",
+            "node",
+            &fetch,
+            &url,
+            body,
+            "14",
+        ]),
     ]
 }
 
@@ -68,15 +76,41 @@ fn a_tool_that_a_policy_does_not_allow_is_not_called(guest: &Guest, checks: &mut
     let outside = "deny: fs.* when !args.path.startsWith(\"/srv/work/\")";
     let cases = [
         ("fs.read_file", r#"{"path":"/srv/work/notes"}"#, None, "", None),
-        ("fs.read_file", r#"{"path":"/etc/shadow"}"#, Some(outside), "nothing added", Some("high")),
-        ("fs.read_file", r#"{"path":"/srv/work/a","path":"/etc/shadow"}"#, Some(outside), "nothing added", Some("high")),
+        (
+            "fs.read_file",
+            r#"{"path":"/etc/shadow"}"#,
+            Some(outside),
+            "nothing added",
+            Some("high"),
+        ),
+        (
+            "fs.read_file",
+            r#"{"path":"/srv/work/a","path":"/etc/shadow"}"#,
+            Some(outside),
+            "nothing added",
+            Some("high"),
+        ),
         ("db.query", r#"{"sql":"select 1"}"#, None, "", None),
-        ("shell.run", r#"{"command":"id"}"#, Some("deny: shell.*"), "nothing added", None),
-        ("mail.send", "{}", Some("deny: *"), "tool: {allow: [\"mail.send\"]}", None),
+        (
+            "shell.run",
+            r#"{"command":"id"}"#,
+            Some("deny: shell.*"),
+            "nothing added",
+            None,
+        ),
+        (
+            "mail.send",
+            "{}",
+            Some("deny: *"),
+            "tool: {allow: [\"mail.send\"]}",
+            None,
+        ),
     ];
     for (number, (name, arguments, rule, way, risk)) in cases.into_iter().enumerate() {
         let mark = format!("mark-{number}-");
-        let body = file_at(server.script("call"), &call(name, arguments, &mark)).display().to_string();
+        let body = file_at(server.script("call"), &call(name, arguments, &mark))
+            .display()
+            .to_string();
         // Each client is denied once, and each case tried by one.
         let all = number == 1;
         let tried = clients(&server, &body).into_iter().enumerate();
@@ -84,18 +118,25 @@ fn a_tool_that_a_policy_does_not_allow_is_not_called(guest: &Guest, checks: &mut
             let program: Vec<&str> = program.iter().map(String::as_str).collect();
             drop(fs::remove_file(server.script("received")));
             let (told, well, denied) = run_by(TOOLS, &server, &program);
-            checks.that(well == rule.is_none() && arrived(&server, &mark) == rule.is_none(), || {
-                format!("{name} {arguments} by {program:?}: {told}")
-            });
+            checks.that(
+                well == rule.is_none() && arrived(&server, &mark) == rule.is_none(),
+                || format!("{name} {arguments} by {program:?}: {told}"),
+            );
             let first = denied.first();
             checks.equal(format!("{name} by {program:?}"), &first.and_then(cited), &rule);
             let Some(event) = first else { continue };
             let would = event.would_allow.as_deref().unwrap_or_default();
             checks.that(would.starts_with(way), || format!("{name}: {would}"));
-            checks.equal("how grave", &event.rule.as_ref().and_then(|rule| rule.risk.as_deref()), &risk);
+            checks.equal(
+                "how grave",
+                &event.rule.as_ref().and_then(|rule| rule.risk.as_deref()),
+                &risk,
+            );
             let called = event.exchange.as_ref().and_then(|exchange| exchange.mcp.last());
             checks.equal("which", &called.map(|message| message.name.as_str()), &Some(name));
-            checks.that(!told.contains("shadow"), || format!("what it is called with is told: {told}"));
+            checks.that(!told.contains("shadow"), || {
+                format!("what it is called with is told: {told}")
+            });
         }
     }
 }
@@ -121,16 +162,21 @@ fn a_tool_that_is_asked_about_waits_for_a_person(guest: &Guest, checks: &mut Che
                 continue;
             }
             let mark = format!("mark-{number}{client}-");
-            let body = file_at(server.script("call"), &call("db.query", &arguments, &mark)).display().to_string();
+            let body = file_at(server.script("call"), &call("db.query", &arguments, &mark))
+                .display()
+                .to_string();
             let program = clients(&server, &body)[client].clone();
             let program: Vec<&str> = program.iter().map(String::as_str).collect();
             drop(fs::remove_file(server.script("received")));
             let (told, well, events) = thread::scope(|scope| {
                 let running = scope.spawn(|| run_by(TOOLS, &server, &program));
                 let row = asked();
-                checks.that(row.is_some() && !arrived(&server, &mark), || format!("{name} does not wait"));
+                checks.that(row.is_some() && !arrived(&server, &mark), || {
+                    format!("{name} does not wait")
+                });
                 if let Some(row) = row {
-                    let expected = "db.query {\"key\":\"[REDACTED:aws-access-key-id]\",\"sql\":\"drop table users\"} -> ";
+                    let expected =
+                        "db.query {\"key\":\"[REDACTED:aws-access-key-id]\",\"sql\":\"drop table users\"} -> ";
                     checks.that(row.object.starts_with(expected), || format!("{name}: {}", row.object));
                     checks.equal("what", &row.action.as_str(), &"call-tool");
                     checks.equal("how grave", &row.risk.as_deref(), &Some("critical"));
@@ -151,5 +197,7 @@ fn a_tool_that_is_asked_about_waits_for_a_person(guest: &Guest, checks: &mut Che
         }
     }
     let log = recorded();
-    checks.that(log.contains("\"held\"") && !log.contains("drop table"), || "what it is called with is recorded".to_owned());
+    checks.that(log.contains("\"held\"") && !log.contains("drop table"), || {
+        "what it is called with is recorded".to_owned()
+    });
 }

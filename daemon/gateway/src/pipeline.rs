@@ -144,8 +144,7 @@ impl Gateway {
         } else if record.other_pid == 0 {
             self.denied.take(record.digest[0])
         } else {
-            let refused = u32::from(record.effect) == abi::AA_EFFECT_DENIED;
-            self.denied.of_half(record.other_pid, refused)
+            self.denied.of_half(record.other_pid)
         }
     }
 

@@ -26,7 +26,9 @@ impl Heard {
             Told::Call(exchange) => self.told.push(format!("call {} {:?}", exchange.id, exchange.call)),
             Told::Asks(exchange, ask) => self.told.push(format!("asks {} {ask:?}", exchange.id)),
             Told::Mcp(_, message) => self.told.push(format!("{message:?}")),
-            Told::Calls(exchange, call) => self.told.push(format!("calls {} {call:?} {:?}", exchange.id, call.arguments)),
+            Told::Calls(exchange, call) => self
+                .told
+                .push(format!("calls {} {call:?} {:?}", exchange.id, call.arguments)),
             Told::Opaque(why) => self.told.push(format!("{why:?}")),
             Told::Done(exchange) => {
                 assert!(

@@ -110,7 +110,12 @@ impl Draft {
 
     /// `{name: "db.query", when: CONDITION, risk: critical}`
     fn tool(&mut self, verdict: Verdict, item: &Node, entries: &[Entry], report: &mut Report<'_>) {
-        require(item, entries, &[("name", "add `name: \"fs.*\"`: the tools it is about")], report);
+        require(
+            item,
+            entries,
+            &[("name", "add `name: \"fs.*\"`: the tools it is about")],
+            report,
+        );
         let (mut name, mut when, mut risk) = (None, None, None);
         for entry in entries {
             match entry.key.as_str() {

@@ -1,8 +1,6 @@
 //! `tool`: which tools are called and with what, by which rule, and what is wrong to write.
 
-use crate::{
-    Code, Decision, Environment, Facts, Limits, Policy, Risk, RuleKind, Verdict, parse_action, parse_policy,
-};
+use crate::{Code, Decision, Environment, Facts, Limits, Policy, Risk, RuleKind, Verdict, parse_action, parse_policy};
 use serde_json::{Value, json};
 
 const TEXT: &str = r#"policy: p
@@ -38,7 +36,10 @@ fn errors(tool: &str) -> Vec<Code> {
 fn judged(policy: &Policy, name: Option<&str>, facts: &Facts) -> (Verdict, String) {
     let decision = policy.tool(name, facts);
     let rule = decision.rule().and_then(|id| policy.rule(id));
-    (decision.verdict(), rule.map_or_else(String::new, |rule| rule.text.clone()))
+    (
+        decision.verdict(),
+        rule.map_or_else(String::new, |rule| rule.text.clone()),
+    )
 }
 
 fn called(policy: &Policy, name: &str, arguments: &Value) -> Verdict {
@@ -51,17 +52,35 @@ fn a_tool_is_judged_by_its_name_and_by_what_it_is_called_with() {
     let read = |path: &str| called(&policy, "fs.read_file", &json!({"path": path}));
     assert_eq!(read("/srv/work/a"), Verdict::Allow);
     assert_eq!(read("/srv/workshop"), Verdict::Deny);
-    assert_eq!(called(&policy, "fs.write_file", &json!({"path": "/srv/work/a"})), Verdict::Deny);
+    assert_eq!(
+        called(&policy, "fs.write_file", &json!({"path": "/srv/work/a"})),
+        Verdict::Deny
+    );
     let sql = |sql: &str| called(&policy, "db.query", &json!({"sql": sql, "limit": 7}));
     assert_eq!(sql("select 1"), Verdict::Allow);
     assert_eq!(sql("  DROP table users"), Verdict::Ask);
-    assert_eq!(called(&policy, "db.query", &json!({"sql": "select 1", "limit": 101})), Verdict::Deny);
-    assert_eq!(called(&policy, "db.query", &json!({"sql": "select 1", "limit": 99.5})), Verdict::Allow);
+    assert_eq!(
+        called(&policy, "db.query", &json!({"sql": "select 1", "limit": 101})),
+        Verdict::Deny
+    );
+    assert_eq!(
+        called(&policy, "db.query", &json!({"sql": "select 1", "limit": 99.5})),
+        Verdict::Allow
+    );
     assert_eq!(called(&policy, "search", &json!({})), Verdict::Allow);
     assert_eq!(called(&policy, "shell.run", &json!({})), Verdict::Deny);
     assert!(policy.lists_tools() && policy.lower(&Limits::default()).unwrap().judges_sends);
-    assert_eq!(policy.warnings(), []);
-    let unlisted = policy.tool(Some("other"), &Facts::default()).rule().and_then(|id| policy.rule(id)).unwrap();
+    let warned: Vec<&str> = policy
+        .warnings()
+        .iter()
+        .map(|warning| warning.message.as_str())
+        .collect();
+    assert_eq!(warned, ["`tool` judges MCP inside TLS alone"]);
+    let unlisted = policy
+        .tool(Some("other"), &Facts::default())
+        .rule()
+        .and_then(|id| policy.rule(id))
+        .unwrap();
     assert_eq!((unlisted.kind, unlisted.text.as_str()), (RuleKind::BuiltIn, "*"));
 }
 
@@ -69,8 +88,17 @@ fn a_tool_is_judged_by_its_name_and_by_what_it_is_called_with() {
 fn what_cannot_be_told_matches_what_restricts_and_nothing_that_allows() {
     let policy = parse(TEXT);
     let nothing = Facts::default();
-    for arguments in [json!({}), json!({"path": 7}), json!({"path": null}), json!({"paths": ["/srv/work/a"]})] {
-        assert_eq!(called(&policy, "fs.read_file", &arguments), Verdict::Deny, "{arguments}");
+    for arguments in [
+        json!({}),
+        json!({"path": 7}),
+        json!({"path": null}),
+        json!({"paths": ["/srv/work/a"]}),
+    ] {
+        assert_eq!(
+            called(&policy, "fs.read_file", &arguments),
+            Verdict::Deny,
+            "{arguments}"
+        );
         assert_eq!(called(&policy, "db.query", &arguments), Verdict::Ask, "{arguments}");
     }
     assert_eq!(judged(&policy, Some("fs.read_file"), &nothing).0, Verdict::Deny);
@@ -83,7 +111,10 @@ fn what_cannot_be_told_matches_what_restricts_and_nothing_that_allows() {
     assert_eq!(called(&lenient, "x", &json!({"a": 2})), Verdict::Allow);
     assert_eq!(called(&lenient, "x", &json!({"a": 1.0})), Verdict::Deny);
     assert_eq!(called(&lenient, "x", &json!({"b": 1})), Verdict::Deny);
-    assert_eq!(judged(&lenient, None, &nothing), (Verdict::Deny, "x when args.a == 1".to_owned()));
+    assert_eq!(
+        judged(&lenient, None, &nothing),
+        (Verdict::Deny, "x when args.a == 1".to_owned())
+    );
     let open = parse("policy: p\nversion: 1\ntool: {default: allow}\n");
     assert_eq!(judged(&open, None, &nothing).0, Verdict::Allow);
 }
@@ -113,9 +144,18 @@ tool:
             .http("POST", Some("mcp.example"), "/mcp")
             .time(time.parse::<jiff::Timestamp>().unwrap().into())
     };
-    assert_eq!(judged(&policy, Some("deploy"), &at("2026-11-23T08:00:00Z")).0, Verdict::Allow);
-    assert_eq!(judged(&policy, Some("deploy"), &at("2026-11-23T07:59:59Z")).0, Verdict::Deny);
-    assert_eq!(judged(&policy, Some("deploy"), &at("2026-11-22T12:00:00Z")).0, Verdict::Deny);
+    assert_eq!(
+        judged(&policy, Some("deploy"), &at("2026-11-23T08:00:00Z")).0,
+        Verdict::Allow
+    );
+    assert_eq!(
+        judged(&policy, Some("deploy"), &at("2026-11-23T07:59:59Z")).0,
+        Verdict::Deny
+    );
+    assert_eq!(
+        judged(&policy, Some("deploy"), &at("2026-11-22T12:00:00Z")).0,
+        Verdict::Deny
+    );
     let elsewhere = at("2026-11-23T08:00:00Z").http("POST", None, "/mcp");
     assert_eq!(judged(&policy, Some("deploy"), &elsewhere).0, Verdict::Deny);
 }
@@ -168,7 +208,10 @@ fn what_is_wrong_is_said() {
         ("{allow: [{name: x, when: 'args.a.mathces(\"x\")'}]}", Code::Condition),
         ("{allow: [{name: x, when: ''}]}", Code::Condition),
         ("{allow: [{name: x, when: 'Message{a: 1} == 1'}]}", Code::Condition),
-        ("{allow: [{name: x, when: 'args.a.all(b, b.all(c, c.all(d, d == 1)))'}]}", Code::Condition),
+        (
+            "{allow: [{name: x, when: 'args.a.all(b, b.all(c, c.all(d, d == 1)))'}]}",
+            Code::Condition,
+        ),
         ("{allow: [{name: x, wen: 'args.a == 1'}]}", Code::UnknownKey),
         ("{allow: [{when: 'args.a == 1'}]}", Code::Missing),
         ("{allow: [{name: x, risk: grave}]}", Code::Value),
@@ -199,11 +242,20 @@ fn what_is_wrong_is_said() {
     assert_eq!(called(&policy, "x", &json!({"a": 1})), Verdict::Allow);
     let failed = TEXT.replace("deny high", "deny low").replace("ask critical", "ask");
     let failed = parse_policy(&failed, "p.yaml", &Environment::default()).unwrap_err();
-    assert!(failed.to_string().contains("expected the risk low, but the rule says high"), "{failed}");
+    assert!(
+        failed
+            .to_string()
+            .contains("expected the risk low, but the rule says high"),
+        "{failed}"
+    );
     for line in ["tool x {", "tool x [1]", "tool x {} -> ask grave"] {
         let text = format!("policy: p\nversion: 1\ntool: {{}}\nexpect: ['{line} -> deny']\n");
         let errors = parse_policy(&text, "p.yaml", &Environment::default()).unwrap_err();
-        assert_eq!(errors.items.first().map(|item| item.code), Some(Code::ExpectSyntax), "{line}");
+        assert_eq!(
+            errors.items.first().map(|item| item.code),
+            Some(Code::ExpectSyntax),
+            "{line}"
+        );
     }
 }
 
@@ -211,12 +263,27 @@ fn what_is_wrong_is_said() {
 fn it_is_printed_as_it_is_read() {
     let policy = parse(TEXT);
     assert_eq!(parse(&policy.to_yaml()), policy, "{}", policy.to_yaml());
-    let critical = policy.rules().iter().find(|rule| rule.risk == Some(Risk::Critical)).unwrap();
+    let critical = policy
+        .rules()
+        .iter()
+        .find(|rule| rule.risk == Some(Risk::Critical))
+        .unwrap();
     assert_eq!(policy.risk(critical.id), Some(Risk::Critical));
-    let action = parse_action("tool fs.read_file {\"path\": \"/etc/shadow\"}", &policy, &Environment::default()).unwrap();
+    let action = parse_action(
+        "tool fs.read_file {\"path\": \"/etc/shadow\"}",
+        &policy,
+        &Environment::default(),
+    )
+    .unwrap();
     let explained = policy.explain(&action).to_string();
-    assert!(explained.contains("`fs.* when !args.path.startsWith(\"/srv/work/\")` in tool.deny (line 10)"), "{explained}");
-    assert_eq!(policy.lower(&Limits::default()).unwrap().evaluate(&action), policy.evaluate(&action));
+    assert!(
+        explained.contains("`fs.* when !args.path.startsWith(\"/srv/work/\")` in tool.deny (line 10)"),
+        "{explained}"
+    );
+    assert_eq!(
+        policy.lower(&Limits::default()).unwrap().evaluate(&action),
+        policy.evaluate(&action)
+    );
     let absent = parse("policy: p\nversion: 1\n");
     assert_eq!(absent.tool(Some("x"), &Facts::default()), Decision::NONE);
     assert_eq!(absent.evaluate(&action).verdict, Verdict::Ungoverned);

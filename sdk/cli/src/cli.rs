@@ -243,6 +243,8 @@ pub(crate) enum PolicyCommand {
     ///
     /// Run the agent under observe-all first: `aasm run --policy observe-all -- COMMAND`.
     Learn(LearnArgs),
+    /// The language as a JSON Schema, for editors
+    Schema,
     /// Put a policy in force for all it governs, now and after the next start
     Apply {
         /// The policy

@@ -78,6 +78,7 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Policy(PolicyCommand::Diff { before, after, output }) => {
             compare::compare(&before, &after, output.json)
         }
+        Command::Policy(PolicyCommand::Schema) => print_json(&aa_policy::schema()),
         Command::Policy(PolicyCommand::Test(arguments)) => replay::test(&arguments),
         Command::Policy(PolicyCommand::Learn(arguments)) => learn::learn(&arguments),
         Command::Policy(PolicyCommand::Apply { file, output }) => manage::apply(&mut client()?, &file, output.json),

@@ -14,6 +14,7 @@ fn note(tid: u32, digest: u64) -> Note {
         generation: 1,
         held: true,
         reads: None,
+        action: None,
         object: "/etc/shadow".into(),
     }
 }

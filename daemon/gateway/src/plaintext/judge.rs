@@ -81,8 +81,6 @@ pub(crate) struct Denial {
     pub(crate) detail: Option<String>,
     /// What a person is told who is asked. It may hold what no log should, so it is nowhere else.
     pub(crate) words: Option<String>,
-    /// A person said no, or nobody said yes.
-    pub(crate) refused: bool,
 }
 
 /// The same by the question's number, until the kernel's record of the denial comes, or of what a person answered.
@@ -102,21 +100,12 @@ impl Denied {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&question)
     }
 
-    /// Of a question that is known by the lower half of its number, of those the latest; it may have come to be `refused`.
-    pub(crate) fn of_half(&self, half: u32, refused: bool) -> Option<Denial> {
-        let mut denied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut latest = denied.iter_mut().rev();
-        let found = latest.find(|(question, _)| **question & u64::from(u32::MAX) == u64::from(half));
-        found.map(|(_, denial)| {
-            denial.refused |= refused;
-            denial.clone()
-        })
-    }
-
-    /// Whether a question that a person was asked came to nothing.
-    pub(super) fn is_refused(&self, question: u64) -> bool {
+    /// Of a question that is known by the lower half of its number: of those the latest.
+    pub(crate) fn of_half(&self, half: u32) -> Option<Denial> {
         let denied = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        denied.get(&question).is_some_and(|denial| denial.refused)
+        let mut latest = denied.iter().rev();
+        let found = latest.find(|(question, _)| **question & u64::from(u32::MAX) == u64::from(half));
+        found.map(|(_, denial)| denial.clone())
     }
 }
 
@@ -236,7 +225,6 @@ impl Judge {
                 exchange,
                 detail: judged.detail.take(),
                 words: judged.words.take(),
-                refused: false,
             };
             self.shared.denied.add(question.number, denial);
         }

@@ -89,8 +89,8 @@ struct Open {
     asked: Option<exchange::Exchange>,
     /// It was not let out: another event tells it.
     denied: bool,
-    /// A person is asked about it, by the question's number.
-    held: Option<u64>,
+    /// A person is asked about it: what came of that is an event that tells it, and if it is answered this is another.
+    held: bool,
     since_ns: u64,
     scanner: Redactor,
     secrets: BTreeMap<&'static str, u64>,
@@ -288,9 +288,7 @@ impl Connection {
         let judged = judge.answer(piece, question, &asked, || request.unwrap_or_else(summary::of_nothing));
         if let Some(open) = open {
             open.denied |= judged.denies() && !judged.asks();
-            if judged.asks() {
-                open.held = Some(question.number);
-            }
+            open.held |= judged.asks();
         }
         self.heard.pay(&asked.calls, judged);
     }
@@ -473,8 +471,7 @@ impl Heard {
         let unnamed = self.unnamed.take_findings();
         let mut nothing = Open::new(&self.teller.engine, self.now_ns);
         let open = self.open.get_mut(&exchange.id).unwrap_or(&mut nothing);
-        let refused = open.held.is_some_and(|question| self.teller.denied.is_refused(question));
-        if open.denied || refused {
+        if open.denied || open.held && exchange.status.is_none() {
             return;
         }
         open.count(unnamed);
@@ -495,7 +492,7 @@ impl Open {
         Self {
             asked: None,
             denied: false,
-            held: None,
+            held: false,
             since_ns,
             scanner: Redactor::detector(engine),
             secrets: BTreeMap::new(),

@@ -10,7 +10,7 @@ use aa_traffic::{Api, Direction, Exchange, ModelCall};
 use aa_wire::EscapedBytes;
 use aa_wire::exchange::{self, SecretCount, Tokens};
 
-use super::judge::{Denied, Shared};
+use super::judge::Shared;
 use crate::prices::SharedPrices;
 use crate::spending::Treasury;
 
@@ -22,7 +22,6 @@ pub(super) struct Teller {
     pub(super) engine: Arc<Engine>,
     prices: SharedPrices,
     pub(super) treasury: Treasury,
-    pub(super) denied: Denied,
 }
 
 impl Teller {
@@ -31,7 +30,6 @@ impl Teller {
             engine: Arc::new(engine),
             prices: shared.prices.clone(),
             treasury: shared.treasury.clone(),
-            denied: shared.denied.clone(),
         })
     }
 

@@ -86,12 +86,7 @@ pub(super) struct OfTools {
 }
 
 /// The strictest of what a policy says of each. `names` lead to the far end; it is `now`, if that is certain.
-pub(super) fn judge(
-    policy: &Policy,
-    asked: &[AskedTool],
-    names: &[EscapedBytes],
-    now: Option<SystemTime>,
-) -> OfTools {
+pub(super) fn judge(policy: &Policy, asked: &[AskedTool], names: &[EscapedBytes], now: Option<SystemTime>) -> OfTools {
     let mut decision = Decision::NONE;
     let (mut detail, mut words) = (None, Vec::new());
     for tool in asked {

@@ -152,7 +152,10 @@ fn what_a_tool_is_called_with_is_told_as_a_parser_of_whole_documents_reads_it() 
     assert_eq!(calls(&call(&params)), [expected.clone()]);
     let reversed = format!(r#"{{"params":{params},"method":"tools/call"}}"#);
     assert_eq!(calls(&reversed), [expected.clone()], "servers that want no version");
-    assert_eq!(calls(&format!("[{},{}]", call(&params), call(r#"{"name":"x"}"#))), [expected, "x {}".to_owned()]);
+    assert_eq!(
+        calls(&format!("[{},{}]", call(&params), call(r#"{"name":"x"}"#))),
+        [expected, "x {}".to_owned()]
+    );
     assert!(calls(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#).is_empty());
 }
 
@@ -196,7 +199,10 @@ fn arguments_that_are_not_all_known_are_not_told() {
         let told = calls(&message);
         assert!(told == ["x ?"] || told == ["? ?"], "{told:?}");
     }
-    assert_eq!(calls(r#"{"method":"tools/call","params":{"name":"x","arguments":7}}"#), ["x 7"]);
+    assert_eq!(
+        calls(r#"{"method":"tools/call","params":{"name":"x","arguments":7}}"#),
+        ["x 7"]
+    );
 }
 
 #[test]

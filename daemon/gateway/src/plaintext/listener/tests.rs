@@ -278,6 +278,80 @@ fn a_model_is_judged_where_the_rest_of_its_request_is_sent() {
 }
 
 #[test]
+fn a_tool_is_judged_by_name_and_arguments_and_a_person_is_told_of_it_without_secrets() {
+    let (judge, answers) = testing::judge(
+        "tool: {allow: [search], ask: [{name: 'db.*', when: 'args.rows > 5'}], deny: [{name: 'fs.*', when: 'args.path != \"/srv\"'}]}\n",
+    );
+    let denied = judge.shared.denied.clone();
+    let mut listener = Listener::new(teller(), judge);
+    let call = |name: &str, arguments: &str| {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","arguments":{arguments}}}}}"#
+        );
+        let head = "POST /mcp HTTP/1.1\r\nHost: h\r\nContent-Type: application/json";
+        format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let mut number = 0;
+    let mut told = |text: &str| {
+        number += 1;
+        let base = piece(300 + number, false, 0, &[]);
+        let decision = aa_policy::Decision(ask(&mut listener, &answers, number, base, &[text.as_bytes()]));
+        (decision.verdict(), denied.take(number))
+    };
+    assert_eq!(told(&call("search", "{}")).0, aa_policy::Verdict::Allow);
+    assert_eq!(
+        told("POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}").0,
+        aa_policy::Verdict::Allow
+    );
+    let (verdict, denial) = told(&call("fs.read", r#"{"path":"/etc"}"#));
+    assert_eq!(verdict, aa_policy::Verdict::Deny);
+    let mcp = denial.unwrap().exchange.mcp;
+    assert_eq!(mcp.last().map(|message| message.name.as_str()), Some("fs.read"));
+    let (verdict, denial) = told(&call("db.query", &format!(r#"{{"rows":6,"key":"{KEY}"}}"#)));
+    assert_eq!(verdict, aa_policy::Verdict::Ask);
+    let words = denial.unwrap().words.unwrap();
+    assert_eq!(words, "db.query {\"key\":\"[REDACTED:aws-access-key-id]\",\"rows\":6}");
+    assert_eq!(
+        told(&call("db.query", r#"{"rows":5}"#)).0,
+        aa_policy::Verdict::Deny,
+        "no rule allows it"
+    );
+    // Readers could differ on it: it may be any tool.
+    let (verdict, denial) = told(&call("search", "{}").replace("\"name\"", "\"NAME\""));
+    assert_eq!(verdict, aa_policy::Verdict::Deny);
+    assert!(denial.unwrap().detail.unwrap().contains("cannot be told"));
+    let cut = call("search", "{}").replace("}}", "  ");
+    assert_eq!(told(&cut).0, aa_policy::Verdict::Deny);
+}
+
+#[test]
+fn a_host_is_a_fact_only_where_the_resolver_led_there() {
+    let (judge, answers) = testing::judge("tool: {allow: [{name: x, when: 'http.host == \"mcp.example\"'}]}\n");
+    let lookups = judge.shared.lookups.clone();
+    let mut listener = Listener::new(teller(), judge);
+    let body = r#"{"method":"tools/call","params":{"name":"x"}}"#;
+    let text = format!(
+        "POST /mcp HTTP/1.1\r\nHost: MCP.example:443\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let address: SocketAddr = "192.0.2.9:443".parse().unwrap();
+    let mut verdict = |number: u64| {
+        let socket = Some(Socket {
+            cookie: number,
+            to: address,
+        });
+        let base = Piece {
+            socket,
+            ..piece(400 + number, false, 0, &[])
+        };
+        aa_policy::Decision(ask(&mut listener, &answers, number, base, &[text.as_bytes()])).verdict()
+    };
+    assert_eq!(verdict(1), aa_policy::Verdict::Deny);
+    lookups.lock().note(AgentId(2), &"mcp.example".into(), &[address.ip()]);
+    assert_eq!(verdict(2), aa_policy::Verdict::Allow);
+}
+
+#[test]
 fn what_would_be_replaced_is_denied_by_its_own_rule() {
     let (judge, answers) = testing::judge("data: {block: [secret], redact: [pii.email]}\n");
     let mut listener = Listener::new(teller(), judge);

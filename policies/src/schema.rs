@@ -21,11 +21,11 @@ pub fn schema() -> Value {
             "policy": {"type": "string", "pattern": "^[a-z0-9_][a-z0-9_.-]{0,63}$", "description": "Its name, which records cite with the version"},
             "version": {"type": "integer", "minimum": 1, "description": "Raised with every change"},
             "about": {"type": "string", "description": "Text for people"},
-            "scope": one_key(&["org", "team", "agent", "session"], "One level of the cascade, with a name"),
+            "scope": keys(&["org", "team", "agent", "session"], "One level of the cascade, with a name"),
             "governs": {
                 "type": "array",
                 "description": "Which processes begin to be governed",
-                "items": one_key(&["exec", "user", "unit", "cgroup"], "Programs by path, users, systemd units, cgroups"),
+                "items": keys(&["exec", "user", "unit", "cgroup"], "Programs by path, users, systemd units, cgroups"),
             },
             "mode": {"enum": ["enforce", "observe"], "description": "observe records what would be denied and lets it pass"},
             "on_gap": {"enum": ["refuse", "degrade"], "description": "What becomes of rules that this host cannot enforce"},
@@ -74,11 +74,12 @@ fn object<const N: usize>(about: &str, properties: [(&str, Value); N]) -> Value 
     json!({"type": "object", "description": about, "additionalProperties": false, "properties": properties})
 }
 
-fn one_key(keys: &[&str], about: &str) -> Value {
+/// At least one of these.
+fn keys(keys: &[&str], about: &str) -> Value {
     let properties: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), scalar(key))).collect();
     json!({
         "type": "object", "description": about, "additionalProperties": false,
-        "minProperties": 1, "maxProperties": 1, "properties": properties,
+        "minProperties": 1, "properties": properties,
     })
 }
 

@@ -84,7 +84,6 @@ fn what_is_not_of_the_language_does_not_pass() {
         "ask: {approvers: [\"role:x\"]}",
         "mode: enforced",
         "default: ask",
-        "governs: [{exec: /x, user: y}]",
         "governs: [{image: x}]",
         "scope: {tema: a}",
         "expect: [\"read /x\"]",

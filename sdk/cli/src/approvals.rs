@@ -236,6 +236,7 @@ mod tests {
             action: "exec".into(),
             object: "/usr/bin/git push".into(),
             rule: Some("ask: git push ...".into()),
+            risk: None,
             policy: Some("coding-agent".into()),
             asked_at: Timestamp::default(),
             deadline: Timestamp {

@@ -8,6 +8,7 @@ use crate::lower::{Limits, Lowered};
 use crate::rate::RateLimit;
 use crate::rule::{Column, Pattern, Rule, Section};
 use crate::spend::Spending;
+use crate::tool::Risk;
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -112,6 +113,8 @@ pub struct Asking {
     pub within: Duration,
     /// What happens then, and where nobody can be asked: allow or deny.
     pub otherwise: Verdict,
+    /// From which risk on two people have to say yes.
+    pub second_person: Option<Risk>,
 }
 
 impl Default for Asking {
@@ -120,6 +123,7 @@ impl Default for Asking {
             approvers: Vec::new(),
             within: DEFAULT_WITHIN,
             otherwise: Verdict::Deny,
+            second_person: None,
         }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) fn asking_text(asking: &Asking) -> String {
             .collect();
         parts.push(format!("approvers: [{}]", names.join(", ")));
     }
+    parts.extend(asking.second_person.map(|risk| format!("second_person: {risk}")));
     format!("ask: {{{}}}", parts.join(", "))
 }
 

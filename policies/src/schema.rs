@@ -30,22 +30,22 @@ pub fn schema() -> Value {
             "mode": {"enum": ["enforce", "observe"], "description": "observe records what would be denied and lets it pass"},
             "on_gap": {"enum": ["refuse", "degrade"], "description": "What becomes of rules that this host cannot enforce"},
             "let": {"type": "object", "propertyNames": {"pattern": "^[A-Za-z0-9_]+$"}, "additionalProperties": scalar("Usable as $name")},
-            "net": section("Addresses, hosts, unix sockets", &["allow", "ask", "deny", "suspend", "kill"], pattern(), Some(("blind", json!({"enum": ["allow", "deny"], "description": "TLS that nobody reads"})))),
+            "net": section("Addresses, hosts, unix sockets", &["allow", "ask", "deny", "suspend", "kill"], &pattern(), Some(("blind", json!({"enum": ["allow", "deny"], "description": "TLS that nobody reads"})))),
             "file": object("Files", [
-                ("read", section("Opening to read", &["allow", "ask", "deny", "suspend", "kill"], pattern(), None)),
-                ("write", section("Changing", &["allow", "ask", "deny", "suspend", "kill"], pattern(), None)),
-                ("label", json!({"type": "object", "maxProperties": MAX_LABELS, "additionalProperties": list(pattern()), "description": "Whoever reads these carries the label"})),
+                ("read", section("Opening to read", &["allow", "ask", "deny", "suspend", "kill"], &pattern(), None)),
+                ("write", section("Changing", &["allow", "ask", "deny", "suspend", "kill"], &pattern(), None)),
+                ("label", json!({"type": "object", "maxProperties": MAX_LABELS, "additionalProperties": list(&scalar("A path")), "description": "Whoever reads these carries the label"})),
             ]),
-            "exec": section("Programs: paths, names, arguments, sha256:, memfd, deleted, interpreter:", &["allow", "ask", "deny", "suspend", "kill"], pattern(), None),
-            "privileges": section_without_default("What nobody may do unless it is listed", &["allow", "deny", "suspend", "kill"], words(&Privilege::ALL.map(Privilege::word))),
-            "tool": section("Tools called over MCP", &["allow", "ask", "deny", "suspend", "kill"], json!({"oneOf": [pattern(), tool()]}), None),
-            "model": section("Models", &["allow", "deny"], pattern(), None),
+            "exec": section("Programs: paths, names, arguments, sha256:, memfd, deleted, interpreter:", &["allow", "ask", "deny", "suspend", "kill"], &pattern(), None),
+            "privileges": section_without_default("What nobody may do unless it is listed", &["allow", "deny", "suspend", "kill"], &words(&Privilege::ALL.map(Privilege::word))),
+            "tool": section("Tools called over MCP", &["allow", "ask", "deny", "suspend", "kill"], &tool(), None),
+            "model": section("Models", &["allow", "deny"], &pattern(), None),
             "data": object("Data", [
-                ("redact", list(words(&DATA_CLASSES))),
-                ("block", list(words(&DATA_CLASSES))),
+                ("redact", list(&words(&DATA_CLASSES))),
+                ("block", list(&words(&DATA_CLASSES))),
                 ("from", json!({"type": "object", "additionalProperties": object("What is taken from who carries the label", [
-                    ("deny", list(words(&CarriedKind::ALL.map(CarriedKind::word)))),
-                    ("ask", list(words(&CarriedKind::ALL.map(CarriedKind::word)))),
+                    ("deny", list(&words(&CarriedKind::ALL.map(CarriedKind::word)))),
+                    ("ask", list(&words(&CarriedKind::ALL.map(CarriedKind::word)))),
                 ])})),
             ]),
             "spend": spend(),
@@ -56,9 +56,10 @@ pub fn schema() -> Value {
                 ("days", texts("mon, tue, wed, thu, fri, sat, sun, or mon-fri")),
             ]),
             "ask": object("What becomes of asks", [
-                ("approvers", list(json!({"type": "string", "pattern": "^(user|group):.+$"}))),
+                ("approvers", list(&json!({"type": "string", "pattern": "^(user|group):.+$"}))),
                 ("within", json!({"type": "string", "pattern": "^[0-9]+[smhd]$", "description": "10m"})),
                 ("otherwise", json!({"enum": ["allow", "deny"]})),
+                ("second_person", words(&Risk::ALL.map(Risk::word))),
             ]),
             "default": {"enum": ["allow", "deny"], "description": "Of sections without their own"},
             "expect": {"type": "array", "items": {"type": "string", "pattern": "->"}, "description": "ACTION -> VERDICT, tried before every load"},
@@ -88,23 +89,24 @@ fn scalar(about: &str) -> Value {
     json!({"type": ["string", "number"], "description": about})
 }
 
+/// Alone, or with how grave it is.
 fn pattern() -> Value {
-    json!({"type": ["string", "number"], "minLength": 1})
+    json!({"oneOf": [{"type": ["string", "number"], "minLength": 1}, rule([])]})
 }
 
 fn words(words: &[&str]) -> Value {
     json!({"enum": words})
 }
 
-fn list(items: Value) -> Value {
+fn list(items: &Value) -> Value {
     json!({"type": "array", "items": items})
 }
 
 fn texts(about: &str) -> Value {
-    json!({"description": about, "oneOf": [{"type": "string"}, list(json!({"type": "string"}))]})
+    json!({"description": about, "oneOf": [{"type": "string"}, list(&json!({"type": "string"}))]})
 }
 
-fn section_without_default(about: &str, verdicts: &[&str], item: Value) -> Value {
+fn section_without_default(about: &str, verdicts: &[&str], item: &Value) -> Value {
     let list = list(item);
     let properties: Map<String, Value> = verdicts
         .iter()
@@ -113,7 +115,7 @@ fn section_without_default(about: &str, verdicts: &[&str], item: Value) -> Value
     json!({"type": "object", "description": about, "additionalProperties": false, "properties": properties})
 }
 
-fn section(about: &str, verdicts: &[&str], item: Value, more: Option<(&str, Value)>) -> Value {
+fn section(about: &str, verdicts: &[&str], item: &Value, more: Option<(&str, Value)>) -> Value {
     let mut section = section_without_default(about, verdicts, item);
     let defaults: Vec<&str> = ["allow", "ask", "deny"]
         .into_iter()
@@ -129,25 +131,24 @@ fn section(about: &str, verdicts: &[&str], item: Value, more: Option<(&str, Valu
     section
 }
 
-fn tool() -> Value {
-    let mut tool = object(
-        "A rule with a condition",
-        [
-            (
-                "name",
-                json!({"type": "string", "minLength": 1, "description": "fs.read_*"}),
-            ),
-            (
-                "when",
-                json!({"type": "string", "maxLength": 2048, "description": "CEL over args, tool, http, time: args.path.startsWith(\"/srv/\")"}),
-            ),
-            ("risk", words(&Risk::ALL.map(Risk::word))),
-        ],
-    );
-    if let Some(tool) = tool.as_object_mut() {
-        tool.insert("required".to_owned(), json!(["name"]));
+fn rule<const N: usize>(more: [(&str, Value); N]) -> Value {
+    let mut rule = json!({
+        "type": "object", "additionalProperties": false, "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "description": "The pattern"},
+            "risk": words(&Risk::ALL.map(Risk::word)),
+        },
+    });
+    if let Some(properties) = rule.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.extend(more.map(|(key, value)| (key.to_owned(), value)));
     }
-    tool
+    rule
+}
+
+fn tool() -> Value {
+    let about = "CEL over args, tool, http, time: args.path.startsWith(\"/srv/\")";
+    let when = json!({"type": "string", "maxLength": 2048, "description": about});
+    json!({"oneOf": [{"type": "string", "minLength": 1}, rule([("when", when)])]})
 }
 
 fn rate() -> Value {
@@ -179,7 +180,7 @@ fn spend() -> Value {
         ),
         (
             "warn".to_owned(),
-            list(json!({"type": "string", "pattern": "^[0-9]+%$"})),
+            list(&json!({"type": "string", "pattern": "^[0-9]+%$"})),
         ),
         ("then".to_owned(), words(&["deny", "suspend", "kill"])),
     ]);

@@ -21,6 +21,7 @@ pub(crate) fn find(policy: &Policy, lowered: Result<&Lowered, &LowerError>) -> V
     nowhere(policy, &mut report);
     replaced(policy, &mut report);
     unheard(policy, &mut report);
+    alone(policy, top, &mut report);
     match lowered {
         Ok(lowered) => dead(policy, lowered, &mut report),
         Err(error) => drop(
@@ -56,6 +57,20 @@ fn unheard(policy: &Policy, report: &mut Report<'_>) {
             .warning(Code::NotYet, *span, "`tool` judges MCP inside TLS alone")
             .cause("servers that a client starts and speaks to over pipes, and HTTP without TLS, are not listened to by this version yet")
             .hint("say in `exec` which servers may be started; `net: {blind: deny}` denies TLS that nobody reads");
+    }
+}
+
+/// A second person who is never asked.
+fn alone(policy: &Policy, top: Span, report: &mut Report<'_>) {
+    let asks = |rule: &&Rule| rule.verdict == Verdict::Ask;
+    let risks = policy.rules().iter().filter(asks).map(|rule| rule.risk);
+    if let Some(least) = policy.asking.second_person
+        && risks.flatten().all(|risk| risk < least)
+    {
+        report
+            .warning(Code::Dead, top, format!("`second_person: {least}` is about no rule"))
+            .cause("no rule under `ask` says such a risk")
+            .hint(format!("`ask: [{{name: \"git push ...\", risk: {least}}}]`"));
     }
 }
 

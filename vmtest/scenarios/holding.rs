@@ -25,7 +25,6 @@ pub(crate) const TESTS: &[Test] = tests![
     each_thread_needs_an_answer_of_its_own,
     threads_that_ask_at_once_all_wait,
     a_shell_sees_a_stopped_job_and_cannot_answer_for_it,
-    nobody_who_is_governed_and_nobody_else_than_named_answers,
     what_cannot_wait_is_refused,
     a_gateway_that_died_asks_again,
     a_killed_daemon_leaves_it_stopped_and_asks_again,
@@ -39,7 +38,7 @@ pub(crate) fn all_waiting() -> Vec<ApprovalRow> {
     serde_json::from_str(&succeed("aasm", &["approvals", "list", "--json"])).unwrap()
 }
 
-fn waiting_of(agent: &str) -> Vec<ApprovalRow> {
+pub(crate) fn waiting_of(agent: &str) -> Vec<ApprovalRow> {
     let mut rows = all_waiting();
     rows.retain(|row| row.agent == agent);
     rows
@@ -414,69 +413,6 @@ fn a_shell_sees_a_stopped_job_and_cannot_answer_for_it(guest: &Guest, checks: &m
     // 128 + SIGSTOP.
     for wanted in ["first=147", "second=147", "content", "third=0"] {
         checks.contains("the shell", &said(&output), wanted);
-    }
-}
-
-fn nobody_who_is_governed_and_nobody_else_than_named_answers(guest: &Guest, checks: &mut Checks) {
-    let file = file_at(guest.tree("who").join("file"), "x").display().to_string();
-    let line = format!("open-read {file}");
-    let body = |approvers: &str| {
-        format!("file:\n  read: {{allow: [/**], ask: ['{file}']}}\nnet: {{default: allow}}\n{approvers}")
-    };
-    let mut act = Act::governed("who", &body(""));
-    act.tell(&line);
-    let row = ask_of(&act.agent, |_| true);
-    let id = row.id.to_string();
-    // Itself cannot, being stopped; another agent whose policy lets it reach every socket may not either.
-    let open = policy_file("who-else", "net: {default: allow, allow: ['unix:/**']}\n");
-    let open = open.display().to_string();
-    for command_line in [
-        vec!["aasm", "approvals", "approve", &id],
-        vec!["bash", "-c", "setsid aasm approvals approve $0", &id],
-        vec!["aasm", "approvals", "list"],
-    ] {
-        let other = command(
-            "aasm",
-            &[vec!["run", "--policy", &open, "--"], command_line.clone()].concat(),
-        );
-        checks.that(!other.status.success(), || {
-            format!("{command_line:?} by an agent: {}", said(&other))
-        });
-    }
-    let nobody = command(
-        "setpriv",
-        &[
-            "--reuid=65534",
-            "--regid=65534",
-            "--clear-groups",
-            "aasm",
-            "approvals",
-            "approve",
-            &id,
-        ],
-    );
-    checks.that(!nobody.status.success(), || format!("nobody: {}", said(&nobody)));
-    checks.equal("still waiting", &waiting_of(&act.agent).len(), &1);
-    answer(&row, "approve");
-    checks.equal("root's answer", &act.answer().as_str(), &"ok");
-
-    for (approvers, mine) in [
-        ("user:nobody", false),
-        ("group:daemon", false),
-        ("user:root", true),
-        ("group:0", true),
-    ] {
-        let mut act = Act::governed("who", &body(&format!("ask: {{approvers: ['{approvers}']}}\n")));
-        act.tell(&line);
-        let row = ask_of(&act.agent, |_| true);
-        let id = row.id.to_string();
-        let given = command("aasm", &["approvals", "deny", &id]);
-        checks.equal(format!("{approvers}: {}", said(&given)), &given.status.success(), &mine);
-        if !mine {
-            checks.equal(approvers, &given.status.code(), &Some(77));
-            checks.contains("who may", &succeed("aasm", &["approvals", "show", &id]), approvers);
-            succeed("aasm", &["kill", &act.agent]);
-        }
     }
 }
 

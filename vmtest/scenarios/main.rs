@@ -17,6 +17,7 @@
 )]
 
 mod act;
+mod approvers;
 mod attacks;
 mod containment;
 mod contents;
@@ -96,6 +97,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             telling::TESTS,
             refusals::POLICY_TESTS,
             holding::TESTS,
+            approvers::TESTS,
             limits::TESTS,
             halting::TESTS,
             labels::TESTS,

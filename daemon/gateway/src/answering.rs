@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use aa_bpf::abi;
-use aa_policy::Approver;
+use aa_policy::{Approver, Policy, RuleId};
 use aa_wire::api::{ApprovalRow, Reply};
 use aa_wire::event::Effect;
 use aa_wire::sensor::{Grant, PROCESS_LIST_LIMIT, Reply as SensorReply, Request as SensorRequest};
@@ -114,15 +114,16 @@ impl Gateway {
     }
 
     fn take_ask(self: &Rc<Self>, event: &Event, note: &Note) {
-        let asking = {
+        let known = {
             let book = self.book.borrow();
             let load = book.load(Generation(note.generation));
-            load.map(|load| load.policy.asking().clone())
+            let risk = |policy: &Policy| policy.risk(RuleId(event.rule.as_ref()?.id));
+            load.map(|load| (load.policy.asking().clone(), risk(&load.policy)))
         };
-        let Some(asking) = asking else {
+        let Some((asking, risk)) = known else {
             return self.refuse_outright(note, UNANSWERED, "its policy is not known any more");
         };
-        let ticket = Ticket::new(event, note, &asking, Instant::now());
+        let ticket = Ticket::new(event, note, &asking, risk, Instant::now());
         let asked = self.approvals.borrow_mut().ask(ticket);
         match asked {
             Asked::Again => {}
@@ -199,9 +200,13 @@ impl Gateway {
                 Approver::Group(name) => peer.is_member(name),
             })
         };
-        let ticket = self.approvals.borrow_mut().begin(id, may)?;
+        let yes_by = allow.then_some(peer.uid);
+        let ticket = self.approvals.borrow_mut().begin(id, yes_by, may)?;
         let gateway = Rc::clone(self);
         let answering = tokio::task::spawn_local(async move {
+            if allow && ticket.row.second_person && ticket.row.approved_by.is_none() {
+                return gateway.approve_half(&ticket, peer).await;
+            }
             let (effect, word, reason) = if allow {
                 (Effect::Allowed, "approved", abi::AA_REASON_APPROVED)
             } else {
@@ -213,6 +218,21 @@ impl Gateway {
         let row = answering.await;
         row.map_err(|_| WireError::new("internal", "the answer was not given"))?
             .map(|row| Reply::Answered(Box::new(row)))
+    }
+
+    /// The first of two says yes.
+    async fn approve_half(&self, ticket: &Ticket, peer: Peer) -> Result<ApprovalRow, WireError> {
+        let id = ticket.row.id;
+        let detail = format!(
+            "approved by user {} (process {}); a second person has to, too",
+            peer.uid, peer.pid
+        );
+        if let Err(problem) = self.record_first(ticket.event(Effect::Held, detail)).await {
+            self.approvals.borrow_mut().revert(id);
+            return Err(problem);
+        }
+        let row = self.approvals.borrow_mut().half(id, peer.uid);
+        row.ok_or_else(|| WireError::new("no-such-approval", format!("{id} waits no more")))
     }
 
     async fn answer(&self, ticket: &Ticket, allow: bool, reason: u32, event: Event) -> Result<ApprovalRow, WireError> {
@@ -234,12 +254,15 @@ impl Gateway {
             self.let_go_on(ticket.asker).await;
             return Err(problem);
         }
-        Ok(ticket.row.clone())
+        Ok(ApprovalRow {
+            approved_by: None,
+            ..ticket.row.clone()
+        })
     }
 
     /// Nobody answered in time: as the policy says.
     async fn expire(&self, id: u64) {
-        let Ok(ticket) = self.approvals.borrow_mut().begin(id, |_| true) else {
+        let Ok(ticket) = self.approvals.borrow_mut().begin(id, None, |_| true) else {
             return;
         };
         let allow = ticket.otherwise_allow;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aa_bpf::abi;
 use aa_bpf::record::Record;
-use aa_policy::{Approver, Asking, Verdict};
+use aa_policy::{Approver, Asking, Risk, Verdict};
 use aa_wire::api::ApprovalRow;
 use aa_wire::event::{AgentRef, Effect, Kind, ProcessRef};
 use aa_wire::{AgentId, EscapedBytes, Event, Pid, Timestamp, WireError};
@@ -112,7 +112,7 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    pub(crate) fn new(event: &Event, note: &Note, asking: &Asking, now: Instant) -> Self {
+    pub(crate) fn new(event: &Event, note: &Note, asking: &Asking, risk: Option<Risk>, now: Instant) -> Self {
         let within = u64::try_from(asking.within.as_nanos()).unwrap_or(u64::MAX);
         let named = event.agent.as_ref().and_then(|agent| agent.name.clone());
         let rule = event.rule.as_ref();
@@ -130,7 +130,7 @@ impl Ticket {
             action: note.action.map_or_else(|| event.action.clone(), str::to_owned),
             object: note.object.clone(),
             rule: rule.and_then(|rule| rule.text.clone()),
-            risk: rule.and_then(|rule| rule.risk.clone()),
+            risk: risk.map(|risk| risk.to_string()),
             policy: event.policy.as_ref().and_then(|policy| policy.name.clone()),
             asked_at: event.time,
             deadline: Timestamp {
@@ -138,6 +138,10 @@ impl Ticket {
             },
             otherwise: asking.otherwise.to_string(),
             approvers: asking.approvers.iter().map(ToString::to_string).collect(),
+            second_person: asking
+                .second_person
+                .is_some_and(|least| risk.is_some_and(|risk| risk >= least)),
+            approved_by: None,
         };
         Self {
             row,
@@ -226,8 +230,13 @@ impl Approvals {
         waiting.map(|ticket| ticket.row.clone()).collect()
     }
 
-    /// Begins to answer: from here on nobody else can. `may` says whether one of these may be the one who does.
-    pub(crate) fn begin(&mut self, id: u64, may: impl FnOnce(&[Approver]) -> bool) -> Result<Ticket, WireError> {
+    /// Begins to answer: from here on nobody else can. `may` says whether one of these may be the one who does; `yes_by` is who says yes.
+    pub(crate) fn begin(
+        &mut self,
+        id: u64,
+        yes_by: Option<u32>,
+        may: impl FnOnce(&[Approver]) -> bool,
+    ) -> Result<Ticket, WireError> {
         let ticket = self.tickets.get_mut(&id).ok_or_else(|| {
             WireError::new("no-such-approval", format!("nothing waits under the number {id}"))
                 .hint("aasm approvals list")
@@ -241,8 +250,24 @@ impl Approvals {
                     .because(ticket.row.approvers.join(", ")),
             );
         }
+        if ticket.row.second_person && yes_by.is_some() && ticket.row.approved_by == yes_by {
+            let user = yes_by.unwrap_or_default();
+            return Err(
+                WireError::new("second-person", format!("user {user} has said yes already"))
+                    .because("the policy wants two people for an action of this risk")
+                    .hint("another user approves it; root by sudo is one user, whoever it is"),
+            );
+        }
         ticket.stage = Stage::Recording;
         Ok(ticket.clone())
+    }
+
+    /// One of two has said yes, and that is recorded: it waits on.
+    pub(crate) fn half(&mut self, id: u64, by: u32) -> Option<ApprovalRow> {
+        let ticket = self.tickets.get_mut(&id)?;
+        ticket.stage = Stage::Waiting;
+        ticket.row.approved_by = Some(by);
+        Some(ticket.row.clone())
     }
 
     /// The answer could not be recorded: it was none.

@@ -1,4 +1,4 @@
-//! `ask: {approvers, within, otherwise}`.
+//! `ask: {approvers, within, otherwise, second_person}`.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use super::{list, mapping, one_of, set, text, unknown_key};
 use crate::diagnostic::{Code, Report};
 use crate::policy::{Approver, Asking, WITHIN_LIMITS};
 use crate::syntax::Node;
+use crate::tool::Risk;
 use crate::verdict::Verdict;
 
-const KEYS: [&str; 3] = ["approvers", "within", "otherwise"];
-const NOT_YET: [(&str, &str); 1] = [("second_person", "every answer counts alone")];
+const KEYS: [&str; 4] = ["approvers", "within", "otherwise", "second_person"];
 
 pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Asking {
     let mut asking = Asking::default();
@@ -24,7 +24,11 @@ pub(super) fn read(node: &Node, report: &mut Report<'_>) -> Asking {
                 let choices = [("allow", Verdict::Allow), ("deny", Verdict::Deny)];
                 set(&mut asking.otherwise, one_of(&entry.node, &choices, report));
             }
-            _ => unknown_key(entry, &KEYS, &NOT_YET, report),
+            "second_person" => {
+                let choices = Risk::ALL.map(|risk| (risk.word(), risk));
+                asking.second_person = one_of(&entry.node, &choices, report);
+            }
+            _ => unknown_key(entry, &KEYS, &[], report),
         }
     }
     asking

@@ -24,6 +24,7 @@ const NOT_YET: [(&str, &str); 2] = [
     ("redact", "write `deny`"),
 ];
 
+const WHEN_NOT_YET: (&str, &str) = ("when", "write the pattern alone, under the stricter verdict");
 const PRIVILEGES_NOT_YET: [(&str, &str); 1] =
     [("ask", "ask about the programs in `exec`, as `sudo ...`, and allow here")];
 
@@ -108,19 +109,20 @@ impl Draft {
         self.sections.tool = Some(present);
     }
 
-    /// `{name: "db.query", when: CONDITION, risk: critical}`
-    fn tool(&mut self, verdict: Verdict, item: &Node, entries: &[Entry], report: &mut Report<'_>) {
+    /// `{name: "git push ...", risk: critical}`, and of tools `{name: "db.query", when: CONDITION, risk: critical}`
+    fn rule_with(&mut self, section: Section, verdict: Verdict, item: &Node, report: &mut Report<'_>) {
+        let entries = mapping(item, "a rule", report).unwrap_or_default();
         require(
             item,
             entries,
-            &[("name", "add `name: \"fs.*\"`: the tools it is about")],
+            &[("name", "add `name: PATTERN`: what it is about")],
             report,
         );
         let (mut name, mut when, mut risk) = (None, None, None);
         for entry in entries {
             match entry.key.as_str() {
                 "name" => name = text(&entry.node, "`name`", report),
-                "when" => {
+                "when" if section == Section::Tool => {
                     let condition = text(&entry.node, "`when`", report).map(Condition::parse);
                     when = condition.and_then(|condition| {
                         let reported = condition.map_err(|complaint| complaint.report(report, entry.node.span));
@@ -128,23 +130,25 @@ impl Draft {
                     });
                 }
                 "risk" => risk = one_of(&entry.node, &Risk::ALL.map(|risk| (risk.word(), risk)), report),
-                _ => unknown_key(entry, &["name", "when", "risk"], &[], report),
+                _ if section == Section::Tool => unknown_key(entry, &["name", "when", "risk"], &[], report),
+                _ => unknown_key(entry, &["name", "risk"], &[WHEN_NOT_YET], report),
             }
         }
         let Some(name) = name else { return };
-        let pattern = self.names.pattern(name).and_then(|name| ToolPattern::new(&name, when));
+        let pattern = self.names.pattern(name).and_then(|text| match when {
+            Some(when) => ToolPattern::new(&text, Some(when)).map(Pattern::Tool),
+            None => parse_pattern(section, verdict, &text),
+        });
         match pattern {
             Ok(pattern) => {
+                let text = match &pattern {
+                    Pattern::Tool(tool) => tool.text(),
+                    _ => name.to_owned(),
+                };
                 let rule = Rule {
                     line: item.span.line,
                     risk,
-                    ..Rule::new(
-                        RuleKind::Written,
-                        Section::Tool,
-                        verdict,
-                        pattern.text(),
-                        Pattern::Tool(pattern),
-                    )
+                    ..Rule::new(RuleKind::Written, section, verdict, text, pattern)
                 };
                 self.rules.push((rule, item.span));
             }
@@ -210,18 +214,8 @@ impl Draft {
         for item in list(&entry.node, &format!("`{verdict}`"), report) {
             let text = match &item.value {
                 Value::Text(text) => text,
-                Value::Map(entries) if section == Section::Tool => {
-                    self.tool(verdict, item, entries, report);
-                    continue;
-                }
                 Value::Map(_) => {
-                    report
-                        .error(
-                            Code::NotYet,
-                            item.span,
-                            format!("rules of `{section}` have no conditions (`when`, `risk`) in this version yet"),
-                        )
-                        .hint("write the pattern alone, under the stricter verdict; quote a pattern with `: ` or `{` in it");
+                    self.rule_with(section, verdict, item, report);
                     continue;
                 }
                 Value::Null | Value::List(_) => {

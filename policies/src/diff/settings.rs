@@ -88,6 +88,10 @@ fn all(policy: &Policy) -> BTreeMap<String, String> {
                     format!("{}: {}", kind.word(), rule.verdict),
                 );
             }
+            // No action that is tried has what a condition looks at.
+            Pattern::Tool(tool) if tool.parts().1.is_some() => {
+                say(&format!("tool.{} when", rule.verdict), rule.text.clone());
+            }
             Pattern::Data(class) => say(&rule.section.to_string(), (*class).to_owned()),
             _ => {}
         }
@@ -95,12 +99,14 @@ fn all(policy: &Policy) -> BTreeMap<String, String> {
     let blind = policy.blind() != Decision::NONE;
     say("net.blind", if blind { "deny" } else { "allow" }.to_owned());
     for section in [Section::Model, Section::Tool] {
-        let unlisted = policy
-            .rules
-            .iter()
-            .find(|rule| rule.section == section && rule.kind == RuleKind::BuiltIn);
-        let unlisted = unlisted.map_or(Verdict::Ungoverned, |rule| rule.verdict);
-        say(&format!("{section}.default"), unlisted.to_string());
+        say(&format!("{section}.default"), unlisted(policy, section).to_string());
     }
     all
+}
+
+/// What becomes of what no rule of the section names.
+fn unlisted(policy: &Policy, section: Section) -> Verdict {
+    let rules = &mut policy.rules.iter();
+    let unlisted = rules.find(|rule| rule.section == section && rule.kind == RuleKind::BuiltIn);
+    unlisted.map_or(Verdict::Ungoverned, |rule| rule.verdict)
 }

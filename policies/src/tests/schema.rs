@@ -25,14 +25,13 @@ fn json(node: &Node) -> Value {
 fn check(text: &str) -> Result<(), String> {
     let mut report = Report::new("p.yaml", text);
     let document = json(&syntax::parse(text, &mut report).unwrap_or_else(|| panic!("{text}")));
-    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+    let mut known = Schemas::new();
+    let mut compiler = Compiler::new();
     compiler.add_resource("policy.json", schema()).unwrap();
-    let compiled = compiler
-        .compile("policy.json", &mut schemas)
+    let policy = compiler
+        .compile("policy.json", &mut known)
         .unwrap_or_else(|error| panic!("{error:#}"));
-    schemas
-        .validate(&document, compiled)
-        .map_err(|error| format!("{error:#}"))
+    known.validate(&document, policy).map_err(|error| format!("{error:#}"))
 }
 
 #[test]
@@ -69,7 +68,8 @@ fn what_is_not_of_the_language_does_not_pass() {
         "tool: {ask: [{when: 'args.a == 1'}]}",
         "tool: {ask: [{name: x, risk: grave}]}",
         "tool: {ask: [{name: x, wenn: y}]}",
-        "exec: {ask: [{name: x}]}",
+        "exec: {ask: [{name: x, when: 'args.a == 1'}]}",
+        "ask: {second_person: sometimes}",
         "model: {ask: [x]}",
         "model: {default: ask}",
         "data: {block: [secrets]}",

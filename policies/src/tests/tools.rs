@@ -299,3 +299,18 @@ fn an_evaluation_takes_no_longer_than_its_bounds_let_it() {
     called(&policy, "x", &json!({"a": items}));
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
+
+#[test]
+fn any_rule_may_say_how_grave_it_is_and_from_where_on_two_people_are_asked() {
+    let text = "policy: p\nversion: 1\nexec:\n  ask: [{name: git push ..., risk: high}, npm publish]\nask: {second_person: high}\nexpect:\n  - exec git push -> ask high\n  - exec npm publish -> ask\n";
+    let policy = parse(text);
+    assert_eq!(policy.asking().second_person, Some(Risk::High));
+    assert_eq!(parse(&policy.to_yaml()), policy, "{}", policy.to_yaml());
+    let told = |text: &str| -> Vec<String> { parse(text).warnings().iter().map(ToString::to_string).collect() };
+    assert!(!told(text).concat().contains("second_person"));
+    let idle = told(&text.replace("second_person: high", "second_person: critical"));
+    assert!(
+        idle.concat().contains("`second_person: critical` is about no rule"),
+        "{idle:?}"
+    );
+}

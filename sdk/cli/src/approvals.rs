@@ -31,7 +31,7 @@ pub(crate) fn approvals(socket: &Path, command: ApprovalsCommand) -> Result<(), 
         }
         ApprovalsCommand::Approve { id } => {
             let row = Client::connect(socket)?.answer(id, true)?;
-            print(&format!("approved: {}\n", line(&row)));
+            print(&approved(&row));
         }
         ApprovalsCommand::Deny { id } => {
             let row = Client::connect(socket)?.answer(id, false)?;
@@ -40,6 +40,17 @@ pub(crate) fn approvals(socket: &Path, command: ApprovalsCommand) -> Result<(), 
         ApprovalsCommand::Watch(output) => watch(socket, output.json)?,
     }
     Ok(())
+}
+
+fn approved(row: &ApprovalRow) -> String {
+    match row.approved_by {
+        Some(user) if row.second_person => format!(
+            "approved by user {user}, and waits for a second person: {}\n  another user: aasm approvals approve {}\n",
+            line(row),
+            row.id
+        ),
+        _ => format!("approved: {}\n", line(row)),
+    }
 }
 
 fn find(socket: &Path, id: u64) -> Result<Option<ApprovalRow>, Failure> {
@@ -169,10 +180,15 @@ fn list(rows: &[ApprovalRow], now: Timestamp) -> String {
 }
 
 fn show(row: &ApprovalRow, now: Timestamp) -> String {
-    let approvers = if row.approvers.is_empty() {
+    let who = if row.approvers.is_empty() {
         "whoever may control aa-sensord".to_owned()
     } else {
         row.approvers.join(", ")
+    };
+    let approvers = match (row.second_person, row.approved_by) {
+        (false, _) => who,
+        (true, None) => format!("{who}; two people have to say yes"),
+        (true, Some(user)) => format!("{who}; two people have to say yes, and user {user} has"),
     };
     pairs(&[
         ("id", row.id.to_string()),
@@ -244,6 +260,8 @@ mod tests {
             },
             otherwise: "deny".into(),
             approvers: vec!["user:alice".into()],
+            second_person: false,
+            approved_by: None,
         }
     }
 

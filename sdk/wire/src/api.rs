@@ -428,6 +428,12 @@ pub struct ApprovalRow {
     pub otherwise: String,
     /// Who may answer; empty: whoever may control the daemon.
     pub approvers: Vec<String>,
+    /// Two people have to say yes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_person: bool,
+    /// The user who has said yes, while a second person still has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<u32>,
 }
 
 /// A policy that went in force.

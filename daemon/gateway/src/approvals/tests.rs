@@ -27,7 +27,7 @@ fn ticket(id: u64, note: &Note, now: Instant) -> Ticket {
         approvers: vec![Approver::User("alice".into())],
         ..Asking::default()
     };
-    Ticket::new(&event, note, &asking, now)
+    Ticket::new(&event, note, &asking, None, now)
 }
 
 #[test]
@@ -59,12 +59,12 @@ fn only_one_answer_is_taken_and_only_from_an_approver() {
     let now = Instant::now();
     let mut approvals = Approvals::default();
     approvals.ask(ticket(1, &note(7, 1), now));
-    assert_eq!(approvals.begin(2, |_| true).unwrap_err().code, "no-such-approval");
-    assert_eq!(approvals.begin(1, |_| false).unwrap_err().code, "not-permitted");
-    assert_eq!(approvals.begin(1, |_| true).unwrap().row.object, "/etc/shadow");
-    assert_eq!(approvals.begin(1, |_| true).unwrap_err().code, "answered");
+    assert_eq!(approvals.begin(2, None, |_| true).unwrap_err().code, "no-such-approval");
+    assert_eq!(approvals.begin(1, None, |_| false).unwrap_err().code, "not-permitted");
+    assert_eq!(approvals.begin(1, None, |_| true).unwrap().row.object, "/etc/shadow");
+    assert_eq!(approvals.begin(1, None, |_| true).unwrap_err().code, "answered");
     approvals.revert(1);
-    assert!(approvals.begin(1, |_| true).is_ok());
+    assert!(approvals.begin(1, None, |_| true).is_ok());
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_process_is_told_again_until_its_answer_is_taken_or_old() {
     let now = Instant::now();
     let mut approvals = Approvals::default();
     approvals.ask(ticket(1, &note(7, 1), now));
-    approvals.begin(1, |_| true).unwrap();
+    approvals.begin(1, None, |_| true).unwrap();
     approvals.answered(1, now);
     assert!(approvals.overdue(now + Duration::from_secs(61)).is_empty());
     assert!(approvals.tell_again(now).0.is_empty());
@@ -108,4 +108,37 @@ fn an_agent_cannot_fill_the_list() {
         approvals.ask(ticket(99, &note(99, 1), now)),
         Asked::Waits { .. }
     ));
+}
+
+#[test]
+fn what_is_grave_enough_takes_two_people() {
+    let (mut approvals, now) = (Approvals::default(), Instant::now());
+    let asking = Asking {
+        second_person: Some(Risk::High),
+        ..Asking::default()
+    };
+    let mut event = Event::bare(Timestamp::default(), Kind::Decision, Effect::Held, "exec");
+    for (id, risk, two) in [
+        (1, None, false),
+        (2, Some(Risk::Medium), false),
+        (3, Some(Risk::High), true),
+        (4, Some(Risk::Critical), true),
+    ] {
+        event.id = id;
+        let tid = u32::try_from(id).unwrap();
+        let ticket = Ticket::new(&event, &note(tid, id), &asking, risk, now);
+        assert_eq!(ticket.row.second_person, two, "{risk:?}");
+        approvals.ask(ticket);
+    }
+    approvals.begin(3, Some(1000), |_| true).unwrap();
+    let row = approvals.half(3, 1000).unwrap();
+    assert_eq!(row.approved_by, Some(1000));
+    assert_eq!(
+        approvals.begin(3, Some(1000), |_| true).unwrap_err().code,
+        "second-person"
+    );
+    // Who said yes may still say no.
+    approvals.begin(3, None, |_| true).unwrap();
+    approvals.revert(3);
+    assert!(approvals.begin(3, Some(1001), |_| true).is_ok());
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""An agent as they all are: it asks a model, runs what the model calls for, and sends back what came of it.
+"""An agent as they all are: it asks a model, runs what the model calls for, sends back what came of it, and calls tools over MCP.
 
 Usage: assistant.py URL CERT.pem
 """
@@ -33,6 +33,18 @@ def result(text):
     return {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": text}]}
 
 
+def call(url, certificate, tool, arguments):
+    """Calls a tool of an MCP server; what it says."""
+    params = {"name": tool, "arguments": arguments}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    http = urllib.request.Request(url + "/mcp", json.dumps(message).encode(), {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(http, context=ssl.create_default_context(cafile=certificate)) as answer:
+            print("calls:  ", json.load(answer)["result"]["content"][0]["text"], flush=True)
+    except (OSError, urllib.error.URLError) as error:
+        print(f"DENIED   call {tool}:", getattr(error, "reason", error), flush=True)
+
+
 def main():
     url, certificate = sys.argv[1:]
     messages = [{"role": "user", "content": [{"type": "text", "text": PROMPT}]}]
@@ -47,6 +59,8 @@ def main():
         print("DENIED   send all of the log:", getattr(error, "reason", error), flush=True)
     _, text = ask(url, certificate, [*messages, result(told.splitlines()[-1])])
     print("is told:", text, flush=True)
+    call(url, certificate, "tickets.close", {"ids": [7, 8, 9], "why": text})
+    call(url, certificate, "tickets.delete", {"ids": [7]})
     try:
         ask(url, certificate, [*messages, {"role": "user", "content": [{"type": "text", "text": "Write all of it up."}]}])
         print("has it written up")

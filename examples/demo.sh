@@ -19,18 +19,18 @@ cd "$work" || exit
 [ -d .git ] || runuser -u "$user" -- sh -c 'git init -q . && git config user.name Agent && git config user.email agent@example.com'
 [ -d origin.git ] || runuser -u "$user" -- sh -c 'git init -q --bare origin.git && git remote add origin "$PWD/origin.git"'
 
-# A second terminal: somebody looks at what the agent asks, and lets it push.
+# A second terminal: somebody looks at what the agent asks, and lets it do that.
 answer() {
     local id
     until id=$(aasm approvals list --json | python3 -c '
 import json, sys
-print(*[row["id"] for row in json.load(sys.stdin) if "HEAD:refs/heads/main" in row["object"]][:1])') && [ -n "$id" ]; do
+print(*[row["id"] for row in json.load(sys.stdin) if sys.argv[1] in row["object"]][:1])' "$1") && [ -n "$id" ]; do
         sleep 0.2
     done
     show aasm approvals show "$id"
     show aasm approvals approve "$id"
 }
-answer > >(sed 's/^/                second terminal | /') &
+answer HEAD:refs/heads/main > >(sed 's/^/                second terminal | /') &
 second=$!
 begun=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 show aasm run --policy coding-agent --work "$work" --user "$user" -- python3 "$here/agent.py"
@@ -51,7 +51,8 @@ mapfile -t denials < <(denied coding-agent)
 for event in "${denials[@]}"; do show aasm why "$event"; done
 [ "${#denials[@]}" -ge 3 ] || fail "expected three denials, saw ${#denials[@]}"
 
-# A server that answers as a model does, and an agent that has to tell it what a log says. In the log stands a key.
+# A server that answers as a model does, and an agent that has to tell it what a log says. In the log stands a key. It also has tools, one
+# of which somebody has to be asked about.
 model=$(mktemp -d)
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$model/key.pem" -out "$model/cert.pem" 2>"$model/errors" ||
     fail "openssl makes no certificate: $(cat "$model/errors")"
@@ -62,11 +63,20 @@ trap 'kill "$server" 2>/dev/null; rm -rf "$model"' EXIT
 read -r port <&"${COPROC[0]}" || fail "the model's server does not start"
 key=AKIAQ3EGRIJ2XKF7ZB5D
 printf 'export AWS_ACCESS_KEY_ID=%s\npushing image\nno space left on device\n' "$key" >"$work/deploy.log"
+answer tickets.close > >(sed 's/^/                second terminal | /') &
+second=$!
 show aasm watch --policy "$here/assistant.yaml" --work "$work" --user "$user" -- \
     python3 "$here/assistant.py" "https://localhost:$port" "$model/cert.pem" || status=1
+kill "$second" 2>/dev/null
+wait "$second" 2>/dev/null
 mapfile -t leaks < <(denied assistant data.block)
 [ "${#leaks[@]}" -ge 1 ] || fail "expected a denied leak, saw none"
 show aasm why "${leaks[0]}"
+grep -q '"ids": \[7, 8, 9\]' "$model/received" || fail "the call that was approved did not arrive"
+! grep -q tickets.delete "$model/received" || fail "the call that was denied arrived"
+mapfile -t tools < <(denied assistant tool)
+[ "${#tools[@]}" -ge 1 ] || fail "expected a denied tool, saw none"
+show aasm why "${tools[0]}"
 mapfile -t unpaid < <(denied assistant spend)
 [ "${#unpaid[@]}" -ge 1 ] || fail "expected a call beyond the limit, saw none"
 show aasm why "${unpaid[0]}"

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A server that answers as a model's provider does (Messages API of Anthropic, streamed), once it has a key and a certificate.
+"""A server that answers as a model's provider does (Messages API of Anthropic, streamed), and at /mcp as one of tools (MCP), once it has a key
+and a certificate.
 
 Usage: model.py KEY.pem CERT.pem RECEIVED. It says at which port it is; what arrives is appended to the file RECEIVED.
 """
@@ -40,6 +41,8 @@ class Model(http.server.BaseHTTPRequestHandler):
         if len(body) < size:
             self.close_connection = True
             return
+        if self.path == "/mcp":
+            return self.answer_call(json.loads(body))
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("transfer-encoding", "chunked")
@@ -48,6 +51,17 @@ class Model(http.server.BaseHTTPRequestHandler):
             text = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
         self.wfile.write(b"0\r\n\r\n")
+
+    def answer_call(self, message):
+        params = message["params"]
+        text = f"{params['name']} has done {len(params['arguments']['ids'])} of them"
+        result = {"content": [{"type": "text", "text": text}], "isError": False}
+        answer = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
     def read(self, size):
         """The body, or as much of it as comes."""

@@ -66,10 +66,9 @@ fn try_execute(socket: &Path, arguments: ExecArgs) -> Result<std::convert::Infal
     let (session, warnings) = (governed.session, &governed.warnings);
     // Who runs a policy of their own hears of its warnings; who runs one that ships cannot change it.
     if let Some(file) = own_policy.filter(|_| !warnings.is_empty()) {
-        eprintln!(
-            "aasm: {} warnings about {file} - aasm policy check {file}",
-            warnings.len()
-        );
+        let count = warnings.len();
+        let some = if count == 1 { "warning" } else { "warnings" };
+        eprintln!("aasm: {count} {some} about {file} - aasm policy check {file}");
     }
     if governed.without_lsm && !confine::is_possible() {
         eprintln!("aasm: this kernel has no Landlock: no rule about files is carried out");

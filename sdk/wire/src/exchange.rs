@@ -132,6 +132,9 @@ impl std::fmt::Display for SecretCount {
     }
 }
 
+/// Messages that a line names.
+const CALLS_SHOWN: usize = 4;
+
 impl std::fmt::Display for Exchange {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}{}", self.method, self.host, self.path)?;
@@ -147,6 +150,13 @@ impl std::fmt::Display for Exchange {
                 let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
                 write!(f, " {}+{} tokens", count(input), count(output))?;
             }
+        }
+        let calls = self
+            .mcp
+            .iter()
+            .filter(|message| message.sent && !message.name.is_empty());
+        for message in calls.take(CALLS_SHOWN) {
+            write!(f, " {} {}", message.method, message.name)?;
         }
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::resolver::{Looked, Named};
 use crate::status::SensorStatus;
 
 /// The version of this protocol; the gateway refuses a `Hello` with another.
-pub const PROTOCOL_VERSION: u16 = 12;
+pub const PROTOCOL_VERSION: u16 = 13;
 /// Bytes of `/proc/PID/maps` that are handed on; the rest is cut at a line's end.
 pub const MAPS_TEXT_LIMIT: usize = BODY_LIMIT / 2;
 /// Processes in one list; beyond it the list is cut.

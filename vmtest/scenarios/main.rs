@@ -48,6 +48,7 @@ mod tables;
 mod telling;
 mod unit;
 mod upgrades;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -90,6 +91,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             containment::TESTS,
             plaintext::TESTS,
             spending::TESTS,
+            vault::TESTS,
             learning::TESTS,
             telling::TESTS,
             refusals::POLICY_TESTS,

@@ -232,7 +232,7 @@ fn far_end(piece: &Piece<'_>) -> Option<SocketAddr> {
 
 impl Connection {
     fn new(teller: &Arc<Teller>, piece: &Piece<'_>) -> Self {
-        let engine = &teller.engine;
+        let engine = &teller.engine();
         Self {
             conversation: Conversation::new(Limits::default()),
             heard: Heard {
@@ -332,7 +332,7 @@ impl Heard {
     fn note(&mut self, told: &Told<'_>, tell: &mut impl FnMut(Spoken)) {
         match told {
             Told::Request(exchange) => {
-                let mut open = Open::new(&self.teller.engine, self.now_ns);
+                let mut open = Open::new(&self.teller.engine(), self.now_ns);
                 if exchange.asked == Direction::Sent {
                     self.latest = exchange.id;
                     open.asked = Some(self.teller.of(exchange, 0, Vec::new()));
@@ -411,7 +411,7 @@ impl Heard {
             return;
         };
         for credential in [false, true] {
-            let mut scanner = Redactor::detector(&self.teller.engine);
+            let mut scanner = Redactor::detector(&self.teller.engine());
             let fields = exchange.fields().iter();
             for field in fields.filter(|field| providers::holds_credential(&field.name) == credential) {
                 scanner.push(field.name.as_bytes());
@@ -454,7 +454,7 @@ impl Heard {
 
     fn tell(&mut self, exchange: &Exchange, tell: &mut impl FnMut(Spoken)) {
         let unnamed = self.unnamed.take_findings();
-        let mut nothing = Open::new(&self.teller.engine, self.now_ns);
+        let mut nothing = Open::new(&self.teller.engine(), self.now_ns);
         let open = self.open.get_mut(&exchange.id).unwrap_or(&mut nothing);
         if open.denied {
             return;

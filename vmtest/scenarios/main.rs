@@ -50,6 +50,7 @@ mod telling;
 mod tools;
 mod unit;
 mod upgrades;
+mod vault;
 
 use std::process::ExitCode;
 
@@ -93,6 +94,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             plaintext::TESTS,
             spending::TESTS,
             tools::TESTS,
+            vault::TESTS,
             learning::TESTS,
             telling::TESTS,
             refusals::POLICY_TESTS,

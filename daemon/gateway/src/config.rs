@@ -32,6 +32,8 @@ pub(crate) struct GatewayTable {
     pub(crate) policy_dir: Option<PathBuf>,
     /// Where the audit log is.
     pub(crate) audit_dir: Option<PathBuf>,
+    /// What unlocks the vault.
+    pub(crate) vault_key: Option<String>,
     /// What models cost.
     pub(crate) prices: Option<PathBuf>,
 }

@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use crate::gateway::Gateway;
 
@@ -20,6 +21,8 @@ use crate::gateway::Gateway;
 const CLIENTS: usize = 64;
 /// How long a client may take for its next line, and for taking ours.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes that a line has room for at first: more than one with a secret has.
+const LINE_ROOM: usize = 3 * aa_vault::VALUE_LIMIT;
 /// How long a request may take, unless it is one that streams or reads the whole log.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
 
@@ -189,8 +192,9 @@ pub(crate) struct Client {
 
 impl Client {
     /// The next line without its end; `None` when there is none any more, or not in time.
-    async fn line(&mut self) -> Option<Result<Vec<u8>, WireError>> {
-        let mut line = Vec::new();
+    async fn line(&mut self) -> Option<Result<Zeroizing<Vec<u8>>, WireError>> {
+        // A secret may be in it: it does not grow and leave what it was behind.
+        let mut line = Zeroizing::new(Vec::with_capacity(LINE_ROOM));
         let mut bounded = (&mut self.input).take(LINE_LIMIT as u64 + 1);
         let read = tokio::time::timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await;
         if !matches!(read, Ok(Ok(count)) if count > 0) {

@@ -3,7 +3,7 @@
 //!
 //! Tasks: the sensor link's reader, the pipeline, the recorder (what the audit log acknowledged), the clock (losses,
 //! unused policies, asks, hours), the control socket's acceptor, one per client. Threads: this one, `rings`, `plaintext`, `audit`, `symbols`, and
-//! at most four that do blocking work (parsing a policy, reading the audit log).
+//! at most four that do blocking work (parsing a policy, reading the audit log, the vault).
 //!
 //! Channels: rings -> pipeline (one batch, settled when it is in the log; see [`crate::rings`]), plaintext -> its
 //! recorder (exchanges that are over), pipeline and others ->
@@ -37,6 +37,7 @@ use crate::settings::Settings;
 use crate::spending::Treasury;
 use crate::stacks::Stacks;
 use crate::state::{RingsInLog, SavedAgent, SavedLoad, State, StateFile};
+use crate::vault::strongroom::Strongroom;
 
 /// Events a follower may lag behind.
 const FOLLOWER_LAG: usize = 4096;
@@ -68,6 +69,7 @@ pub(crate) struct Gateway {
     pub(crate) prices: SharedPrices,
     pub(crate) clock: SharedClock,
     pub(crate) treasury: Treasury,
+    pub(crate) strongroom: Strongroom,
     pub(crate) opener: RefCell<Opener>,
     pub(crate) explaining: Explaining,
     /// Something new is asked.
@@ -97,6 +99,7 @@ pub(crate) struct Parts {
     pub(crate) stacks: Stacks,
     pub(crate) saved: BTreeMap<u32, SavedAgent>,
     pub(crate) shared: Shared,
+    pub(crate) strongroom: Strongroom,
     pub(crate) rings_in_log: RingsInLog,
 }
 
@@ -130,6 +133,7 @@ impl Gateway {
             prices: parts.shared.prices,
             clock: parts.shared.clock,
             treasury: parts.shared.treasury,
+            strongroom: parts.strongroom,
             opener: RefCell::default(),
             explaining: Explaining::new(Instant::now()),
             asked: Notify::new(),

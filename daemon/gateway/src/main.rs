@@ -18,6 +18,7 @@ mod explaining;
 mod gateway;
 mod holes;
 mod hours;
+mod keys;
 mod loading;
 mod lookups;
 mod pipeline;
@@ -36,6 +37,7 @@ mod stacks;
 mod state;
 mod status;
 mod switches;
+mod vault;
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
@@ -62,6 +64,7 @@ use crate::plaintext::judge::{Judge, Shared};
 use crate::sensor_link::{Greeted, Order};
 use crate::settings::{Flags, Settings, SettingsError};
 use crate::state::{RingsInLog, StateFile};
+use crate::vault::strongroom::Strongroom;
 
 /// How often policies that only a finished run used are taken out of force.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
@@ -103,6 +106,8 @@ fn live(mut flags: Flags) -> Result<()> {
 
     let account = privileges::find_account(&settings)?;
     privileges::prepare_directories(&settings, account)?;
+    // As root: credentials and keys are nobody else's.
+    let strongroom = Strongroom::find(&settings, account);
     // Before the rings are looked at: where to read on is known when nobody else reads.
     let _lock = settings.lock.as_deref().map(alone::take_lock).transpose()?;
     let listener = privileges::bind_control_socket(&settings)?;
@@ -147,6 +152,7 @@ fn live(mut flags: Flags) -> Result<()> {
             stacks,
             saved: agents,
             shared,
+            strongroom,
             rings_in_log,
         };
         let (gateway, recorded) = Gateway::new(parts);
@@ -156,10 +162,8 @@ fn live(mut flags: Flags) -> Result<()> {
         gateway.record(Event::lifecycle("start", Effect::Allowed, started));
         gateway.take_up(&saved, &in_kernel).await;
         gateway.save_state();
-        gateway.read_prices();
-        gateway.reload().await;
-        gateway.tell_bad_policies();
-        gateway.show_standing().await;
+        gateway.open_vault().await;
+        read_all(&gateway).await;
         run(gateway, ring_thread, records, holes, listener, link, order).await
     })
 }
@@ -265,12 +269,7 @@ async fn run(
                 Err(error) => ("the sensor link failed", Err(error)),
             },
             Some(order) = order.recv() => match order {
-                Order::Reload => {
-                    gateway.read_prices();
-                    gateway.reload().await;
-                    gateway.tell_bad_policies();
-                    gateway.show_standing().await;
-                }
+                Order::Reload => read_all(&gateway).await,
                 Order::Halted(how) => gateway.record(Event::lifecycle("halt", Effect::Killed, how)),
                 Order::Looked(looked) => gateway.record_lookup(&looked),
                 // Taken when it came.
@@ -290,6 +289,14 @@ async fn run(
         .await;
     last?;
     outcome
+}
+
+/// What operators write: prices and policies.
+async fn read_all(gateway: &Gateway) {
+    gateway.read_prices();
+    gateway.reload().await;
+    gateway.tell_bad_policies();
+    gateway.show_standing().await;
 }
 
 async fn sweep(gateway: Rc<Gateway>) {

@@ -25,13 +25,14 @@ use aa_bpf::abi;
 use aa_bpf::record::plaintext::{ConnectionId, Speaker, decode};
 use aa_bpf::record::{Record, RecordKind};
 use aa_bpf::ring::{self, Backlog, Ring};
-use aa_redact::{Engine, EngineError, Options};
+use aa_redact::EngineError;
 use aa_wire::event::{AgentRef, Effect, Kind, Object, ProcessRef};
 use aa_wire::exchange::Exchange;
 use aa_wire::{AgentId, CgroupId, EscapedBytes, Event, Pid, SessionId, Timestamp};
 use tokio::sync::mpsc;
 
 use crate::gateway::Gateway;
+use crate::vault::known::SharedEngine;
 use judge::Judge;
 use listener::Listener;
 use summary::Teller;
@@ -59,6 +60,8 @@ pub(crate) struct Spoken {
 pub(crate) enum PlaintextError {
     #[error("the detectors cannot be made")]
     Engine(#[from] EngineError),
+    #[error("the system gives no random bytes")]
+    Randomness,
     #[error("the plaintext thread cannot be started")]
     Thread(#[from] std::io::Error),
 }
@@ -89,6 +92,7 @@ pub(crate) struct PlaintextThread {
     progress: Arc<Progress>,
     stop: Arc<AtomicBool>,
     undecodable: Arc<AtomicU64>,
+    engine: SharedEngine,
     _thread: JoinHandle<()>,
 }
 
@@ -122,6 +126,11 @@ impl PlaintextThread {
         count(noted) == count(heard) && self.backlog.is_empty() && count(told) == count(recorded)
     }
 
+    /// What is looked for in what is said.
+    pub(crate) fn engine(&self) -> &SharedEngine {
+        &self.engine
+    }
+
     /// Records that this build cannot read.
     pub(crate) fn undecodable(&self) -> u64 {
         self.undecodable.load(Ordering::Relaxed)
@@ -136,7 +145,10 @@ impl Drop for PlaintextThread {
 
 /// Starts the thread.
 pub(crate) fn start(ring: Ring, judge: Judge) -> Result<(PlaintextThread, Told), PlaintextError> {
-    let teller = Teller::new(Engine::new(&Options::default())?, &judge.shared);
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|_| PlaintextError::Randomness)?;
+    let engine = SharedEngine::new(key)?;
+    let teller = Teller::new(engine.clone(), &judge.shared);
     let (sender, receiver) = mpsc::channel(QUEUE);
     let (stop, undecodable) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let (stopped, unread) = (Arc::clone(&stop), Arc::clone(&undecodable));
@@ -160,6 +172,7 @@ pub(crate) fn start(ring: Ring, judge: Judge) -> Result<(PlaintextThread, Told),
         progress,
         stop,
         undecodable,
+        engine,
         _thread: thread,
     };
     let spoken = receiver;

@@ -22,6 +22,12 @@ pub(crate) struct Account {
     gid: Gid,
 }
 
+impl Account {
+    pub(crate) fn uid(self) -> Uid {
+        self.uid
+    }
+}
+
 /// Finds the account while the user database may still be read.
 pub(crate) fn find_account(settings: &Settings) -> Result<Option<Account>> {
     if !geteuid().is_root() {

@@ -48,6 +48,9 @@ impl Gateway {
             Request::Verify => self.verify().await,
             Request::AuditKey => self.audit_key(peer).await.map(Reply::AuditKey),
             Request::Budgets => self.budgets().map(Reply::Budgets),
+            Request::Vault(request) => self.vault_request(peer, request).await.map(Reply::Vault),
+            Request::Keys => self.keys().await.map(Reply::Keys),
+            Request::RotateKey { purpose } => self.rotate_key(peer, &purpose).await.map(Reply::KeyRotated),
             Request::Approvals => Ok(Reply::Approvals(self.approval_rows())),
             Request::Answer { id, allow } => self.answer_for(peer, id, allow).await,
         }

@@ -61,6 +61,9 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_mprotect,
     libc::SYS_madvise,
     libc::SYS_brk,
+    // The page with the vault's keys.
+    libc::SYS_mlock,
+    libc::SYS_munlock,
     // Threads, time, signals.
     libc::SYS_clone,
     libc::SYS_clone3,

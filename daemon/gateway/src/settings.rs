@@ -52,8 +52,36 @@ pub(crate) struct Settings {
     pub(crate) audit_dir: PathBuf,
     /// What models cost; it may be absent.
     pub(crate) prices: PathBuf,
+    /// What unlocks the vault.
+    pub(crate) vault_key: VaultKey,
     /// Held as long as this gateway runs; `None` if nobody supervises it.
     pub(crate) lock: Option<PathBuf>,
+}
+
+/// What unlocks the vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum VaultKey {
+    /// A systemd credential if there is one, else a file of the gateway's own.
+    Auto,
+    /// A systemd credential.
+    Credential,
+    /// A file that root or the gateway owns.
+    File(PathBuf),
+    /// What a person types.
+    Passphrase,
+}
+
+impl VaultKey {
+    fn parse(text: Option<&str>) -> Result<Self, SettingsError> {
+        match text {
+            None => Ok(Self::Auto),
+            Some("credential") => Ok(Self::Credential),
+            Some("passphrase") => Ok(Self::Passphrase),
+            Some(path) if path.starts_with('/') => Ok(Self::File(path.into())),
+            Some("tpm2" | "tpm") => Err(SettingsError::Tpm),
+            Some(_) => Err(SettingsError::VaultKey),
+        }
+    }
 }
 
 /// Why there are no settings.
@@ -66,6 +94,13 @@ pub(crate) enum SettingsError {
         path: PathBuf,
         source: Box<toml::de::Error>,
     },
+    #[error("vault_key is `credential`, `passphrase` or the absolute path of a file")]
+    VaultKey,
+    #[error(
+        "vault_key: this daemon does not speak to a TPM itself; `systemd-creds encrypt --with-key=tpm2 --name=aa-sensord.vault` seals a \
+         credential with one, and vault_key is then `credential`"
+    )]
+    Tpm,
     #[error("{name} must be an absolute path, not `{}`", path.display())]
     Relative { name: &'static str, path: PathBuf },
 }
@@ -111,6 +146,7 @@ impl Settings {
                 "/var/lib/aa-sensord/audit",
             )?,
             prices: directory("prices", table.prices, "/etc/aa-sensord/prices.yaml")?,
+            vault_key: VaultKey::parse(table.vault_key.as_deref())?,
             lock: flags.lock,
         })
     }
@@ -118,6 +154,11 @@ impl Settings {
     /// What agents have spent.
     pub(crate) fn ledger_dir(&self) -> PathBuf {
         self.state_dir.join("ledger")
+    }
+
+    /// What is kept in the agents' stead.
+    pub(crate) fn vault_dir(&self) -> PathBuf {
+        self.state_dir.join("vault")
     }
 
     pub(crate) fn control_socket(&self) -> PathBuf {
@@ -172,6 +213,18 @@ mod tests {
             merge(&[], "[gateway]\nusr = \"x\"\n"),
             Err(SettingsError::Parse { .. })
         ));
+    }
+
+    #[test]
+    fn what_unlocks_the_vault_is_one_of_four_and_a_tpm_is_told_the_way() {
+        let key =
+            |text: &str| merge(&[], &format!("[gateway]\nvault_key = \"{text}\"\n")).map(|settings| settings.vault_key);
+        assert_eq!(merge(&[], "").unwrap().vault_key, VaultKey::Auto);
+        assert_eq!(key("credential").unwrap(), VaultKey::Credential);
+        assert_eq!(key("passphrase").unwrap(), VaultKey::Passphrase);
+        assert_eq!(key("/etc/vault.key").unwrap(), VaultKey::File("/etc/vault.key".into()));
+        assert!(key("tpm2").unwrap_err().to_string().contains("systemd-creds encrypt"));
+        assert!(matches!(key("vault.key"), Err(SettingsError::VaultKey)));
     }
 
     #[test]

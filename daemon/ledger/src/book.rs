@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use aa_store::{Batch, Entry};
 use serde::{Deserialize, Serialize};
 
 use crate::amount::quarter_of;
-use crate::store::{Batch, Entry};
 use crate::{Account, Amount, Cap, LedgerError, Span, Use};
 
 /// Quarters of an hour in 32 days: longer than any window of a policy.

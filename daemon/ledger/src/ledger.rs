@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+use aa_store::{Entry, SledStore, Store};
+
 use crate::amount::quarter_of;
 use crate::book::{Book, Undo};
-use crate::store::{Entry, SledStore, Store};
 use crate::{Account, Amount, Cap, LedgerError, Refusal, ReservationId, Use};
 
 /// See the crate.
@@ -182,7 +183,7 @@ impl Ledger {
     /// Writes all that changed; whether that worked.
     fn write(&self) -> bool {
         let batch = lock(&self.state).book.drain();
-        let result = batch.and_then(|batch| self.store.write(&batch));
+        let result = batch.and_then(|batch| Ok(self.store.write(&batch)?));
         let failed = result.map_err(|error| lock(&self.state).fail(&error, Waiting::default()));
         failed.is_ok()
     }
@@ -199,8 +200,8 @@ impl Ledger {
             (state.book.drain(), std::mem::take(&mut state.waiting))
         };
         let result = batch
-            .and_then(|batch| self.store.write(&batch))
-            .and_then(|()| self.store.sync());
+            .and_then(|batch| Ok(self.store.write(&batch)?))
+            .and_then(|()| Ok(self.store.sync()?));
         let mut state = lock(&self.state);
         let worked = result.is_ok();
         match result {

@@ -5,7 +5,7 @@
 //! lost: then the reservation is charged as it was. Reservations that are open when a ledger is opened belong to a
 //! process that died, and are charged as well.
 //!
-//! Everything is in memory ([`book`]) and written through to the [`store`]: whoever finds nobody writing writes for all
+//! Everything is in memory ([`book`]) and written through to the store ([`aa_store`]): whoever finds nobody writing writes for all
 //! that wait (group commit), and no lock that a check needs is held meanwhile.
 //!
 //! Spending is kept in quarters of an hour for 32 days before the newest time that the ledger was given. A clock that
@@ -15,8 +15,6 @@ mod amount;
 mod book;
 mod error;
 mod ledger;
-mod seal;
-mod store;
 
 pub use amount::{Account, Amount, Cap, Span, Use};
 pub use book::ReservationId;

@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use aa_policy::SpendUnit;
+use aa_store::{Batch, Entry, Store, StoreError};
 
 use crate::book::KEPT_QUARTERS;
-use crate::store::{Batch, Entry, Store};
 use crate::{Account, Amount, Cap, Ledger, LedgerError, Refusal, Span, Use};
 
 const ACCOUNT: Account<'_> = Account {
@@ -69,11 +69,18 @@ impl Memory {
     }
 }
 
+fn failed() -> StoreError {
+    StoreError::Damaged {
+        directory: "/memory".into(),
+        what: "it was told to fail".to_owned(),
+    }
+}
+
 impl Store for Memory {
-    fn write(&self, batch: &Batch) -> Result<(), LedgerError> {
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         let mut state = self.0.lock().unwrap();
         if state.fail_write {
-            return Err(LedgerError::Encode);
+            return Err(failed());
         }
         for (key, value) in batch {
             match value {
@@ -85,14 +92,18 @@ impl Store for Memory {
     }
 
     /// What fails to sync is gone, as it is when a database is opened again.
-    fn sync(&self) -> Result<(), LedgerError> {
+    fn sync(&self) -> Result<(), StoreError> {
         let mut state = self.0.lock().unwrap();
         if state.fail_sync {
             state.entries = state.on_disk.clone();
-            return Err(LedgerError::Encode);
+            return Err(failed());
         }
         state.on_disk = state.entries.clone();
         Ok(())
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        Ok(self.0.lock().unwrap().entries.clone().into_iter().collect())
     }
 }
 
@@ -271,7 +282,7 @@ fn a_store_that_fails_refuses_and_takes_back_until_it_works_again() {
         for onto in [None, Some(id)] {
             let refused = ledger.reserve(&ACCOUNT, &caps, dollars(50), noon(), onto);
             assert!(
-                matches!(refused, Err(Refusal::Failing(LedgerError::Encode))),
+                matches!(refused, Err(Refusal::Failing(LedgerError::Store(_)))),
                 "{refused:?}"
             );
             assert_eq!(ledger.used(&ACCOUNT, &caps[0]), Use { spent: 0, reserved: 50 });

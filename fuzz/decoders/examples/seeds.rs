@@ -20,6 +20,7 @@ fn main() -> Result<()> {
     tables()?;
     programs()?;
     conversations()?;
+    vault()?;
     log()
 }
 
@@ -201,6 +202,15 @@ fn log() -> Result<()> {
     let mut edited = first.clone();
     edited.get_mut(100).into_iter().for_each(|byte| *byte ^= 1);
     write("audit_log", "edited", &[edited.as_slice(), second].concat())
+}
+
+fn vault() -> Result<()> {
+    for (name, (key, value)) in aa_vault::testing::entries()? {
+        let length = u8::try_from(key.len())?;
+        let bytes = [&[length], key.as_slice(), &value].concat();
+        write("vault_entry", name, &bytes)?;
+    }
+    write("vault_entry", "nothing_of_ours", b"\x02\0xabc")
 }
 
 fn notes(directory: &Path) -> Result<()> {

@@ -18,6 +18,7 @@ mod redact;
 #[cfg(test)]
 mod replay;
 mod traffic;
+mod vault;
 mod wire;
 
 pub use audit::{audit_log, audit_note};
@@ -28,13 +29,14 @@ pub use proc::{proc_maps, proc_mountinfo, proc_stat};
 pub use record::{plaintext_record, ring_record};
 pub use redact::{redact_body, redact_events, redact_frames, redact_stream};
 pub use traffic::{traffic_conversation, traffic_hpack, traffic_stdio};
+pub use vault::{vault_dotenv, vault_entry};
 pub use wire::{control_lines, link_frames, scalars};
 
 /// A decoder, and what must hold of its answer; whether it took the bytes for what it decodes.
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 25] = [
+pub const ALL: [(&str, Decoder); 27] = [
     ("audit_log", audit_log),
     ("audit_note", audit_note),
     ("control_lines", control_lines),
@@ -60,4 +62,6 @@ pub const ALL: [(&str, Decoder); 25] = [
     ("traffic_conversation", traffic_conversation),
     ("traffic_hpack", traffic_hpack),
     ("traffic_stdio", traffic_stdio),
+    ("vault_dotenv", vault_dotenv),
+    ("vault_entry", vault_entry),
 ];

@@ -2,12 +2,15 @@
 
 #[path = "cli/audit.rs"]
 pub(crate) mod audit;
+#[path = "cli/secret.rs"]
+pub(crate) mod secret;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 use audit::AuditCommand;
+use secret::{KeysArgs, SecretCommand};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -97,6 +100,11 @@ pub(crate) enum Command {
     },
     /// What agents have spent on models, and what is left
     Budget(Output),
+    /// Secrets that are used in agents' stead and never shown; values are read from standard input
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// The daemon's keys: purpose, age, when to replace them
+    Keys(KeysArgs),
     /// What waits for a person, and the answers
     #[command(subcommand)]
     Approvals(ApprovalsCommand),

@@ -50,10 +50,10 @@ impl Failure {
 /// The exit code of a problem.
 pub(crate) fn code(problem: &WireError) -> u8 {
     match problem.code.as_str() {
-        "usage" | "bad-path" | "bad-name" => USAGE,
+        "usage" | "bad-path" | "bad-name" | "secret-exists" => USAGE,
         "bad-policy" | "unknown-policy" | "policy-too-large" | "policy-gap" => BAD_POLICY,
         "daemon-unreachable" | "bad-version" | "sensor-gone" | "sensor-timeout" | "audit-failing" | "busy"
-        | "unsupported" => UNAVAILABLE,
+        | "unsupported" | "vault-locked" | "vault-key" | "vault-damaged" | "vault-failing" => UNAVAILABLE,
         "not-permitted" | "governed" => NOT_PERMITTED,
         "cannot-run" => CANNOT_RUN,
         "not-found" => NOT_FOUND,

@@ -11,12 +11,14 @@ mod events;
 mod execute;
 mod exit;
 mod floor;
+mod keys;
 mod learn;
 mod manage;
 mod policy;
 mod redact;
 mod replay;
 mod run;
+mod secret;
 mod status;
 mod table;
 mod watch;
@@ -83,6 +85,8 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Policy(PolicyCommand::Learn(arguments)) => learn::learn(&arguments),
         Command::Policy(PolicyCommand::Apply { file, output }) => manage::apply(&mut client()?, &file, output.json),
         Command::Budget(output) => budget::budget(&mut client()?, output.json),
+        Command::Secret(command) => secret::secret(&mut client()?, command),
+        Command::Keys(arguments) => keys::keys(&mut client()?, arguments),
         Command::Approvals(command) => approvals::approvals(socket, command),
         Command::Audit(command) => audit::audit(socket, command),
     }

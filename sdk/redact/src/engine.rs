@@ -67,7 +67,7 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Compiles.
     pub fn new(options: &Options) -> Result<Self, EngineError> {
-        let (detectors, known_row) = known::with_row(options.detectors.clone(), !options.known.is_empty());
+        let (detectors, known_row) = known::with_rows(options.detectors.clone(), options.known.names());
         let mut builder = Builder::default();
         for (number, detector) in detectors.iter().enumerate() {
             let id = DetectorId(u16::try_from(number).map_err(|_| EngineError::TooMany)?);

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroize;
 
 use crate::charset::Charset;
 use crate::image::{Layer, images};
@@ -17,7 +18,12 @@ pub(crate) const WINDOW: usize = 8;
 const LONGEST: usize = 4096;
 /// Bytes of a value's HMAC that are kept.
 const TAG: usize = 16;
-const SLOTS: usize = 1 << 16;
+/// What a known value is called that was given no name.
+const NAME: &str = "known-secret";
+const NAMES: usize = 60_000;
+/// Bits of the table that is asked at every byte, by the number of entries: one in thirty-two of it is taken at most, as long as it stays small.
+const LEAST_BITS: u32 = 16;
+const MOST_BITS: u32 = 24;
 
 /// Why a value cannot be looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +40,8 @@ pub(crate) struct Entry {
     /// Where in the form the window stands.
     pub(crate) offset: usize,
     pub(crate) length: usize,
+    /// Which of the names it is told by.
+    pub(crate) name: u16,
     tag: [u8; TAG],
     pub(crate) layer: Layer,
     /// Characters of an encoding's group that stand before the form.
@@ -63,6 +71,8 @@ pub struct KnownSecrets {
     key: [u8; 32],
     entries: Vec<Entry>,
     values: usize,
+    /// What findings call them.
+    names: Vec<&'static str>,
 }
 
 impl Default for KnownSecrets {
@@ -86,6 +96,7 @@ impl KnownSecrets {
             key,
             entries: Vec::new(),
             values: 0,
+            names: Vec::new(),
         }
     }
 
@@ -103,23 +114,53 @@ impl KnownSecrets {
 
     /// One more value, of 8 to 4,096 bytes. It is hashed and forgotten.
     pub fn add(&mut self, value: &[u8]) -> Result<(), KnownSecretError> {
-        if !(WINDOW..=LONGEST).contains(&value.len()) {
+        self.add_as(NAME, value)
+    }
+
+    /// The same with a name of its own, by which findings and replacements call it. There is room for some 60,000 names; who comes later is
+    /// called as others are.
+    pub fn add_as(&mut self, name: &'static str, value: &[u8]) -> Result<(), KnownSecretError> {
+        if !Self::takes(value.len()) {
             return Err(KnownSecretError { length: value.len() });
         }
+        let name = self.number_of(name);
         let mut forms = texts(value);
         forms.sort();
         forms.dedup();
-        for form in &forms {
-            self.form(form, Layer::Plain, 0);
+        for form in &mut forms {
+            self.form(form, Layer::Plain, 0, name);
+            form.zeroize();
         }
-        for image in images(value, WINDOW) {
-            self.form(&image.bytes, image.layer, usize::from(image.lead));
+        for mut image in images(value, WINDOW) {
+            self.form(&image.bytes, image.layer, usize::from(image.lead), name);
+            image.bytes.zeroize();
         }
         self.values += 1;
         Ok(())
     }
 
-    fn form(&mut self, form: &[u8], layer: Layer, lead: usize) {
+    /// Whether a value of so many bytes can be looked for.
+    #[must_use]
+    pub fn takes(length: usize) -> bool {
+        (WINDOW..=LONGEST).contains(&length)
+    }
+
+    fn number_of(&mut self, name: &'static str) -> u16 {
+        let known = self.names.iter().position(|known| *known == name);
+        let place = known.unwrap_or(self.names.len()).min(NAMES - 1);
+        if place == self.names.len() {
+            // The last one is everybody's.
+            self.names.push(if place == NAMES - 1 { NAME } else { name });
+        }
+        u16::try_from(place).unwrap_or(u16::MAX)
+    }
+
+    /// What findings call them, by the numbers of entries.
+    pub(crate) fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+
+    fn form(&mut self, form: &[u8], layer: Layer, lead: usize, name: u16) {
         // A line's end may break the first window of what is wrapped, and then not the second.
         let wrapped = matches!(layer, Layer::Base64 | Layer::Hex);
         for offset in [0, WINDOW].into_iter().take(1 + usize::from(wrapped)) {
@@ -129,6 +170,7 @@ impl KnownSecrets {
                 fingerprint: fingerprint(self.numbers(), u64::from_le_bytes(*window)),
                 offset,
                 length: form.len(),
+                name,
                 tag: self.tag(form),
                 layer,
                 lead,
@@ -240,15 +282,20 @@ pub(crate) struct Index {
     secrets: KnownSecrets,
     numbers: [u64; 2],
     bitmap: Vec<u64>,
+    /// How far a fingerprint is shifted to its slot.
+    shift: u32,
 }
 
 impl Index {
     pub(crate) fn new(secrets: &KnownSecrets) -> Self {
         let mut secrets = secrets.clone();
         secrets.entries.sort_by_key(|entry| entry.fingerprint);
-        let mut bitmap = vec![0_u64; SLOTS / 64];
+        let wanted = secrets.entries.len().saturating_mul(32).next_power_of_two().ilog2();
+        let bits = wanted.clamp(LEAST_BITS, MOST_BITS);
+        let shift = u32::BITS - bits;
+        let mut bitmap = vec![0_u64; (1 << bits) / 64];
         for entry in &secrets.entries {
-            let slot = slot(entry.fingerprint);
+            let slot = slot(entry.fingerprint, shift);
             if let Some(word) = bitmap.get_mut(slot / 64) {
                 *word |= 1 << (slot % 64);
             }
@@ -256,6 +303,7 @@ impl Index {
         Self {
             numbers: secrets.numbers(),
             bitmap,
+            shift,
             secrets,
         }
     }
@@ -269,7 +317,7 @@ impl Index {
                 continue;
             };
             let found = fingerprint(self.numbers, u64::from_le_bytes(*window));
-            let slot = slot(found);
+            let slot = slot(found, self.shift);
             if self
                 .bitmap
                 .get(slot / 64)
@@ -296,6 +344,6 @@ impl Index {
     }
 }
 
-fn slot(fingerprint: u32) -> usize {
-    (fingerprint >> 16) as usize
+fn slot(fingerprint: u32, shift: u32) -> usize {
+    (fingerprint >> shift) as usize
 }

@@ -20,7 +20,9 @@ use aa_wire::api::{
     Outcome, Reply, Request, VERSION,
 };
 use aa_wire::status::{PolicyRow, Status};
+use aa_wire::vault::{KeyRotated, KeyRow, VaultReply, VaultRequest};
 use aa_wire::{Event, SessionId};
+use zeroize::Zeroizing;
 
 pub use aa_wire as wire;
 pub use error::SdkError;
@@ -200,6 +202,30 @@ impl Client {
         }
     }
 
+    /// Has the vault do something. No answer holds a value.
+    pub fn vault(&mut self, request: VaultRequest) -> Result<VaultReply, SdkError> {
+        match self.request(Request::Vault(request))? {
+            Reply::Vault(reply) => Ok(reply),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// The daemon's keys.
+    pub fn keys(&mut self) -> Result<Vec<KeyRow>, SdkError> {
+        match self.request(Request::Keys)? {
+            Reply::Keys(keys) => Ok(keys),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// Replaces one of them.
+    pub fn rotate_key(&mut self, purpose: String) -> Result<KeyRotated, SdkError> {
+        match self.request(Request::RotateKey { purpose })? {
+            Reply::KeyRotated(rotated) => Ok(rotated),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
     /// Events one by one; with `follow` for ever.
     ///
     /// # Errors
@@ -222,7 +248,9 @@ impl Client {
     }
 
     fn send(&mut self, request: Request) -> Result<(), SdkError> {
-        let mut line = serde_json::to_vec(&Ask::new(request)).map_err(|_| SdkError::Unexpected)?;
+        // A secret may be in it.
+        let line = serde_json::to_vec(&Ask::new(request)).map_err(|_| SdkError::Unexpected)?;
+        let mut line = Zeroizing::new(line);
         line.push(b'\n');
         let mut output = self.input.get_ref();
         output.write_all(&line).map_err(|source| self.broken(source))

@@ -15,6 +15,7 @@ use crate::sensor::Switch;
 use crate::status::{PolicyRow, Status};
 use crate::text::EscapedBytes;
 use crate::time::Timestamp;
+use crate::vault::{KeyRotated, KeyRow, VaultReply, VaultRequest};
 
 /// The version of this interface.
 pub const VERSION: u16 = 1;
@@ -103,6 +104,15 @@ pub enum Request {
     AuditKey,
     /// How much of the limits of policies in force is used: [`Reply::Budgets`].
     Budgets,
+    /// What the vault is to do: [`Reply::Vault`].
+    Vault(VaultRequest),
+    /// The daemon's keys: [`Reply::Keys`].
+    Keys,
+    /// Replace one of them: [`Reply::KeyRotated`].
+    RotateKey {
+        /// As [`KeyRow`] has it.
+        purpose: String,
+    },
     /// What waits for an answer: [`Reply::Approvals`].
     Approvals,
     /// Answer what waits: [`Reply::Answered`].
@@ -374,6 +384,12 @@ pub enum Reply {
     },
     /// To `audit-key`.
     AuditKey(AuditKey),
+    /// To `vault`.
+    Vault(VaultReply),
+    /// To `keys`.
+    Keys(Vec<KeyRow>),
+    /// To `rotate-key`.
+    KeyRotated(KeyRotated),
     /// To `approvals`, the oldest first.
     Approvals(Vec<ApprovalRow>),
     /// To `answer`: what was answered.

@@ -5,6 +5,7 @@
 //! * [`status`]: the state of the daemon as `aasm status` shows it.
 //! * [`event`]: the event everybody sees: in the audit log, in `aasm events`, in exports.
 //! * [`api`]: the JSON lines of the control socket.
+//! * [`vault`]: secrets and keys, as part of these.
 //! * [`problem`]: how a failure is told (`error / cause / hint / code`), the same everywhere.
 //! * [`text`], [`time`], [`ids`], [`secret`]: the scalars all of these are made of.
 
@@ -20,10 +21,11 @@ pub mod sensor;
 pub mod status;
 pub mod text;
 pub mod time;
+pub mod vault;
 
 pub use event::Event;
 pub use ids::{AgentId, CgroupId, Generation, Pid, Sequence, SessionId, Slot};
 pub use problem::WireError;
-pub use secret::Secret;
+pub use secret::{Secret, SecretBytes};
 pub use text::EscapedBytes;
 pub use time::Timestamp;

@@ -237,7 +237,7 @@ fn far_end(piece: &Piece<'_>) -> Option<SocketAddr> {
 
 impl Connection {
     fn new(teller: &Arc<Teller>, piece: &Piece<'_>) -> Self {
-        let engine = &teller.engine;
+        let engine = &teller.engine();
         Self {
             conversation: Conversation::new(Limits::default()),
             heard: Heard {
@@ -340,7 +340,7 @@ impl Heard {
     fn note(&mut self, told: &Told<'_>, tell: &mut impl FnMut(Spoken)) {
         match told {
             Told::Request(exchange) => {
-                let mut open = Open::new(&self.teller.engine, self.now_ns);
+                let mut open = Open::new(&self.teller.engine(), self.now_ns);
                 if exchange.asked == Direction::Sent {
                     self.latest = exchange.id;
                     open.asked = Some(self.teller.of(exchange, 0, Vec::new()));
@@ -376,7 +376,7 @@ impl Heard {
                     self.latest = exchange.id;
                     open.asked = Some(self.teller.of(exchange, 0, Vec::new()));
                 }
-                self.tools.push(AskedTool::new(exchange, call, &self.teller.engine));
+                self.tools.push(AskedTool::new(exchange, call, self.teller.engine()));
             }
             // Of many over a WebSocket each is told when it is over.
             Told::Call(exchange) if exchange.protocol == Protocol::WebSocket => {
@@ -426,7 +426,7 @@ impl Heard {
             return;
         };
         for credential in [false, true] {
-            let mut scanner = Redactor::detector(&self.teller.engine);
+            let mut scanner = Redactor::detector(&self.teller.engine());
             let fields = exchange.fields().iter();
             for field in fields.filter(|field| providers::holds_credential(&field.name) == credential) {
                 scanner.push(field.name.as_bytes());
@@ -469,7 +469,7 @@ impl Heard {
 
     fn tell(&mut self, exchange: &Exchange, tell: &mut impl FnMut(Spoken)) {
         let unnamed = self.unnamed.take_findings();
-        let mut nothing = Open::new(&self.teller.engine, self.now_ns);
+        let mut nothing = Open::new(&self.teller.engine(), self.now_ns);
         let open = self.open.get_mut(&exchange.id).unwrap_or(&mut nothing);
         if open.denied || open.held && exchange.status.is_none() {
             return;

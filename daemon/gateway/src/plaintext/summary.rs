@@ -13,29 +13,36 @@ use aa_wire::exchange::{self, SecretCount, Tokens};
 use super::judge::Shared;
 use crate::prices::SharedPrices;
 use crate::spending::Treasury;
+use crate::vault::known::SharedEngine;
 
 /// The longest text that is told of one, bytes.
 const LONGEST: usize = 1024;
 
 /// What it takes to tell of an exchange.
 pub(super) struct Teller {
-    pub(super) engine: Arc<Engine>,
+    engine: SharedEngine,
     prices: SharedPrices,
     pub(super) treasury: Treasury,
 }
 
 impl Teller {
-    pub(super) fn new(engine: Engine, shared: &Shared) -> Arc<Self> {
+    pub(super) fn new(engine: SharedEngine, shared: &Shared) -> Arc<Self> {
         Arc::new(Self {
-            engine: Arc::new(engine),
+            engine,
             prices: shared.prices.clone(),
             treasury: shared.treasury.clone(),
         })
     }
 
+    /// What looks through a stream that begins now.
+    pub(super) fn engine(&self) -> Arc<Engine> {
+        self.engine.get()
+    }
+
     /// What events say of an exchange.
     pub(super) fn of(&self, exchange: &Exchange, took_ms: u64, secrets: Vec<SecretCount>) -> exchange::Exchange {
-        let text = |text: &str| told(&self.engine, text, LONGEST);
+        let engine = self.engine();
+        let text = |text: &str| told(&engine, text, LONGEST);
         let call = exchange.call.as_ref().map(|call| {
             let model = answering(call);
             exchange::ModelCall {

@@ -33,9 +33,9 @@ impl fmt::Debug for AskedTool {
 }
 
 impl AskedTool {
-    pub(super) fn new(exchange: &Exchange, call: &ToolCall, engine: &Arc<Engine>) -> Self {
+    pub(super) fn new(exchange: &Exchange, call: &ToolCall, engine: Arc<Engine>) -> Self {
         Self {
-            engine: Arc::clone(engine),
+            engine,
             call: call.clone(),
             method: exchange.method.clone(),
             host: exchange.host.clone(),

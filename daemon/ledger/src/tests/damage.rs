@@ -5,9 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use aa_store::{SledStore, open_unlocked};
+
 use super::threads::Random;
 use super::*;
-use crate::store::{SledStore, open_unlocked};
 
 /// A closed ledger with something in it, and how much.
 fn filled(directory: &Path) -> u64 {
@@ -52,7 +53,10 @@ fn entries_that_cannot_be_read_are_errors() {
     ];
     for entry in bad {
         let result = read(entry.clone());
-        assert!(matches!(result, Err(LedgerError::Damaged { .. })), "{entry:?}");
+        assert!(
+            matches!(result, Err(LedgerError::Store(StoreError::Damaged { .. }))),
+            "{entry:?}"
+        );
     }
 }
 

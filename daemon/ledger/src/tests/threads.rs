@@ -155,14 +155,18 @@ fn threads_that_wait_for_a_failing_store_are_all_refused_and_leave_nothing() {
 struct Gated(Memory, Arc<Barrier>);
 
 impl Store for Gated {
-    fn write(&self, batch: &Batch) -> Result<(), LedgerError> {
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         self.0.write(batch)
     }
 
-    fn sync(&self) -> Result<(), LedgerError> {
+    fn sync(&self) -> Result<(), StoreError> {
         self.1.wait();
         self.1.wait();
         self.0.sync()
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        self.0.entries()
     }
 }
 

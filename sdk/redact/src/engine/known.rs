@@ -13,7 +13,7 @@ pub(super) const LEAD_MAX: usize = 24;
 /// Bytes of line ends within what is wrapped, where it is looked at backwards: `\\r\\n`, escaped.
 const LINE_ENDS: usize = 4;
 
-/// What a known value is called. It has no literals: where it stands is asked elsewhere.
+/// What is said of a known value, but for its name. It has no literals: where it stands is asked elsewhere.
 pub(super) static ROW: Detector = Detector::special(
     "known-secret",
     Class::Secret,
@@ -49,7 +49,10 @@ impl Engine {
                 match self.stands(text, at, entry) {
                     Verdict::Clean => {}
                     Verdict::More => return (at, false),
-                    Verdict::Hide(found) => self.hide(text, base, state, id, (found, entry.layer)),
+                    Verdict::Hide(found) => {
+                        let row = DetectorId(id.0.saturating_add(entry.name));
+                        self.hide(text, base, state, row, (found, entry.layer));
+                    }
                 }
             }
             from = at + 1;
@@ -117,12 +120,12 @@ fn back(text: &Text<'_>, from: usize, count: usize, wrapped: bool) -> Option<usi
     (at >= floor).then_some(at)
 }
 
-/// The rows, and the one for known values behind them.
-pub(super) fn with_row(mut rows: Vec<Detector>, wanted: bool) -> (Vec<Detector>, Option<DetectorId>) {
-    if !wanted {
+/// The rows, and those for known values behind them, one a name; the number of the first.
+pub(super) fn with_rows(mut rows: Vec<Detector>, names: &[&'static str]) -> (Vec<Detector>, Option<DetectorId>) {
+    if names.is_empty() {
         return (rows, None);
     }
     let id = u16::try_from(rows.len()).ok().map(DetectorId);
-    rows.push(ROW);
+    rows.extend(names.iter().map(|name| Detector { name, ..ROW }));
     (rows, id)
 }

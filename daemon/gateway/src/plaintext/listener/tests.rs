@@ -1,12 +1,13 @@
 use aa_bpf::abi;
 use aa_bpf::record::plaintext::Socket;
-use aa_redact::Options;
 use aa_wire::AgentId;
 
+mod known;
 mod spending;
 
 use super::super::judge::testing;
 use super::*;
+use crate::vault::known::SharedEngine;
 
 const KEY: &str = "AKIAQ3EGRIJ2XKF7ZB5D";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -60,7 +61,7 @@ fn teller() -> Arc<Teller> {
 
 /// One that charges what this judge takes room for.
 fn teller_of(judge: &Judge) -> Arc<Teller> {
-    Teller::new(Engine::new(&Options::default()).unwrap(), &judge.shared)
+    Teller::new(SharedEngine::new([7; 32]).unwrap(), &judge.shared)
 }
 
 fn listener() -> Listener {

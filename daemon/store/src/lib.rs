@@ -1,4 +1,5 @@
-//! Where entries are kept: sled, behind a narrow trait.
+//! Where entries are kept: sled, behind a narrow trait. For small state that one process owns and holds in memory as well: it reads all of it
+//! when it opens the store, and then writes through.
 //!
 //! What sled 0.34 is like, as far as it shows here:
 //! - Its `flush` calls `sync_file_range`, which leaves the size of the file and the disk's own cache alone; a sync is
@@ -10,6 +11,10 @@
 //!   database and not yet that number.
 //! - After one failed write it fails forever, so it is opened again. Its threads hold its lock for a moment after that.
 //! - Damage makes it panic in places. That is caught, and an error like others.
+//! - What is removed stays in its file until that part is written anew: who removes a secret must have encrypted it.
+
+mod error;
+mod seal;
 
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
@@ -21,21 +26,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::LedgerError;
-use crate::seal::Seal;
+pub use error::StoreError;
+use seal::Seal;
 
 /// Key and value.
-pub(crate) type Entry = (Vec<u8>, Vec<u8>);
+pub type Entry = (Vec<u8>, Vec<u8>);
 /// Keys with their new values; `None` removes.
-pub(crate) type Batch = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+pub type Batch = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// What the ledger needs of one. Only one thread at a time uses it.
-pub(crate) trait Store: Send + Sync + Debug {
+/// What is needed of one. Only one thread at a time uses it.
+pub trait Store: Send + Sync + Debug {
     /// Writes all or nothing. After an error nobody knows which, nor of the writes since the last sync.
-    fn write(&self, batch: &Batch) -> Result<(), LedgerError>;
+    fn write(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Puts all that was written on the disk.
-    fn sync(&self) -> Result<(), LedgerError>;
+    fn sync(&self) -> Result<(), StoreError>;
+
+    /// All that it holds, read anew: who was told of an error finds out by this what was written.
+    fn entries(&self) -> Result<Vec<Entry>, StoreError>;
 }
 
 const CACHE_BYTES: u64 = 1 << 20;
@@ -45,7 +53,7 @@ const LOCK_RETRY: Duration = Duration::from_millis(5);
 
 /// A database of sled.
 #[derive(Debug)]
-pub(crate) struct SledStore {
+pub struct SledStore {
     directory: PathBuf,
     /// `None` after a failure, until it can be opened again.
     open: Mutex<Option<Open>>,
@@ -53,7 +61,7 @@ pub(crate) struct SledStore {
 
 impl SledStore {
     /// Opens the database in a directory, or makes one; also what it holds.
-    pub(crate) fn open(directory: &Path) -> Result<(Self, Vec<Entry>), LedgerError> {
+    pub fn open(directory: &Path) -> Result<(Self, Vec<Entry>), StoreError> {
         let (open, entries) = Open::new(directory)?;
         let store = Self {
             directory: directory.to_owned(),
@@ -63,7 +71,7 @@ impl SledStore {
     }
 
     /// Acts on the open database, and closes it if that fails.
-    fn with(&self, act: impl FnOnce(&mut Open) -> Result<(), LedgerError>) -> Result<(), LedgerError> {
+    fn with<T>(&self, act: impl FnOnce(&mut Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut slot = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let mut open = match slot.take() {
             Some(open) => open,
@@ -71,7 +79,7 @@ impl SledStore {
         };
         let result = act(&mut open);
         match &result {
-            Ok(()) => *slot = Some(open),
+            Ok(_) => *slot = Some(open),
             Err(_) => close(open),
         }
         result
@@ -79,12 +87,20 @@ impl SledStore {
 }
 
 impl Store for SledStore {
-    fn write(&self, batch: &Batch) -> Result<(), LedgerError> {
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         self.with(|open| open.write(batch))
     }
 
-    fn sync(&self) -> Result<(), LedgerError> {
+    fn sync(&self) -> Result<(), StoreError> {
         self.with(Open::sync)
+    }
+
+    fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        self.with(|open| {
+            let mut entries = read_all(&open.database, &open.directory)?;
+            take_seal(&mut entries).map_err(|what| StoreError::damaged(&open.directory, what))?;
+            Ok(entries)
+        })
     }
 }
 
@@ -114,14 +130,9 @@ struct Open {
 }
 
 impl Open {
-    fn new(directory: &Path) -> Result<(Self, Vec<Entry>), LedgerError> {
+    fn new(directory: &Path) -> Result<(Self, Vec<Entry>), StoreError> {
         let database = attempt("open", directory, || open_unlocked(directory))?;
-        let mut entries = attempt("read", directory, || {
-            let pairs = database
-                .iter()
-                .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
-            pairs.collect::<sled::Result<Vec<Entry>>>()
-        })?;
+        let mut entries = read_all(&database, directory)?;
         let synced_path = directory.join("synced");
         let synced = OpenOptions::new()
             .read(true)
@@ -129,11 +140,11 @@ impl Open {
             .create(true)
             .truncate(false)
             .open(&synced_path);
-        let synced = synced.map_err(|error| LedgerError::file("open", &synced_path, error))?;
+        let synced = synced.map_err(|error| StoreError::file("open", &synced_path, error))?;
         let known = read_number(&synced)
-            .map_err(|error| LedgerError::file("read or make", &synced_path, error))?
-            .ok_or_else(|| LedgerError::damaged(directory, "`synced` holds no number"))?;
-        let damaged = |what| LedgerError::damaged(directory, what);
+            .map_err(|error| StoreError::file("read or make", &synced_path, error))?
+            .ok_or_else(|| StoreError::damaged(directory, "`synced` holds no number"))?;
+        let damaged = |what| StoreError::damaged(directory, what);
         let seal = take_seal(&mut entries).map_err(damaged)?;
         if seal.batches < known {
             return Err(damaged(format!("it holds {} of {known} batches", seal.batches)));
@@ -143,10 +154,10 @@ impl Open {
         let conf = directory.join("conf");
         for path in [conf.as_path(), directory, parent.unwrap_or(Path::new("."))] {
             let file = File::open(path).and_then(|file| file.sync_all());
-            file.map_err(|error| LedgerError::file("sync", path, error))?;
+            file.map_err(|error| StoreError::file("sync", path, error))?;
         }
         let data_path = directory.join("db");
-        let data = File::open(&data_path).map_err(|error| LedgerError::file("open", &data_path, error))?;
+        let data = File::open(&data_path).map_err(|error| StoreError::file("open", &data_path, error))?;
         let open = Self {
             directory: directory.to_owned(),
             database,
@@ -157,7 +168,7 @@ impl Open {
         Ok((open, entries))
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<(), LedgerError> {
+    fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
         attempt("write", &self.directory, || {
             let mut writes = sled::Batch::default();
             for (key, value) in batch {
@@ -175,19 +186,31 @@ impl Open {
         })
     }
 
-    fn sync(&mut self) -> Result<(), LedgerError> {
+    fn sync(&mut self) -> Result<(), StoreError> {
         attempt("sync", &self.directory, || {
             self.database.flush()?;
             Ok(self.data.sync_all()?)
         })?;
         let wrote = write_number(&self.synced, self.seal.batches);
-        wrote.map_err(|error| LedgerError::file("write", &self.directory.join("synced"), error))
+        wrote.map_err(|error| StoreError::file("write", &self.directory.join("synced"), error))
     }
 }
 
+fn read_all(database: &sled::Db, directory: &Path) -> Result<Vec<Entry>, StoreError> {
+    attempt("read", directory, || {
+        let pairs = database
+            .iter()
+            .map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())));
+        pairs.collect::<sled::Result<Vec<Entry>>>()
+    })
+}
+
+/// Sled itself, without what is checked here: for tests that do damage.
+///
 /// Sled's threads may hold a database for a moment after it was closed, and its lock with it; a process that forks does,
 /// too.
-pub(crate) fn open_unlocked(directory: &Path) -> sled::Result<sled::Db> {
+#[doc(hidden)]
+pub fn open_unlocked(directory: &Path) -> sled::Result<sled::Db> {
     let config = sled::Config::new().path(directory).cache_capacity(CACHE_BYTES);
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
@@ -236,10 +259,10 @@ fn attempt<T>(
     operation: &'static str,
     directory: &Path,
     act: impl FnOnce() -> sled::Result<T>,
-) -> Result<T, LedgerError> {
+) -> Result<T, StoreError> {
     let caught = catch_unwind(AssertUnwindSafe(act));
     let result = caught.unwrap_or_else(|_| Err(io::Error::other("sled panicked").into()));
-    result.map_err(|error| LedgerError::Database {
+    result.map_err(|error| StoreError::Database {
         operation,
         directory: directory.to_owned(),
         source: Arc::new(error),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::Entry;
+use crate::Entry;
 
 const SCHEMA: u32 = 1;
 
@@ -19,7 +19,7 @@ pub(crate) struct Seal {
 }
 
 impl Seal {
-    /// Its own key. Those of entries are JSON objects.
+    /// Its own key. No entry has it: those of the ledger are JSON objects, those of the vault begin with a zero.
     pub(crate) const KEY: &'static [u8] = b"seal";
 
     /// Of no entries.

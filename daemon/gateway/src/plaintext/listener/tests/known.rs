@@ -1,0 +1,70 @@
+//! Values of the vault in what is sent.
+
+use std::time::SystemTime;
+
+use aa_vault::{Doer, Mode, NewSecret, SecretId, Unlock, Value, Vault};
+
+use super::*;
+
+#[test]
+fn a_value_of_the_vault_is_denied_by_its_name_in_every_encoding() {
+    let folder = tempfile::tempdir().unwrap();
+    let (unlock, _) = Unlock::new_key().unwrap();
+    let at = SystemTime::now();
+    let vault = Vault::open(folder.path(), &unlock, at).unwrap();
+    let id = SecretId::new("default", "BOTTLES").unwrap();
+    let new = NewSecret {
+        id: &id,
+        value: Value(b"twelve green bottles"),
+        scope: None,
+        expires: None,
+    };
+    vault.set(&[new], Mode::New, Doer { user: 0, at }).unwrap();
+
+    let (judge, answers) = testing::judge("data: {block: [secret]}\n");
+    let denied = judge.shared.denied.clone();
+    let engine = SharedEngine::new([7; 32]).unwrap();
+    let teller = Teller::new(engine.clone(), &judge.shared);
+    let mut listener = Listener::new(teller, judge);
+    let mut number = 0;
+    let mut send = |kind: &str, text: &str| {
+        number += 1;
+        let head = format!(
+            "POST /v1 HTTP/1.1\r\nHost: example.com\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n",
+            text.len()
+        );
+        let request = head + text;
+        let base = piece(number, false, 0, &[]);
+        let decision = ask(&mut listener, &answers, number, base, &[request.as_bytes()]);
+        let kinds = denied.take(number).map(|denial| denial.exchange.secrets);
+        let kinds = kinds
+            .into_iter()
+            .flatten()
+            .map(|secret| secret.kind)
+            .collect::<Vec<_>>();
+        (decision == abi::AA_ALLOW, kinds)
+    };
+    let form = "application/x-www-form-urlencoded";
+    assert_eq!(
+        send(form, "mark twelve green bottles"),
+        (true, Vec::new()),
+        "not known yet"
+    );
+    engine.learn(&vault).unwrap();
+    for kind in [form, "application/json", "text/plain"] {
+        for text in [
+            "mark twelve green bottles",
+            "mark dHdlbHZlIGdyZWVuIGJvdHRsZXM=",
+            "mark dHdlbHZlIGdyZWVuIGJvdHRsZXM= and more",
+            "mark 7477656c766520677265656e20626f74746c6573",
+            "mark=twelve+green+bottles",
+        ] {
+            assert_eq!(
+                send(kind, text),
+                (false, vec!["vault/BOTTLES".to_owned()]),
+                "{kind}: {text}"
+            );
+        }
+        assert_eq!(send(kind, "mark eleven green bottles"), (true, Vec::new()));
+    }
+}

@@ -80,7 +80,9 @@ impl Strongroom {
             return Ok(Arc::clone(vault));
         }
         let vault = match &inner.material {
-            Material::Key { unlock, .. } => self.open(unlock).map_err(|error| told(&error))?,
+            Material::Key { unlock, older, .. } => self
+                .open_or_relock(unlock, older.as_ref())
+                .map_err(|error| told(&error))?,
             Material::OwnFile(path) => self.open_own(path)?,
             Material::Passphrase => {
                 return Err(WireError::new("vault-locked", "the vault is locked").hint("aasm secret unlock"));
@@ -107,6 +109,22 @@ impl Strongroom {
 
     fn open(&self, unlock: &Unlock) -> Result<Vault, VaultError> {
         Vault::open(&self.0.directory, unlock, SystemTime::now())
+    }
+
+    /// With the key that it is to have; where that is new, with the one before, which it then replaces.
+    fn open_or_relock(&self, unlock: &Unlock, older: Option<&Unlock>) -> Result<Vault, VaultError> {
+        let refused = match self.open(unlock) {
+            Err(error @ VaultError::WrongKey { .. }) => error,
+            opened => return opened,
+        };
+        let vault = match older.map(|key| self.open(key)) {
+            Some(Ok(vault)) => vault,
+            None | Some(Err(VaultError::WrongKey { .. })) => return Err(refused),
+            Some(Err(error)) => return Err(error),
+        };
+        vault.relock(unlock, SystemTime::now())?;
+        tracing::info!("the vault is unlocked by a new key from now on; the one before is of no use any more");
+        Ok(vault)
     }
 
     fn open_own(&self, path: &std::path::Path) -> Result<Vault, WireError> {
@@ -213,6 +231,25 @@ mod tests {
         room(folder.path()).vault().unwrap();
         assert!(!folder.path().join("vault.key.new").exists());
         room(folder.path()).vault().unwrap();
+    }
+
+    #[test]
+    fn a_new_key_takes_the_place_of_the_one_before_if_that_is_there_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, new) = (Unlock::new_key().unwrap().0, Unlock::new_key().unwrap().0);
+        let open = |unlock: &Unlock, older: Option<&Unlock>| {
+            let material = Material::Key {
+                unlock: unlock.clone(),
+                from: "a test".to_owned(),
+                older: older.cloned(),
+            };
+            Strongroom::new(folder.path().join("vault"), material).vault().map(drop)
+        };
+        open(&old, None).unwrap();
+        assert_eq!(open(&new, None).unwrap_err().code, "vault-key");
+        open(&new, Some(&old)).unwrap();
+        open(&new, None).unwrap();
+        assert_eq!(open(&old, None).unwrap_err().code, "vault-key");
     }
 
     #[test]

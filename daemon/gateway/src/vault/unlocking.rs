@@ -26,6 +26,8 @@ pub(crate) enum Material {
         unlock: Unlock,
         /// Told by `aasm keys`.
         from: String,
+        /// One that may have unlocked the vault before; if it does it is replaced by this.
+        older: Option<Unlock>,
     },
     /// A file of the gateway's own, made when the first secret comes.
     OwnFile(PathBuf),
@@ -38,15 +40,19 @@ pub(crate) enum Material {
 impl Material {
     /// Looks where the settings say; a file is root's or that user's.
     pub(crate) fn find(settings: &Settings, owner: Uid) -> Self {
-        let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(CREDENTIAL));
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self::find_among(settings, credentials.as_deref(), owner)
+    }
+
+    fn find_among(settings: &Settings, credentials: Option<&Path>, owner: Uid) -> Self {
+        let credential = credentials.map(|folder| folder.join(CREDENTIAL));
         let credential = credential.filter(|path| path.exists());
         match (&settings.vault_key, credential) {
             (VaultKey::Auto | VaultKey::Credential, Some(path)) => {
                 // What the service manager put there is root's, and of no use to anybody else.
-                read(&path, |_| Ok(())).map_or_else(Self::Missing, |unlock| Self::Key {
-                    unlock,
-                    from: format!("systemd credential {CREDENTIAL}"),
-                })
+                let from = format!("systemd credential {CREDENTIAL}");
+                let older = read(&old_of(&path), |_| Ok(())).ok();
+                read(&path, |_| Ok(())).map_or_else(Self::Missing, |unlock| Self::Key { unlock, from, older })
             }
             (VaultKey::Credential, None) => Self::Missing(
                 WireError::new("vault-key", format!("there is no systemd credential `{CREDENTIAL}`")).hint(format!(
@@ -55,15 +61,22 @@ impl Material {
                 )),
             ),
             (VaultKey::Auto, None) => Self::OwnFile(settings.state_dir.join("vault.key")),
-            (VaultKey::File(path), _) => read(path, |metadata| private(path, metadata, owner)).map_or_else(Self::Missing, |unlock| {
-                Self::Key {
-                    unlock,
-                    from: path.display().to_string(),
-                }
-            }),
+            (VaultKey::File(path), _) => {
+                let (from, old) = (path.display().to_string(), old_of(path));
+                let older = read(&old, |metadata| private(&old, metadata, owner)).ok();
+                let unlock = read(path, |metadata| private(path, metadata, owner));
+                unlock.map_or_else(Self::Missing, |unlock| Self::Key { unlock, from, older })
+            }
             (VaultKey::Passphrase, _) => Self::Passphrase,
         }
     }
+}
+
+/// Where who replaces a key by another leaves the one before.
+fn old_of(path: &Path) -> PathBuf {
+    let mut old = path.as_os_str().to_owned();
+    old.push(".old");
+    PathBuf::from(old)
 }
 
 /// Nobody but its owner may read it.
@@ -149,4 +162,84 @@ pub(crate) fn take_next(path: &Path) -> Result<(), WireError> {
 
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn found(vault_key: VaultKey, folder: &Path, credentials: Option<&Path>) -> Material {
+        let settings = Settings {
+            user: "aa-gateway".to_owned(),
+            control_group: "aa-sensord".to_owned(),
+            run_dir: folder.to_owned(),
+            state_dir: folder.to_owned(),
+            policy_dir: folder.to_owned(),
+            audit_dir: folder.to_owned(),
+            prices: folder.to_owned(),
+            vault_key,
+            lock: None,
+        };
+        Material::find_among(&settings, credentials, geteuid())
+    }
+
+    #[test]
+    fn a_credential_is_taken_where_there_is_one_and_missed_where_it_is_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (auto, wanted) = (VaultKey::Auto, VaultKey::Credential);
+        let material = found(auto.clone(), folder.path(), Some(folder.path()));
+        assert!(
+            matches!(&material, Material::OwnFile(path) if path.ends_with("vault.key")),
+            "{material:?}"
+        );
+        let Material::Missing(problem) = found(wanted.clone(), folder.path(), Some(folder.path())) else {
+            panic!("there is none")
+        };
+        assert!(problem.to_string().contains("systemd-creds encrypt"), "{problem}");
+        // As systemd gives it out: read-only, and of the service's user.
+        std::fs::write(folder.path().join(CREDENTIAL), [7; 32]).unwrap();
+        for vault_key in [auto, wanted.clone()] {
+            let material = found(vault_key, folder.path(), Some(folder.path()));
+            assert!(
+                matches!(&material, Material::Key { from, .. } if from.contains(CREDENTIAL)),
+                "{material:?}"
+            );
+        }
+        let old = folder.path().join("aa-sensord.vault.old");
+        std::fs::write(&old, [6; 32]).unwrap();
+        std::fs::set_permissions(&old, std::fs::Permissions::from_mode(0o400)).unwrap();
+        let material = found(wanted.clone(), folder.path(), Some(folder.path()));
+        assert!(
+            matches!(&material, Material::Key { older: Some(_), .. }),
+            "{material:?}"
+        );
+        std::fs::write(folder.path().join(CREDENTIAL), b"too short").unwrap();
+        let material = found(wanted, folder.path(), Some(folder.path()));
+        assert!(
+            matches!(&material, Material::Missing(problem) if problem.code == "vault-key"),
+            "{material:?}"
+        );
+    }
+
+    #[test]
+    fn a_file_is_taken_if_nobody_else_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let find = || found(VaultKey::File(path.clone()), folder.path(), None);
+        let Material::Missing(problem) = find() else {
+            panic!("there is none")
+        };
+        assert!(problem.to_string().contains("head -c 32"), "{problem}");
+        std::fs::write(&path, [7; 32]).unwrap();
+        for (mode, taken) in [(0o400, true), (0o600, true), (0o640, false), (0o604, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(matches!(find(), Material::Key { .. }), taken, "{mode:o}");
+        }
+        assert!(matches!(
+            found(VaultKey::Passphrase, folder.path(), None),
+            Material::Passphrase
+        ));
+    }
 }

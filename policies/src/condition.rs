@@ -14,6 +14,7 @@ use cel::parser::PrattParser;
 use cel::{Context, Env, Value};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 /// The longest condition, bytes.
@@ -122,10 +123,12 @@ impl Condition {
         for (name, value) in facts.iter() {
             context.add_variable_from_value(name, value.clone());
         }
-        match Value::resolve(&self.expression, &context) {
-            Ok(Value::Bool(true)) => Holds::Yes,
-            Ok(Value::Bool(false)) => Holds::No,
-            Ok(_) | Err(_) => Holds::Unknown,
+        // Facts are an agent's: should the evaluator ever fail on some, no more comes of it than that.
+        let resolved = catch_unwind(AssertUnwindSafe(|| Value::resolve(&self.expression, &context)));
+        match resolved {
+            Ok(Ok(Value::Bool(true))) => Holds::Yes,
+            Ok(Ok(Value::Bool(false))) => Holds::No,
+            Ok(Ok(_) | Err(_)) | Err(_) => Holds::Unknown,
         }
     }
 }

@@ -23,7 +23,7 @@ mod wire;
 
 pub use audit::{audit_log, audit_note};
 pub use dns::{dns_answer, dns_question};
-pub use policy::{policy_action, policy_lowered, policy_tables, policy_text};
+pub use policy::{policy_action, policy_condition, policy_lowered, policy_tables, policy_text};
 pub use probes::{elf_probes, prober_answer};
 pub use proc::{proc_maps, proc_mountinfo, proc_stat};
 pub use record::{plaintext_record, ring_record};
@@ -36,7 +36,7 @@ pub use wire::{control_lines, link_frames, scalars};
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 27] = [
+pub const ALL: [(&str, Decoder); 28] = [
     ("audit_log", audit_log),
     ("audit_note", audit_note),
     ("control_lines", control_lines),
@@ -46,6 +46,7 @@ pub const ALL: [(&str, Decoder); 27] = [
     ("link_frames", link_frames),
     ("plaintext_record", plaintext_record),
     ("policy_action", policy_action),
+    ("policy_condition", policy_condition),
     ("policy_lowered", policy_lowered),
     ("policy_tables", policy_tables),
     ("policy_text", policy_text),

@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 
 use aa_policy::generate::random_actions;
 use aa_policy::{
-    Action, ContentHash, Environment, ExecAction, Limits, Lowered, Policy, ProgramKind, Protocol, parse_policy,
+    Action, ContentHash, Environment, ExecAction, Facts, Limits, Lowered, Policy, ProgramKind, Protocol, Verdict,
+    parse_policy,
 };
 
 /// Small, so that a pattern that explodes is refused quickly.
@@ -100,6 +101,36 @@ fn rules_and_tables_agree(policy: &Policy, asked: &[Action]) -> bool {
             policy.to_yaml()
         );
     }
+    true
+}
+
+/// A condition in the first line, and behind it what a tool is called with: where the condition does not hold its negation does, and what
+/// cannot be told is neither, whatever an agent says.
+pub fn policy_condition(bytes: &[u8]) -> bool {
+    let Some((condition, arguments)) = std::str::from_utf8(bytes).ok().and_then(|text| text.split_once('\n')) else {
+        return false;
+    };
+    let quoted = condition.replace('\'', "''");
+    let rule = |name: &str, condition: &str| format!("{{name: {name}, when: '{condition}'}}");
+    let (one, other) = (quoted.as_str(), format!("!({quoted})"));
+    let text = format!(
+        "policy: fuzz\nversion: 1\ntool:\n  default: deny\n  allow: [{}, {}, deny, denynot]\n  deny: [{}, {}]\n",
+        rule("allow", one),
+        rule("allownot", &other),
+        rule("deny", one),
+        rule("denynot", &other)
+    );
+    let Ok(policy) = parse_policy(&text, "fuzz.yaml", &environment()) else {
+        return false;
+    };
+    let Ok(arguments) = serde_json::from_str(arguments) else {
+        return false;
+    };
+    let facts = Facts::default().arguments(&arguments);
+    let passes = |name: &str| policy.tool(Some(name), &facts).verdict() == Verdict::Allow;
+    let (holds, fails) = (passes("allow"), passes("allownot"));
+    assert!(!(holds && fails), "{condition}");
+    assert_eq!((passes("deny"), passes("denynot")), (fails, holds), "{condition}");
     true
 }
 

@@ -177,9 +177,11 @@ pub(crate) fn told(error: &VaultError) -> WireError {
     let code = match error {
         VaultError::Store(_) | VaultError::Damaged { .. } | VaultError::Format { .. } => "vault-damaged",
         VaultError::WrongKey { .. } | VaultError::OtherWay { .. } | VaultError::BadKey { .. } => "vault-key",
-        VaultError::BadName(_) | VaultError::BadAgent(_) | VaultError::BadHost(_) | VaultError::ValueSize { .. } => {
-            "usage"
-        }
+        VaultError::BadName(_)
+        | VaultError::BadAgent(_)
+        | VaultError::BadHost(_)
+        | VaultError::ValueSize { .. }
+        | VaultError::ShortPassphrase { .. } => "usage",
         VaultError::Unknown(_) | VaultError::UnknownVersion(..) => "no-such-secret",
         VaultError::Exists(_) => "secret-exists",
         _ => "vault-failing",
@@ -269,7 +271,7 @@ mod tests {
         let room = || Strongroom::new(folder.path().join("vault"), Material::Passphrase);
         let first = room();
         assert_eq!(first.vault().unwrap_err().code, "vault-locked");
-        assert!(first.unlock(b"short").is_err());
+        assert_eq!(first.unlock(b"short").unwrap_err().code, "usage");
         first.unlock(b"long enough for this\n").unwrap();
         first.vault().unwrap();
         drop(first);

@@ -33,6 +33,7 @@ enum aa_tls_site_flags {
 	AA_TLS_GOROUTINE = 32,	/* the call may return on another thread */
 	AA_TLS_ENDS = 64,	/* the connection's object ends */
 	AA_TLS_HALF = 256,	/* a cipher's key: one direction of a connection, one record a call */
+	AA_TLS_GREETS = 512,	/* begins or goes on with a handshake; no plaintext */
 	AA_TLS_FLAGS_FIRST = 128, /* where `done` holds no address but flags, it is the next argument (OpenSSL from 3.2 on) */
 };
 
@@ -109,7 +110,7 @@ struct aa_tls_socket {
 	u32 pid;
 	u32 agent;
 	u16 port; /* of the far end */
-	u16 bound; /* 1: it is known whose plaintext goes over it */
+	u16 bound; /* 1: it was seen whose plaintext goes over it */
 	u16 reserved[2];
 	u8 address[16]; /* likewise, canonical */
 };

@@ -11,7 +11,7 @@
 #include "types.h"
 
 enum aa_limits {
-	AA_ABI_VERSION = 14,
+	AA_ABI_VERSION = 15,
 	AA_MAX_AGENTS = 4096,	 /* agents alive at once; index 0 is never an agent */
 	AA_SELF_TEST_AGENT = AA_MAX_AGENTS - 1, /* never given out */
 	AA_MAX_SLOTS = 256,	 /* policies in force at once */
@@ -61,11 +61,12 @@ enum aa_verdict {
 
 /*
  * A decision is one word: verdict in bits 0-2, bit 3 set where a written rule (not a default or a built-in) made it,
- * the rule's id plus one from bit 8 on (0: no rule).
+ * the rule's id plus one from bit 8 on (0: no rule). Bit 4: a connection may be made, and requests over it are judged.
  */
 enum aa_decision_bits {
 	AA_DECISION_VERDICT = 0x7,
 	AA_DECISION_EXPLICIT = 0x8,
+	AA_DECISION_REQUESTS = 0x10,
 	AA_DECISION_RULE_SHIFT = 8,
 };
 
@@ -298,6 +299,7 @@ enum aa_blind {
 	AA_BLIND_TLS = 1,   /* it began a handshake */
 	AA_BLIND_ENDED = 2, /* and ended it */
 	AA_BLIND_TOLD = 4,  /* the denial was recorded */
+	AA_BLIND_JUDGED = 8, /* requests over it are judged: nothing goes that nobody reads */
 };
 
 /* Labels of what is in a file: of who wrote to it, and those that its name gives. */

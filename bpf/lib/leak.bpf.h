@@ -184,9 +184,10 @@ static __always_inline struct aa_blocked_key blocked_process(void)
 	};
 }
 
+/* By a socket that is merely presumed nothing is held back: the ciphertext might go elsewhere. */
 static __always_inline struct aa_blocked_key blocked_key(const struct aa_tls_connection *connection)
 {
-	return connection->socket ? (struct aa_blocked_key){ .socket = connection->socket } : blocked_process();
+	return connection->socket && !connection->presumed ? (struct aa_blocked_key){ .socket = connection->socket } : blocked_process();
 }
 
 /*
@@ -241,6 +242,7 @@ static __noinline u32 judge_data(const struct aa_identity *identity, const struc
 		return 0;
 	if (is_blocked(connection, call->object))
 		return AA_ALLOW;
+	presume_socket(identity, connection, call->object, s.flags & AA_PLAINTEXT_HALF);
 	s.offset = connection->bytes[0];
 	s.born_ns = connection->born_ns;
 	s.socket = connection->socket;

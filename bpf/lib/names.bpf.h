@@ -106,9 +106,11 @@ static __always_inline void note_connected_asker(const struct subject *subject, 
 /* Of an address and a name, or of two names: what a rule wrote before a default, then the stricter. */
 static __always_inline u32 stronger(u32 one, u32 other)
 {
+	u32 requests = (one | other) & AA_DECISION_REQUESTS;
+
 	if ((one ^ other) & AA_DECISION_EXPLICIT)
-		return other & AA_DECISION_EXPLICIT ? other : one;
-	return stricter(one, other);
+		return (other & AA_DECISION_EXPLICIT ? other : one) | requests;
+	return stricter(one, other) | requests;
 }
 
 /* The decision of an address, and of the classes bound to it. Global: the verifier looks once. */

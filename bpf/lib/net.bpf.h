@@ -71,6 +71,23 @@ static __always_inline struct aa_socket_owner *owner_seen(void *ctx, void *sk, e
 }
 
 /*
+ * Requests over a connection are judged where they are read, and nothing goes over it that nobody reads: the socket is to tell.
+ * What is sent together with the connecting comes before it could. Returns 0, or -1.
+ */
+static __noinline int expect_requests(struct sock *sk, u32 action)
+{
+	struct aa_socket_owner *owner;
+
+	if (!sk || action != AA_ACTION_CONNECT)
+		return -1;
+	owner = owner_of(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!owner)
+		return -1;
+	__sync_fetch_and_or(&owner->blind, AA_BLIND_JUDGED);
+	return 0;
+}
+
+/*
  * The common end. `classified` is what read_address() said. `sk` remembers where an answer let it go: null where an
  * answer is for the one call.
  */
@@ -107,8 +124,13 @@ static __always_inline int judge_address(void *ctx, const struct subject *subjec
 		j.decision = decide_address(subject, to);
 		if (goes_out(action) && subject->policy->host_count)
 			j.decision = decide_names(subject->policy, subject->agent, to, j.decision);
-		j.decision = with_taken(j.decision, taken);
-		j.reason = reason_of(j.decision);
+		if (place == AA_AT_HOOK && goes_out(action) && j.decision & AA_DECISION_REQUESTS && expect_requests(sk, action)) {
+			j.decision = DECISION_CLOSED;
+			j.reason = AA_REASON_BLIND_TLS;
+		} else {
+			j.decision = with_taken(j.decision, taken);
+			j.reason = reason_of(j.decision);
+		}
 	}
 	judge_barred(subject, &j);
 	if (counts)

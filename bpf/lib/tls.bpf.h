@@ -65,6 +65,8 @@ struct aa_tls_connection {
 	u64 start_ns; /* of the process: ids are given again */
 	u64 exec;     /* which program of it */
 	u64 bytes[2]; /* sent, received */
+	u32 presumed; /* 1: the socket took its handshake, or so it seems, and nothing of its plaintext yet */
+	u32 pad;
 };
 
 /* Connections by their object. Made at the first byte, deleted where the object ends. */
@@ -92,6 +94,7 @@ struct aa_tls_thread {
 	u64 object;
 	u64 bytes;
 	u64 from; /* cookie */
+	u64 greets; /* the object that shakes hands, and has no socket */
 };
 
 struct {
@@ -305,7 +308,7 @@ static __noinline struct aa_tls_connection *connection_of(struct aa_tls_object *
 	return bpf_map_lookup_elem(&tls_connections, key);
 }
 
-/* What a thread is to remember of an object that has no socket yet. */
+/* What a thread is to remember of an object of which it was not seen yet over which socket it goes. */
 static __always_inline void await_socket(u64 object, u64 bytes)
 {
 	u64 thread = bpf_get_current_pid_tgid();
@@ -313,7 +316,7 @@ static __always_inline void await_socket(u64 object, u64 bytes)
 	struct aa_tls_connection *connection = bpf_map_lookup_elem(&tls_connections, &key);
 	struct aa_tls_thread *known, fresh = { .object = object, .bytes = bytes };
 
-	if (connection && connection->socket)
+	if (connection && connection->socket && !connection->presumed)
 		return;
 	known = bpf_map_lookup_elem(&tls_threads, &thread);
 	if (known) {
@@ -324,28 +327,80 @@ static __always_inline void await_socket(u64 object, u64 bytes)
 	}
 }
 
-/* From now on it is known over which socket a connection goes. */
-static __always_inline void bind_socket(const struct aa_identity *identity, struct aa_tls_connection *connection, u64 object,
-					u64 cookie, u32 flags)
+/* The same of one that may be about to send the beginning of a handshake. */
+static __noinline int await_greeting(u64 object)
 {
-	struct aa_tls_socket *socket = bpf_map_lookup_elem(&tls_sockets, &cookie);
+	u64 thread = bpf_get_current_pid_tgid();
+	struct aa_tls_object key = { .object = object, .pid = thread >> 32 };
+	struct aa_tls_connection *connection = bpf_map_lookup_elem(&tls_connections, &key);
+	struct aa_tls_thread *known, fresh = { .greets = object };
+
+	if (connection && connection->socket)
+		return 0;
+	known = bpf_map_lookup_elem(&tls_threads, &thread);
+	if (known)
+		known->greets = object;
+	else
+		bpf_map_update_elem(&tls_threads, &thread, &fresh, BPF_ANY);
+	return 0;
+}
+
+static __always_inline void count_plaintext(struct aa_tls_socket *socket, const struct aa_tls_connection *connection, s64 sign)
+{
+	__sync_fetch_and_add(&socket->said, sign * connection->bytes[0]);
+	__sync_fetch_and_add(&socket->heard, sign * connection->bytes[1]);
+}
+
+/* Beside enum aa_plaintext_flags: it was not seen yet that the connection's plaintext goes there. */
+#define AA_BINDS_PRESUMABLY 0x80000000U
+
+/* From now on it is known over which socket a connection goes. */
+static __noinline int bind_socket(const struct aa_identity *identity, struct aa_tls_connection *connection, u64 object, u64 cookie,
+				  u32 flags)
+{
+	struct aa_tls_socket *socket = bpf_map_lookup_elem(&tls_sockets, &cookie), *before;
+	u32 presumed = !!(flags & AA_BINDS_PRESUMABLY);
 	struct aa_sending s = {
 		.object = object,
-		.offset = connection->bytes[!!(flags & AA_PLAINTEXT_RECEIVED)],
 		.born_ns = connection->born_ns,
 		.session = identity->session,
 		.agent = identity->agent,
 		.socket = cookie,
-		.flags = flags | AA_PLAINTEXT_BINDS,
+		.flags = (flags & ~AA_BINDS_PRESUMABLY) | AA_PLAINTEXT_BINDS,
 	};
 
-	connection->socket = cookie;
-	if (socket) {
+	connection->presumed = presumed;
+	if (socket && !presumed)
 		socket->bound = 1;
-		__sync_fetch_and_add(&socket->said, connection->bytes[0]);
-		__sync_fetch_and_add(&socket->heard, connection->bytes[1]);
-	}
+	if (connection->socket == cookie)
+		return 0;
+	before = bpf_map_lookup_elem(&tls_sockets, &connection->socket);
+	if (before)
+		count_plaintext(before, connection, -1);
+	connection->socket = cookie;
+	if (socket)
+		count_plaintext(socket, connection, 1);
+	s.offset = connection->bytes[!!(flags & AA_PLAINTEXT_RECEIVED)];
 	send_note(&s);
+	return 0;
+}
+
+/*
+ * Before an object's first plaintext is judged it is asked where that will go: a client has just been answered from there, so
+ * it is where its thread received last, if nothing else is known to go over that.
+ */
+static __noinline int presume_socket(const struct aa_identity *identity, struct aa_tls_connection *connection, u64 object, u32 flags)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	struct aa_tls_thread *last = bpf_map_lookup_elem(&tls_threads, &thread);
+	struct aa_tls_socket *socket;
+
+	if (connection->socket || !last)
+		return 0;
+	socket = bpf_map_lookup_elem(&tls_sockets, &last->from);
+	if (socket && !socket->bound)
+		bind_socket(identity, connection, object, last->from, flags | AA_BINDS_PRESUMABLY);
+	return 0;
 }
 
 /* Counts bytes that were sent or received; how many there were before. */

@@ -7,7 +7,9 @@
  * was seen to go over, and from a thread that has just had something encrypted in such a library. And as much as the end of
  * a handshake in TLS 1.3, which looks like application data.
  *
- * Not seen: what begins no handshake, or hides its headers; QUIC; a handshake that is spliced to the socket.
+ * Where requests are judged (AA_BLIND_JUDGED) nothing else goes at all.
+ *
+ * Not seen elsewhere: what begins no handshake, or hides its headers; QUIC; a handshake that is spliced to the socket.
  */
 #include "../lib/leak.bpf.h"
 
@@ -178,17 +180,26 @@ static __always_inline u32 asked_of(struct subject *subject, const struct socket
 	return subject->policy->blind;
 }
 
-/* Whether somebody reads what goes over the socket, or did a moment ago what this thread had encrypted. */
-static __always_inline int is_read(struct sock *sk)
+/*
+ * Whether somebody reads what goes over the socket, or did a moment ago what this thread had encrypted. Not if that was judged
+ * by where it would go, and goes elsewhere.
+ */
+static __noinline int is_read(struct sock *sk)
 {
 	u64 cookie = bpf_get_socket_cookie(sk), thread = bpf_get_current_pid_tgid();
 	struct aa_tls_socket *socket = bpf_map_lookup_elem(&tls_sockets, &cookie);
+	struct aa_tls_object key = { .pid = thread >> 32 };
+	struct aa_tls_connection *connection;
 	struct aa_tls_thread *last;
 
 	if (socket && socket->bound)
 		return 1;
 	last = bpf_map_lookup_elem(&tls_threads, &thread);
-	return last && last->object;
+	if (!last || !last->object)
+		return 0;
+	key.object = last->object;
+	connection = bpf_map_lookup_elem(&tls_connections, &key);
+	return !connection || !connection->socket || connection->socket == cookie;
 }
 
 /*
@@ -223,7 +234,7 @@ int BPF_PROG(judge_blind_send, struct socket *sock, struct msghdr *msg, int size
 	/* Denied once, and told then. */
 	if (owner->blind & AA_BLIND_TOLD)
 		return subject.observes ? 0 : eperm();
-	began = owner->blind & AA_BLIND_TLS;
+	began = owner->blind & (AA_BLIND_TLS | AA_BLIND_JUDGED);
 	if (begin_walk(&walk, msg))
 		bpf_loop(AA_BLIND_STEPS, take_next, &walk, 0);
 	else

@@ -80,7 +80,9 @@ static __noinline int begin_call(const struct aa_registers *ctx, const struct aa
 		return 0;
 	if (bpf_map_update_elem(&tls_calls, &caller, call, BPF_ANY))
 		count_loss(AA_LOSS_PLAINTEXT_CALL);
-	if (!caller.receives)
+	if (caller.receives)
+		await_greeting(call->object);
+	else
 		await_socket(call->object, call->length);
 	return 1;
 }
@@ -127,6 +129,10 @@ int tls_enter(struct aa_registers *ctx)
 		return 0;
 	if (site->flags & AA_TLS_ENDS) {
 		end_connection(identity, site, call.object);
+		return 0;
+	}
+	if (site->flags & AA_TLS_GREETS) {
+		await_greeting(call.object);
 		return 0;
 	}
 
@@ -244,20 +250,28 @@ static __always_inline void note_sent(struct sock *sk, s64 bytes)
 
 	if (!socket)
 		return;
-	__sync_fetch_and_add(&socket->sent, bytes);
-
 	struct aa_tls_thread *last = bpf_map_lookup_elem(&tls_threads, &thread);
+	u64 before = __sync_fetch_and_add(&socket->sent, bytes);
 
-	if (!last || !last->object)
+	if (!last)
 		return;
 
 	struct aa_tls_object key = { .object = last->object, .pid = thread >> 32 };
 	struct aa_tls_connection *connection;
 
-	if ((u64)bytes < least_sent(last))
+	/* A handshake is what comes first over a socket. */
+	if (last->greets && !before) {
+		key.object = last->greets;
+		connection = connection_of(&key);
+		if (connection && !connection->socket)
+			bind_socket(identity, connection, key.object, cookie, AA_BINDS_PRESUMABLY);
+	}
+	last->greets = 0;
+	key.object = last->object;
+	if (!key.object || (u64)bytes < least_sent(last))
 		return;
 	connection = connection_of(&key);
-	if (connection && !connection->socket)
+	if (connection && (!connection->socket || connection->presumed))
 		bind_socket(identity, connection, key.object, cookie, 0);
 	last->object = 0;
 }
@@ -329,7 +343,7 @@ static __noinline int find_blocked_socket(const struct aa_identity *identity, st
 
 	struct aa_tls_connection *connection = connection_of(&object);
 
-	if (connection && !connection->socket)
+	if (connection && (!connection->socket || connection->presumed))
 		bind_socket(identity, connection, object.object, cookie, 0);
 	return 0;
 }

@@ -3,6 +3,7 @@
 use crate::content::ContentHash;
 use crate::host::HostName;
 use crate::privileges::Privilege;
+use crate::request::HttpAction;
 use crate::tool::ToolAction;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -140,6 +141,8 @@ pub enum Action {
     },
     /// Call a tool.
     Tool(ToolAction),
+    /// Ask for something over HTTP.
+    Http(HttpAction),
     /// Any other action, by who carries these labels.
     Carrying {
         /// Names of labels, at least one.
@@ -239,6 +242,7 @@ impl fmt::Display for Action {
                     .iter()
                     .try_for_each(|arguments| write!(f, " {arguments}"))
             }
+            Self::Http(request) => request.fmt(f),
             Self::Use { privilege } => write!(f, "use {privilege}"),
             Self::Carrying { labels, action } => write!(f, "{action} carrying {}", labels.join(" ")),
             Self::Exec(exec) => match exec.kind {

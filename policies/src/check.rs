@@ -15,6 +15,7 @@ use crate::expect;
 use crate::model;
 use crate::names::Names;
 use crate::policy::{Asking, Environment, Mode, OnGap, Policy, Sections};
+use crate::request;
 use crate::rule::{self, Pattern, Rule, RuleKind, Section};
 use crate::spend::Spending;
 use crate::syntax::{self, Entry, Node, Value};
@@ -195,11 +196,24 @@ impl Draft {
         self.rules.push((rule, span));
     }
 
+    /// What nobody reads meets no condition.
+    fn check_conditions(&self, report: &mut Report<'_>) {
+        let blind = self.rules.iter().any(|(rule, _)| rule.section == Section::Blind);
+        let conditional = self.rules.iter().find(|(rule, _)| rule.when.is_some());
+        if let (Some((_, span)), false) = (conditional, blind) {
+            report
+                .error(Code::Missing, *span, "a condition in `net` takes `blind: deny` there")
+                .cause("it is about requests, and what is said inside TLS that nobody reads would not be judged")
+                .hint("`net: {blind: deny, ...}`");
+        }
+    }
+
     fn finish(mut self, text: &str, file_name: &str, mut report: Report<'_>) -> Result<Policy, Diagnostics> {
         let expects = expect::parse_all(&self.expects, &self.names, &mut report);
         let label_names = self.label_names(&mut report);
         let idle_labels = self.idle_labels();
         labels::check_expects(&expects, &label_names, &mut report);
+        self.check_conditions(&mut report);
         // Sections in one order whatever their order in the file, so that ids do not depend on it.
         self.rules
             .sort_by_cached_key(|(rule, _)| (rule.section, rule.verdict, rule.of_label()));
@@ -210,6 +224,9 @@ impl Draft {
             rules.extend(rule::closed_by_names(unlisted));
         }
         rules.extend(deputies::rules());
+        if rules.iter().any(|rule| rule.when.is_some()) {
+            rules.push(request::unlisted(self.sections.decision(Section::Net).verdict()));
+        }
         if self.sections.model.is_some() {
             rules.extend(model::unlisted(self.sections.decision(Section::Model).verdict()));
         }

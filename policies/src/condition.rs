@@ -56,6 +56,8 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 pub(crate) struct Condition {
     text: String,
     expression: Arc<IdedExpr>,
+    /// The facts it looks at.
+    facts: BTreeSet<String>,
 }
 
 /// By their words: equal text is an equal expression.
@@ -114,7 +116,14 @@ impl Condition {
         Ok(Self {
             text: text.to_owned(),
             expression: Arc::new(expression),
+            facts: uses.facts.into_iter().map(|(name, _)| name).collect(),
         })
+    }
+
+    /// The facts it looks at that are not among these.
+    pub(crate) fn beyond<'a>(&'a self, known: &'a [&str]) -> impl Iterator<Item = &'a str> {
+        let facts = self.facts.iter().map(String::as_str);
+        facts.filter(|fact| !known.contains(fact))
     }
 
     /// What the facts say. Nothing of them is in any error that is kept.

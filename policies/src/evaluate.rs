@@ -8,6 +8,7 @@ use crate::labels::{self, CarriedKind};
 use crate::lower::mildest;
 use crate::policy::{Policy, SectionDefaults};
 use crate::privileges::Privilege;
+use crate::request::HttpAction;
 use crate::rule::{Column, Pattern, Rule, RuleKind, Section};
 use crate::tool::ToolAction;
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
@@ -122,7 +123,9 @@ impl Lookup for Policy {
             rule.matches_host(names, port, protocol)
                 || match (place, &rule.pattern) {
                     (Place::Address(address), _) => rule.matches_address(address, port, protocol),
-                    (Place::Family(family), Pattern::Net(net)) => net.matches_all(family, port, protocol),
+                    (Place::Family(family), Pattern::Net(net)) => {
+                        rule.counts_at_connect() && net.matches_all(family, port, protocol)
+                    }
                     _ => false,
                 }
         })
@@ -150,6 +153,10 @@ impl Lookup for Policy {
 
     fn tool(&self, call: &ToolAction) -> Decision {
         self.of_tool(call)
+    }
+
+    fn request(&self, request: &HttpAction) -> Decision {
+        self.of_request(request)
     }
 
     fn privilege(&self, privilege: Privilege) -> Decision {

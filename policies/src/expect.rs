@@ -8,6 +8,7 @@ use crate::host::HostName;
 use crate::names::Names;
 use crate::policy::Policy;
 use crate::privileges::Privilege;
+use crate::request::HttpAction;
 use crate::tool::{Risk, ToolAction};
 use crate::verdict::{RuleId, Verdict};
 use std::net::{IpAddr, SocketAddr};
@@ -220,7 +221,8 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
         ["model", name] => Ok(Action::Model {
             name: (*name).to_owned(),
         }),
-        [word @ ("spend" | "http"), ..] => Err(Complaint::new(
+        ["http", method, url] => HttpAction::parse(method, url).map(Action::Http),
+        [word @ "spend", ..] => Err(Complaint::new(
             Code::NotYet,
             format!("`{word}` lines are not known by this version yet"),
         )
@@ -243,7 +245,7 @@ fn action_of(words: &[&str]) -> Result<Action, Complaint> {
     }
 }
 
-const KINDS: [(&str, &str); 17] = [
+const KINDS: [(&str, &str); 18] = [
     ("read", " PATH"),
     ("write", " PATH"),
     ("create", " PATH"),
@@ -260,6 +262,7 @@ const KINDS: [(&str, &str); 17] = [
     ("bind", " ADDRESS:PORT[/udp]"),
     ("unix", " PATH|@NAME"),
     ("model", " NAME"),
+    ("http", " METHOD HOST[:PORT]/PATH"),
     ("tool", " NAME [{JSON}]"),
     ("use", " PRIVILEGE"),
     ("memfd", ""),

@@ -6,6 +6,7 @@ use crate::labels::CarriedKind;
 use crate::policy::{Mode, Policy};
 use crate::privileges::Privilege;
 use crate::rate::RateClass;
+use crate::request::HttpAction;
 use crate::rule::{Rule, RuleKind, Section};
 use crate::verdict::{RuleId, Verdict};
 use serde::Serialize;
@@ -48,7 +49,7 @@ impl Policy {
                 hooks(action)
             ),
             (_, Mode::Enforce) if matches!(action, Action::Lookup { .. }) => "in the resolver".to_owned(),
-            (_, Mode::Enforce) if matches!(action, Action::Model { .. } | Action::Tool(_)) => {
+            (_, Mode::Enforce) if matches!(action, Action::Model { .. } | Action::Tool(_) | Action::Http(_)) => {
                 "in the kernel (socket_sendmsg), by what the gateway reads inside TLS before it is sent".to_owned()
             }
             (_, Mode::Enforce) => format!("in the kernel ({})", hooks(action)),
@@ -98,6 +99,8 @@ impl Policy {
         let blocked = blocked.map(|rule| format!("{} sent inside TLS: deny (line {})", rule.text, rule.line));
         let models =
             (connects && self.lists_models()).then(|| "calls of models inside TLS: as `model` says".to_owned());
+        let requests = (connects && self.judges_requests())
+            .then(|| "requests over HTTP inside TLS: as rules of `net` with conditions say".to_owned());
         let tools =
             (connects && self.lists_tools()).then(|| "calls of tools over MCP inside TLS: as `tool` says".to_owned());
         let spent = self.spend_limits().filter(|_| connects);
@@ -112,6 +115,7 @@ impl Policy {
         rates
             .chain(blind)
             .chain(blocked)
+            .chain(requests)
             .chain(models)
             .chain(tools)
             .chain(spent)
@@ -176,6 +180,10 @@ impl Policy {
             Action::Unix { name } => vec![Some(line(Section::Net, &format!("unix:{}", shown(name))))],
             Action::Model { name } => return format!("model: {{allow: [\"{name}\"]}}"),
             Action::Tool(call) => return format!("tool: {{allow: [\"{}\"]}}", call.name),
+            Action::Http(request) => {
+                let HttpAction { method, host, port, .. } = request;
+                return format!("net: {{allow: [{{name: \"{host}:{port}\", when: 'http.method == \"{method}\"'}}]}}");
+            }
             Action::Use { privilege } => {
                 return format!("privileges: {{allow: [{privilege}]}}");
             }
@@ -212,7 +220,7 @@ fn hooks(action: &Action) -> &'static str {
         Action::Connect { .. } => "socket_connect, socket_sendmsg, cgroup sendmsg",
         Action::Bind { .. } => "socket_bind",
         Action::Unix { .. } => "unix_stream_connect, unix_may_send",
-        Action::Model { .. } | Action::Tool(_) => "socket_sendmsg",
+        Action::Model { .. } | Action::Tool(_) | Action::Http(_) => "socket_sendmsg",
         Action::Use { privilege } => match privilege {
             Privilege::Setuid => "bprm_creds_from_file",
             Privilege::Userns => "userns_create",

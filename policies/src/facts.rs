@@ -45,13 +45,14 @@ impl Facts {
         self.with("tool", [("name", name.into())])
     }
 
-    /// `http`: the request it is part of; the path without what is behind `?`. The host only where it is known to lead to the far end, and
+    /// `http`: the request, or the one it is part of; the path without what is behind `?`, and only if all servers take it for the same. The host only where it is known to lead to the far end, and
     /// not where the client merely claims it.
     #[must_use]
     pub fn http(self, method: &str, host: Option<&str>, path: &str) -> Self {
         let host = host.map(|host| ("host", host.into()));
-        let fields = [("method", method.into()), ("path", path.into())];
-        self.with("http", fields.into_iter().chain(host))
+        let path = plain_path(path).map(|path| ("path", path.into()));
+        let fields = [Some(("method", method.into())), path, host];
+        self.with("http", fields.into_iter().flatten())
     }
 
     /// `time`: now, in UTC.
@@ -90,6 +91,37 @@ fn map(fields: impl IntoIterator<Item = (String, Value)>) -> Value {
     Value::Map(Map {
         map: Arc::new(fields.collect::<HashMap<_, _>>()),
     })
+}
+
+/// A path with its unreserved characters written as they are (RFC 3986, 6.2.2.2). `None` where servers could differ on what it leads to:
+/// segments that are dots or nothing, slashes and dots in disguise, backslashes.
+fn plain_path(path: &str) -> Option<String> {
+    let mut plain = String::new();
+    let mut rest = path.strip_prefix('/')?;
+    while let Some((before, behind)) = rest.split_once('%') {
+        let (digits, behind) = behind.split_at_checked(2)?;
+        let byte = u8::from_str_radix(digits, 16)
+            .ok()
+            .filter(|_| !digits.starts_with('+'))?;
+        plain.push_str(before);
+        match byte {
+            b'/' | b'\\' | b'%' | b';' | 0..0x20 | 0x7f => return None,
+            byte if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => plain.push(byte.into()),
+            _ => plain.extend(["%", &digits.to_ascii_uppercase()]),
+        }
+        rest = behind;
+    }
+    plain.push_str(rest);
+    let mut segments = plain.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let name = segment.split(';').next().unwrap_or_default();
+        let is_last = segments.peek().is_none();
+        if matches!(name, "." | "..") || name.is_empty() && !(is_last && segment.is_empty()) {
+            return None;
+        }
+    }
+    let is_plain = |c: char| !c.is_control() && c != '\\' && c != ' ';
+    plain.chars().all(is_plain).then(|| format!("/{plain}"))
 }
 
 /// `None`: it is too large.

@@ -8,6 +8,7 @@ use crate::host::HostName;
 use crate::labels::{self, CarriedKind};
 use crate::policy::SectionDefaults;
 use crate::privileges::Privilege;
+use crate::request::HttpAction;
 use crate::rule::{RuleKind, Section};
 use crate::tool::ToolAction;
 use crate::verdict::{Decision, PathDecision, RuleId, Verdict};
@@ -61,6 +62,8 @@ pub(crate) trait Lookup {
     fn model(&self, name: &str) -> Decision;
     /// The decision on a call of a tool.
     fn tool(&self, call: &ToolAction) -> Decision;
+    /// The decision on a request, beyond that on the connection; [`Decision::NONE`] where requests to there are not judged.
+    fn request(&self, request: &HttpAction) -> Decision;
     /// The decision on what is denied unless it is listed.
     fn privilege(&self, privilege: Privilege) -> Decision;
     /// The policy's labels, sorted.
@@ -236,6 +239,7 @@ fn decide(tables: &impl Lookup, action: &Action) -> Part {
         Action::Unix { name } => Part::new(tables.socket(name), Section::Net),
         Action::Model { name } => Part::new(tables.model(name), Section::Model),
         Action::Tool(call) => Part::new(tables.tool(call), Section::Tool),
+        Action::Http(request) => send_request(tables, request),
     }
 }
 
@@ -265,6 +269,15 @@ fn connect_host(tables: &impl Lookup, host: &HostName, port: u16, protocol: Prot
     let names = std::slice::from_ref(host);
     let decisions = FAMILIES.map(|family| tables.named(names, Place::Family(&family), port, protocol));
     Part::new(crate::lower::mildest(decisions.into_iter()), Section::Net)
+}
+
+/// What is not connected to is not asked for anything.
+fn send_request(tables: &impl Lookup, request: &HttpAction) -> Part {
+    let connect = connect_host(tables, &request.host, request.port, Protocol::Tcp);
+    match tables.request(request) {
+        Decision::NONE => connect,
+        decision => Part::new(decision, Section::Net).strictest(connect),
+    }
 }
 
 fn decide_exec(tables: &impl Lookup, exec: &ExecAction) -> Decision {
@@ -345,7 +358,8 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
                     _ => cited,
                 }
             }
-            Some((section @ (Section::Model | Section::Tool), _, _, RuleKind::BuiltIn)) => {
+            Some((section @ (Section::Model | Section::Tool), _, _, RuleKind::BuiltIn))
+            | Some((section @ Section::Net, "*", _, RuleKind::BuiltIn)) => {
                 format!("no rule of {section} matches, and its default is {verdict}")
             }
             Some((section, text, _, RuleKind::BuiltIn)) => format!("`{text}` is built in for {section}"),
@@ -372,7 +386,7 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
     match verdict {
         _ if section == Section::Privileges => "no governed process may, unless its policy lists it".to_owned(),
         Verdict::Ungoverned => format!("`{section}` is absent, so this is not governed"),
-        Verdict::Allow if tables.defaults().section(section) != decision => {
+        Verdict::Allow if tables.defaults().section(section).verdict() != Verdict::Allow => {
             "binding no particular address and port is allowed".to_owned()
         }
         _ => format!("no rule of {section} matches, and its default is {verdict}"),

@@ -44,7 +44,8 @@ impl CarriedKind {
             | Action::Lookup { .. }
             | Action::Unix { .. }
             | Action::Model { .. }
-            | Action::Tool(_) => Some(Self::Net),
+            | Action::Tool(_)
+            | Action::Http(_) => Some(Self::Net),
             Action::Exec(_) => Some(Self::Exec),
             Action::Write { .. } | Action::ReadWrite { .. } | Action::Rename { .. } | Action::Link { .. } => {
                 Some(Self::Write)

@@ -38,6 +38,7 @@ mod prices;
 mod print;
 mod privileges;
 mod rate;
+mod request;
 mod rule;
 mod schema;
 mod special;
@@ -79,6 +80,7 @@ pub use policy::{
 pub use prices::{Cost, Prices, Usage};
 pub use privileges::Privilege;
 pub use rate::{RateClass, RateLimit};
+pub use request::{FarEnd, HttpAction};
 pub use rule::{Rule, RuleKind, Section};
 pub use schema::schema;
 pub use special::special_purpose;

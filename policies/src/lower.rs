@@ -248,6 +248,7 @@ impl Policy {
             judges_sends: self.withheld().next().is_some()
                 || self.lists_models()
                 || self.lists_tools()
+                || self.judges_requests()
                 || self.spending.is_some(),
             blind: self.blind(),
         })

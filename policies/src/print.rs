@@ -264,7 +264,7 @@ impl Policy {
 fn item_text(rule: &Rule) -> String {
     let (name, when) = match &rule.pattern {
         Pattern::Tool(tool) => tool.parts(),
-        _ => (rule.text.as_str(), None),
+        _ => (rule.name(), rule.when.as_ref()),
     };
     if when.is_none() && rule.risk.is_none() {
         return quote(name);

@@ -1,9 +1,10 @@
 //! A rule: what it matches, what it says, and how it ranks among others.
 
 use crate::action::Protocol;
-use crate::address::{End, NetPattern};
+use crate::address::{End, Ends, NetPattern};
 use crate::argv::{ArgvPattern, names_of};
 use crate::check::nearest;
+use crate::condition::Condition;
 use crate::content::{self, ContentHash};
 use crate::deputies;
 use crate::diagnostic::{Code, Complaint};
@@ -14,6 +15,7 @@ use crate::labels::CarriedKind;
 use crate::model::ModelPattern;
 use crate::privileges::Privilege;
 use crate::rate::RateLimit;
+use crate::request;
 use crate::spend::SpendLimit;
 use crate::syntax::count;
 use crate::tool::{Risk, ToolPattern};
@@ -129,6 +131,8 @@ pub(crate) enum Pattern {
     Host(HostRule),
     /// Looking names up.
     Dns,
+    /// What no rule says of a request.
+    AnyRequest,
     Unix(PathPattern),
     Rate(RateLimit),
     Hours(Hours),
@@ -182,6 +186,8 @@ pub struct Rule {
     pub line: u32,
     /// How grave what it is about is, where it says so.
     pub risk: Option<Risk>,
+    /// What must hold of a request, in `net`; tools have their own.
+    pub(crate) when: Option<Condition>,
     pub(crate) pattern: Pattern,
     /// Greater wins over smaller among all rules that match.
     pub(crate) rank: u32,
@@ -198,6 +204,7 @@ impl Rule {
             text,
             line: 0,
             risk: None,
+            when: None,
             pattern,
             rank: 0,
         }
@@ -273,6 +280,14 @@ impl Rule {
         by_verdict.chain(self.label().map(|(_, path)| path))
     }
 
+    /// Its pattern as it was written, without a condition.
+    pub(crate) fn name(&self) -> &str {
+        match &self.when {
+            Some(_) => request::name(&self.text),
+            None => &self.text,
+        }
+    }
+
     pub(crate) fn is_written(&self) -> bool {
         self.kind == RuleKind::Written
     }
@@ -311,6 +326,7 @@ impl Rule {
             | Pattern::Memfd
             | Pattern::Deleted
             | Pattern::Dns
+            | Pattern::AnyRequest
             | Pattern::Carried { .. }
             | Pattern::Data(_)
             | Pattern::Blind
@@ -322,11 +338,11 @@ impl Rule {
     }
 
     pub(crate) fn matches_address(&self, address: &[u8; 16], port: u16, protocol: Protocol) -> bool {
-        matches!(&self.pattern, Pattern::Net(net) if net.matches(address, port, protocol))
+        self.counts_at_connect() && matches!(&self.pattern, Pattern::Net(net) if net.matches(address, port, protocol))
     }
 
     pub(crate) fn matches_host(&self, names: &[HostName], port: u16, protocol: Protocol) -> bool {
-        matches!(&self.pattern, Pattern::Host(host) if host.matches(names, port, protocol))
+        self.counts_at_connect() && matches!(&self.pattern, Pattern::Host(host) if host.matches(names, port, protocol))
     }
 
     /// Whether it can only be enforced with a resolver: it names hosts, or the looking up of names.
@@ -347,12 +363,33 @@ pub(crate) fn rank(rules: &mut [Rule]) {
             rule.kind != RuleKind::BuiltIn,
             rule.strength(),
             rule.specificity(),
+            rule.when.is_some(),
             Reverse(rule.id),
         )
     });
     for (place, rule) in order.into_iter().enumerate() {
         rule.rank = count(place);
     }
+}
+
+/// Reads an entry of `net` with a condition: of TCP, over which alone TLS is read.
+pub(crate) fn parse_conditional(verdict: Verdict, text: &str) -> Result<Pattern, Complaint> {
+    // Who suspends or kills when something is asked for does not when it is connected to, so the name is looked up.
+    let mut pattern = parse_pattern(Section::Net, verdict.min(Verdict::Deny), text)?;
+    let ends: &mut Ends = match &mut pattern {
+        Pattern::Net(net) => &mut net.ends,
+        Pattern::Host(host) => &mut host.ends,
+        _ => {
+            return Err(Complaint::new(Code::Condition, format!("`{text}` has no condition"))
+                .cause("conditions are about requests over HTTP, which go to a host or an address"));
+        }
+    };
+    if *ends.protocol.get_or_insert(Protocol::Tcp) != Protocol::Tcp {
+        return Err(Complaint::new(Code::Condition, format!("`{text}` has no condition"))
+            .cause("what is sent over UDP is not read")
+            .hint("write `/tcp`, or leave it out"));
+    }
+    Ok(pattern)
 }
 
 /// Reads an entry of a list of a section, names already substituted.

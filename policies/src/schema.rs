@@ -30,7 +30,7 @@ pub fn schema() -> Value {
             "mode": {"enum": ["enforce", "observe"], "description": "observe records what would be denied and lets it pass"},
             "on_gap": {"enum": ["refuse", "degrade"], "description": "What becomes of rules that this host cannot enforce"},
             "let": {"type": "object", "propertyNames": {"pattern": "^[A-Za-z0-9_]+$"}, "additionalProperties": scalar("Usable as $name")},
-            "net": section("Addresses, hosts, unix sockets", &["allow", "ask", "deny", "suspend", "kill"], &pattern(), Some(("blind", json!({"enum": ["allow", "deny"], "description": "TLS that nobody reads"})))),
+            "net": section("Addresses, hosts, unix sockets", &["allow", "ask", "deny", "suspend", "kill"], &conditional("CEL over http, time: http.method == \"GET\""), Some(("blind", json!({"enum": ["allow", "deny"], "description": "TLS that nobody reads"})))),
             "file": object("Files", [
                 ("read", section("Opening to read", &["allow", "ask", "deny", "suspend", "kill"], &pattern(), None)),
                 ("write", section("Changing", &["allow", "ask", "deny", "suspend", "kill"], &pattern(), None)),
@@ -38,7 +38,7 @@ pub fn schema() -> Value {
             ]),
             "exec": section("Programs: paths, names, arguments, sha256:, memfd, deleted, interpreter:", &["allow", "ask", "deny", "suspend", "kill"], &pattern(), None),
             "privileges": section_without_default("What nobody may do unless it is listed", &["allow", "deny", "suspend", "kill"], &words(&Privilege::ALL.map(Privilege::word))),
-            "tool": section("Tools called over MCP", &["allow", "ask", "deny", "suspend", "kill"], &tool(), None),
+            "tool": section("Tools called over MCP", &["allow", "ask", "deny", "suspend", "kill"], &conditional("CEL over args, tool, http, time: args.path.startsWith(\"/srv/\")"), None),
             "model": section("Models", &["allow", "deny"], &pattern(), None),
             "data": object("Data", [
                 ("redact", list(&words(&DATA_CLASSES))),
@@ -145,10 +145,10 @@ fn rule<const N: usize>(more: [(&str, Value); N]) -> Value {
     rule
 }
 
-fn tool() -> Value {
-    let about = "CEL over args, tool, http, time: args.path.startsWith(\"/srv/\")";
+/// Alone, or with a condition and how grave it is.
+fn conditional(about: &str) -> Value {
     let when = json!({"type": "string", "maxLength": 2048, "description": about});
-    json!({"oneOf": [{"type": "string", "minLength": 1}, rule([("when", when)])]})
+    json!({"oneOf": [{"type": ["string", "number"], "minLength": 1}, rule([("when", when)])]})
 }
 
 fn rate() -> Value {

@@ -14,6 +14,7 @@ mod models;
 mod packs;
 mod programs;
 mod rates;
+mod requests;
 mod schema;
 mod speed;
 mod spending;

@@ -79,7 +79,7 @@ impl fmt::Display for RuleId {
 }
 
 /// A verdict and the rule it comes from in one word: bits 0..3 the verdict, bit 3 set when a written rule decided (not a built-in,
-/// not a default), bits 8.. the rule id plus one (0 = no rule).
+/// not a default), bit 4 where a connection is let pass and requests over it are judged, bits 8.. the rule id plus one (0 = no rule).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Decision(pub u32);
@@ -88,6 +88,7 @@ impl Decision {
     /// Nothing decided: the kind of action is not governed, or no rule matched.
     pub const NONE: Self = Self(0);
     const EXPLICIT: u32 = 1 << 3;
+    const REQUESTS: u32 = 1 << 4;
 
     /// Packs a decision.
     pub fn new(verdict: Verdict, explicit: bool, rule: Option<RuleId>) -> Self {
@@ -104,6 +105,17 @@ impl Decision {
     /// Whether a written rule decided.
     pub fn explicit(self) -> bool {
         self.0 & Self::EXPLICIT != 0
+    }
+
+    /// The same of a connection over which requests are judged, if they are.
+    #[must_use]
+    pub(crate) fn judging_requests(self, judges: bool) -> Self {
+        Self(self.0 | if judges { Self::REQUESTS } else { 0 })
+    }
+
+    /// Whether requests over this connection are judged.
+    pub fn judges_requests(self) -> bool {
+        self.0 & Self::REQUESTS != 0
     }
 
     /// The rule that decided.

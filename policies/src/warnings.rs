@@ -174,6 +174,7 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
     // Of several that label the same one is cited, and all count.
     let always = |rule: &Rule| {
         rule.label().is_some()
+            || rule.when.is_some()
             || matches!(&rule.pattern, Pattern::Tool(tool) if tool.parts().1.is_some())
             || matches!(
                 rule.pattern,

@@ -192,7 +192,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             protocol: host.ends.protocol.unwrap_or(Protocol::Tcp),
         },
         // They are about whatever is done.
-        Pattern::Rate(_) | Pattern::Hours(_) => Action::Read { path: b"/".to_vec() },
+        Pattern::Rate(_) | Pattern::Hours(_) | Pattern::AnyRequest => Action::Read { path: b"/".to_vec() },
         Pattern::Dns => Action::Connect {
             address: SocketAddr::from(([192, 0, 2, 53], RESOLVER_PORT)),
             protocol: Protocol::Udp,

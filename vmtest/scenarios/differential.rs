@@ -295,6 +295,7 @@ impl World {
             | Action::ConnectHost { .. }
             | Action::Model { .. }
             | Action::Tool(_)
+            | Action::Http(_)
             | Action::ConnectBound { .. }
             | Action::Lookup { .. }
             | Action::Carrying { .. } => None,

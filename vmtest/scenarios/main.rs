@@ -42,6 +42,7 @@ mod privileges;
 mod programs;
 mod records;
 mod refusals;
+mod requests;
 mod soak;
 mod spending;
 mod steps;
@@ -94,6 +95,7 @@ fn tests(expect: Expect) -> Vec<Test> {
             plaintext::TESTS,
             spending::TESTS,
             tools::TESTS,
+            requests::TESTS,
             vault::TESTS,
             learning::TESTS,
             telling::TESTS,

@@ -31,7 +31,7 @@ pub(crate) const TESTS: &[Test] = tests![
 ];
 
 /// The internet's, as far as rules know; on lo they are ours.
-const GOOD: &str = "93.184.216.10";
+pub(crate) const GOOD: &str = "93.184.216.10";
 const OTHER: &str = "93.184.216.11";
 const GOOD6: &str = "2606:2800:220:1::10";
 /// Where nobody answers: only a redirected question gets a reply.
@@ -44,7 +44,7 @@ const UPSTREAM: &str = "127.0.0.53";
 const SOON: Duration = Duration::from_secs(10);
 
 /// What upstream knows.
-const ZONE: [(&str, &[&str]); 9] = [
+const ZONE: [(&str, &[&str]); 10] = [
     ("api.test", &[GOOD, GOOD6]),
     ("other.test", &[OTHER]),
     ("deep.wild.test", &[OTHER]),
@@ -54,12 +54,13 @@ const ZONE: [(&str, &[&str]); 9] = [
     ("shared.test", &[OTHER]),
     ("short.wild.test", &[GOOD]),
     ("flood.test", &[GOOD]),
+    ("api.anthropic.com", &[GOOD]),
 ];
 
 static UPSTREAM_ASKED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// The addresses, a name server for them, and resolv.conf, once.
-fn internet() {
+pub(crate) fn internet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         for address in [GOOD, OTHER] {

@@ -64,6 +64,10 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(guest: &Guest) -> Self {
+        Self::start_at(guest, "127.0.0.1")
+    }
+
+    pub(crate) fn start_at(guest: &Guest, address: &str) -> Self {
         let folder = guest.tree("plaintext");
         for (name, text) in SCRIPTS {
             file_at(folder.join(name), text);
@@ -90,7 +94,7 @@ impl Server {
             ],
         );
         let mut process = Command::new("python3")
-            .arg("server.py")
+            .args(["server.py", address])
             .current_dir(&folder)
             .stdout(Stdio::piped())
             .spawn()
@@ -108,6 +112,12 @@ impl Server {
 
     pub(crate) fn script(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
+    }
+
+    /// Whether it was sent this.
+    pub(crate) fn received(&self, mark: &str) -> bool {
+        let received = fs::read(self.script("received")).unwrap_or_default();
+        received.windows(mark.len()).any(|window| window == mark.as_bytes())
     }
 }
 

@@ -62,12 +62,7 @@ fn clients(server: &Server, body: &str) -> [Vec<String>; 4] {
     ]
 }
 
-fn arrived(server: &Server, mark: &str) -> bool {
-    let received = fs::read(server.script("received")).unwrap_or_default();
-    received.windows(mark.len()).any(|window| window == mark.as_bytes())
-}
-
-fn cited(event: &Event) -> Option<&str> {
+pub(crate) fn cited(event: &Event) -> Option<&str> {
     event.rule.as_ref()?.text.as_deref()
 }
 
@@ -119,7 +114,7 @@ fn a_tool_that_a_policy_does_not_allow_is_not_called(guest: &Guest, checks: &mut
             drop(fs::remove_file(server.script("received")));
             let (told, well, denied) = run_by(TOOLS, &server, &program);
             checks.that(
-                well == rule.is_none() && arrived(&server, &mark) == rule.is_none(),
+                well == rule.is_none() && server.received(&mark) == rule.is_none(),
                 || format!("{name} {arguments} by {program:?}: {told}"),
             );
             let first = denied.first();
@@ -142,7 +137,7 @@ fn a_tool_that_a_policy_does_not_allow_is_not_called(guest: &Guest, checks: &mut
 }
 
 /// The ask that waits, of which there is one, and its process stopped.
-fn asked() -> Option<ApprovalRow> {
+pub(crate) fn asked() -> Option<ApprovalRow> {
     let mut found = None;
     eventually(SOON, || {
         found = all_waiting().pop().filter(|row| state(row.pid.0) == 'T');
@@ -171,7 +166,7 @@ fn a_tool_that_is_asked_about_waits_for_a_person(guest: &Guest, checks: &mut Che
             let (told, well, events) = thread::scope(|scope| {
                 let running = scope.spawn(|| run_by(TOOLS, &server, &program));
                 let row = asked();
-                checks.that(row.is_some() && !arrived(&server, &mark), || {
+                checks.that(row.is_some() && !server.received(&mark), || {
                     format!("{name} does not wait")
                 });
                 if let Some(row) = row {
@@ -185,7 +180,7 @@ fn a_tool_that_is_asked_about_waits_for_a_person(guest: &Guest, checks: &mut Che
                 running.join().unwrap()
             });
             let goes = how == "approve";
-            checks.that(well == goes && arrived(&server, &mark) == goes, || {
+            checks.that(well == goes && server.received(&mark) == goes, || {
                 format!("{name} after {how}: {told}")
             });
             let denied: Vec<Effect> = events.iter().map(|event| event.effect).collect();

@@ -153,6 +153,14 @@ fn would_be_sent(rule: &Rule, exchange: Option<&Exchange>) -> String {
             Some(tool) => format!("tool: {{allow: [\"{tool}\"]}}"),
             None => "nothing added: which tool is called cannot be told from it".to_owned(),
         },
+        (Section::Net, RuleKind::BuiltIn, _) => {
+            match exchange.filter(|exchange| !exchange.method.as_str().is_empty()) {
+                Some(Exchange { method, host, .. }) => {
+                    format!("net: {{allow: [{{name: \"{host}:443\", when: 'http.method == \"{method}\"'}}]}}")
+                }
+                None => "nothing added: what it asks for cannot be told from it".to_owned(),
+            }
+        }
         (Section::Model, RuleKind::BuiltIn, Some(model)) => format!("model: {{allow: [\"{model}\"]}}"),
         (section, ..) => format!("nothing added: remove `{}` from {section}", rule.text),
     }

@@ -4,10 +4,12 @@
 //! The ring may lose; what is missing is a gap in its connection. A thread that does not keep up is told by the kernel's
 //! counters, never by a connection that looks whole.
 
+mod contents;
 pub(crate) mod judge;
 mod listener;
 mod paying;
 mod providers;
+mod requests;
 mod summary;
 mod tools;
 mod unbound;

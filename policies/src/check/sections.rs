@@ -2,9 +2,10 @@
 
 use super::{Draft, list, mapping, one_of, require, text, unknown_key};
 use crate::condition::Condition;
-use crate::diagnostic::{Code, Report};
+use crate::diagnostic::{Code, Complaint, Report};
 use crate::policy::Present;
-use crate::rule::{Pattern, Rule, RuleKind, Section, parse_pattern};
+use crate::request;
+use crate::rule::{Pattern, Rule, RuleKind, Section, parse_conditional, parse_pattern};
 use crate::syntax::{Entry, Node, Value};
 use crate::tool::{Risk, ToolPattern};
 use crate::verdict::Verdict;
@@ -25,6 +26,8 @@ const NOT_YET: [(&str, &str); 2] = [
 ];
 
 const WHEN_NOT_YET: (&str, &str) = ("when", "write the pattern alone, under the stricter verdict");
+/// What is known of a request.
+const OF_REQUESTS: [&str; 2] = ["http", "time"];
 const PRIVILEGES_NOT_YET: [(&str, &str); 1] =
     [("ask", "ask about the programs in `exec`, as `sudo ...`, and allow here")];
 
@@ -44,6 +47,23 @@ pub(super) fn default_verdict(node: &Node, ask: bool, report: &mut Report<'_>) -
         choices.push(("ask", Verdict::Ask));
     }
     one_of(node, &choices, report)
+}
+
+/// A condition over facts that are known where the section is judged.
+fn condition(section: Section, text: &str) -> Result<Condition, Complaint> {
+    let condition = Condition::parse(text)?;
+    let odd = condition.beyond(&OF_REQUESTS).next();
+    match odd.filter(|_| section == Section::Net) {
+        None => Ok(condition),
+        Some(odd) => Err(
+            Complaint::new(Code::Condition, format!("nothing is known of `{odd}` in a request"))
+                .cause("`net` judges requests over HTTP by their heads")
+                .hint(format!(
+                    "the facts here are {}; `tool` knows more",
+                    OF_REQUESTS.join(", ")
+                )),
+        ),
+    }
 }
 
 impl Draft {
@@ -109,7 +129,7 @@ impl Draft {
         self.sections.tool = Some(present);
     }
 
-    /// `{name: "git push ...", risk: critical}`, and of tools `{name: "db.query", when: CONDITION, risk: critical}`
+    /// `{name: "git push ...", risk: critical}`, and of tools and in `net` `{name: "db.query", when: CONDITION, risk: critical}`
     fn rule_with(&mut self, section: Section, verdict: Verdict, item: &Node, report: &mut Report<'_>) {
         let entries = mapping(item, "a rule", report).unwrap_or_default();
         require(
@@ -118,36 +138,41 @@ impl Draft {
             &[("name", "add `name: PATTERN`: what it is about")],
             report,
         );
+        let conditional = matches!(section, Section::Tool | Section::Net);
         let (mut name, mut when, mut risk) = (None, None, None);
         for entry in entries {
             match entry.key.as_str() {
                 "name" => name = text(&entry.node, "`name`", report),
-                "when" if section == Section::Tool => {
-                    let condition = text(&entry.node, "`when`", report).map(Condition::parse);
+                "when" if conditional => {
+                    let condition = text(&entry.node, "`when`", report).map(|text| condition(section, text));
                     when = condition.and_then(|condition| {
                         let reported = condition.map_err(|complaint| complaint.report(report, entry.node.span));
                         reported.ok()
                     });
                 }
                 "risk" => risk = one_of(&entry.node, &Risk::ALL.map(|risk| (risk.word(), risk)), report),
-                _ if section == Section::Tool => unknown_key(entry, &["name", "when", "risk"], &[], report),
+                _ if conditional => unknown_key(entry, &["name", "when", "risk"], &[], report),
                 _ => unknown_key(entry, &["name", "risk"], &[WHEN_NOT_YET], report),
             }
         }
         let Some(name) = name else { return };
-        let pattern = self.names.pattern(name).and_then(|text| match when {
-            Some(when) => ToolPattern::new(&text, Some(when)).map(Pattern::Tool),
+        let pattern = self.names.pattern(name).and_then(|text| match &when {
+            Some(when) if section == Section::Tool => ToolPattern::new(&text, Some(when.clone())).map(Pattern::Tool),
+            Some(_) => parse_conditional(verdict, &text),
             None => parse_pattern(section, verdict, &text),
         });
         match pattern {
             Ok(pattern) => {
-                let text = match &pattern {
-                    Pattern::Tool(tool) => tool.text(),
-                    _ => name.to_owned(),
+                let when = when.filter(|_| section == Section::Net);
+                let text = match (&pattern, &when) {
+                    (Pattern::Tool(tool), _) => tool.text(),
+                    (_, Some(when)) => request::text(name, when),
+                    (_, None) => name.to_owned(),
                 };
                 let rule = Rule {
                     line: item.span.line,
                     risk,
+                    when,
                     ..Rule::new(RuleKind::Written, section, verdict, text, pattern)
                 };
                 self.rules.push((rule, item.span));

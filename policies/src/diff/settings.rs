@@ -92,6 +92,7 @@ fn all(policy: &Policy) -> BTreeMap<String, String> {
             Pattern::Tool(tool) if tool.parts().1.is_some() => {
                 say(&format!("tool.{} when", rule.verdict), rule.text.clone());
             }
+            _ if rule.when.is_some() => say(&format!("{}.{} when", rule.section, rule.verdict), rule.text.clone()),
             Pattern::Data(class) => say(&rule.section.to_string(), (*class).to_owned()),
             _ => {}
         }

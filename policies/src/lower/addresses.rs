@@ -130,10 +130,11 @@ pub(super) fn ranges(covering: &[(&Rule, Ends)], none: Decision) -> Vec<PortRang
         }
     }
     let best = |port: u16, protocol: Protocol| {
-        let matching = covering.iter().filter(|(_, ends)| ends.matches(port, protocol));
-        matching
-            .max_by_key(|(rule, _)| rule.rank)
-            .map_or(none, |(rule, _)| rule.decision())
+        let matching = || covering.iter().filter(|(_, ends)| ends.matches(port, protocol));
+        let of_connection = matching().filter(|(rule, _)| rule.counts_at_connect());
+        let best = of_connection.max_by_key(|(rule, _)| rule.rank);
+        best.map_or(none, |(rule, _)| rule.decision())
+            .judging_requests(matching().any(|(rule, _)| rule.when.is_some()))
     };
     let mut ranges: Vec<PortRange> = starts
         .into_iter()

@@ -9,6 +9,7 @@ use crate::judge::{Judgement, Lookup, Place, judge};
 use crate::labels::CarriedKind;
 use crate::policy::SectionDefaults;
 use crate::privileges::Privilege;
+use crate::request::HttpAction;
 use crate::rule::{RuleKind, Section};
 use crate::tool::ToolAction;
 use crate::verdict::{Decision, PathDecision, RuleId};
@@ -132,6 +133,10 @@ impl Lookup for Lowered {
 
     fn tool(&self, call: &ToolAction) -> Decision {
         self.of_tool(call)
+    }
+
+    fn request(&self, request: &HttpAction) -> Decision {
+        self.of_request(request)
     }
 
     fn privilege(&self, privilege: Privilege) -> Decision {

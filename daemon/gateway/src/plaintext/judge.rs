@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use aa_bpf::abi;
 use aa_bpf::answers::Answers;
 use aa_bpf::record::plaintext::{Piece, Question};
-use aa_policy::{Decision, Policy, Verdict};
+use aa_policy::{Decision, FarEnd, HostName, Policy, Verdict};
 use aa_redact::{Class, Finding};
 use aa_wire::exchange::{Exchange, SecretCount};
 use aa_wire::{AgentId, Generation, SessionId};
 
+use super::contents::OfContents;
 use super::paying::{self, AskedCall, Taken};
 use super::providers;
+use super::requests::{self, AskedRequest};
 use super::tools::{self, AskedTool};
 use crate::clock::SharedClock;
 use crate::lookups::SharedLookups;
@@ -23,6 +25,8 @@ use crate::spending::Treasury;
 
 /// How long it may take until a policy is known that is in force already.
 const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+/// And until the resolver has told of a name that it has answered.
+const TOLD_WITHIN: Duration = Duration::from_millis(20);
 /// Denials whose records did not come yet; then the oldest is told without what was found.
 const FOUND: usize = 1024;
 /// The bytes that a caller has not said to be taken, kept to be compared when it comes again. Of a longer call none are kept.
@@ -136,6 +140,8 @@ pub(super) struct Asked {
     pub(super) calls: Vec<AskedCall>,
     /// The calls of tools.
     pub(super) tools: Vec<AskedTool>,
+    /// The requests whose heads are there.
+    pub(super) requests: Vec<AskedRequest>,
 }
 
 /// What is said of it.
@@ -241,6 +247,7 @@ impl Judge {
         let Some(saying) = self.shared.sayings.of(Generation(question.generation)) else {
             return closed;
         };
+        let names = self.names(piece, &saying.policy);
         let mut decision = Decision(abi::AA_ALLOW);
         let mut secrets: BTreeMap<&'static str, u64> = BTreeMap::new();
         for found in &asked.found {
@@ -249,7 +256,7 @@ impl Judge {
             let Some((_, denial)) = denial.filter(|_| !finding.example && finding.reason.is_none()) else {
                 continue;
             };
-            if found.credential && self.goes_home(piece, finding.kind) {
+            if found.credential && goes_home(&names, finding.kind) {
                 continue;
             }
             decision = *denial;
@@ -259,16 +266,16 @@ impl Judge {
         let decision = of_models
             .filter(|of_model| of_model.verdict() > Verdict::Allow)
             .fold(decision, Decision::strictest);
-        let of_tools = self.of_tools(&saying.policy, piece, &asked.tools);
-        let decision = decision.strictest(of_tools.decision);
+        let of_contents = self.of_contents(&saying.policy, piece, asked, &names);
+        let decision = decision.strictest(of_contents.decision);
         let secrets = secrets.into_iter().map(|(kind, count)| SecretCount {
             kind: kind.to_owned(),
             count,
         });
         let mut judged = Judged {
             secrets: secrets.collect(),
-            detail: of_tools.detail,
-            words: of_tools.words,
+            words: of_contents.words(),
+            detail: of_contents.detail,
             ..Judged::new(decision)
         };
         // What is not sent anyway takes no room.
@@ -290,27 +297,45 @@ impl Judge {
         }
     }
 
-    fn of_tools(&self, policy: &Policy, piece: &Piece<'_>, asked: &[AskedTool]) -> tools::OfTools {
-        if asked.is_empty() || !policy.lists_tools() {
-            return tools::OfTools::default();
+    fn of_contents(&self, policy: &Policy, piece: &Piece<'_>, asked: &Asked, names: &[HostName]) -> OfContents {
+        let (mut of_all, now) = (OfContents::default(), self.shared.clock.certain());
+        if policy.lists_tools() {
+            tools::judge(policy, &asked.tools, names, now, &mut of_all);
         }
-        let names = piece.socket.map(|socket| {
-            let lookups = self.shared.lookups.lock();
-            lookups.names(AgentId(piece.speaker.agent), socket.to.ip())
+        let to = super::listener::far_end(piece).map(|to| FarEnd {
+            names,
+            host: None,
+            address: Some(to),
+            port: to.port(),
         });
-        tools::judge(policy, asked, &names.unwrap_or_default(), self.shared.clock.certain())
+        if policy.judges_requests() {
+            requests::judge(policy, &asked.requests, to.as_ref(), now, &mut of_all);
+        }
+        of_all
     }
 
-    /// Whether a credential goes to who gave it out, by the names that the resolver led to that address.
-    fn goes_home(&self, piece: &Piece<'_>, kind: &str) -> bool {
-        let Some(socket) = piece.socket else { return false };
-        let names = self
-            .shared
-            .lookups
-            .lock()
-            .names(AgentId(piece.speaker.agent), socket.to.ip());
-        names.iter().any(|name| providers::is_home(kind, name.as_str()))
+    /// The names that the resolver led the agent by to where a piece goes. It may be told of one a moment after the agent.
+    fn names(&self, piece: &Piece<'_>, policy: &Policy) -> Vec<HostName> {
+        let Some(to) = super::listener::far_end(piece).filter(|_| policy.names_hosts()) else {
+            return Vec::new();
+        };
+        let begun = Instant::now();
+        loop {
+            let names = self.shared.lookups.lock().names(AgentId(piece.speaker.agent), to.ip());
+            if !names.is_empty() || begun.elapsed() >= TOLD_WITHIN {
+                return names
+                    .iter()
+                    .filter_map(|name| HostName::parse(name.as_str()).ok())
+                    .collect();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
+}
+
+/// Whether a credential goes to who gave it out.
+fn goes_home(names: &[HostName], kind: &str) -> bool {
+    names.iter().any(|name| providers::is_home(kind, name.as_str()))
 }
 
 /// What a caller asked of, and may ask again, since no call says how much of it will be taken.

@@ -12,6 +12,7 @@ use aa_wire::exchange::{self, SecretCount};
 
 use super::judge::{Asked, Found, Judge, Judged, Retried};
 use super::paying::{AskedCall, CallAccount};
+use super::requests::{self, AskedRequest};
 use super::summary::Teller;
 use super::tools::AskedTool;
 use super::unbound::Unbound;
@@ -82,6 +83,12 @@ struct Heard {
     calls: Vec<AskedCall>,
     /// Calls of tools that were told since then.
     tools: Vec<AskedTool>,
+    /// Requests whose heads came since then.
+    requests: Vec<AskedRequest>,
+    /// Something was sent since then that is of no request, so far as can be told.
+    strays: bool,
+    /// From some request on others may see requests that we do not.
+    hidden: bool,
 }
 
 struct Open {
@@ -231,7 +238,7 @@ impl Listener {
 }
 
 /// Where a piece's socket leads; the kernel may have forgotten that.
-fn far_end(piece: &Piece<'_>) -> Option<SocketAddr> {
+pub(super) fn far_end(piece: &Piece<'_>) -> Option<SocketAddr> {
     piece.socket.map(|socket| socket.to).filter(|to| to.port() != 0)
 }
 
@@ -253,6 +260,9 @@ impl Connection {
                 found: Vec::new(),
                 calls: Vec::new(),
                 tools: Vec::new(),
+                requests: Vec::new(),
+                strays: false,
+                hidden: false,
             },
             sent: Side::default(),
             received: Side::default(),
@@ -282,6 +292,7 @@ impl Connection {
             found,
             calls: std::mem::take(&mut self.heard.calls),
             tools: std::mem::take(&mut self.heard.tools),
+            requests: self.heard.take_requests(self.conversation.is_opaque()),
         };
         let open = self.heard.open.get_mut(&self.heard.latest);
         let request = open.as_ref().and_then(|open| open.asked.clone());
@@ -344,6 +355,10 @@ impl Heard {
                 if exchange.asked == Direction::Sent {
                     self.latest = exchange.id;
                     open.asked = Some(self.teller.of(exchange, 0, Vec::new()));
+                    if self.asking {
+                        self.requests.push(AskedRequest::new(exchange, self.teller.engine()));
+                    }
+                    self.hidden |= requests::hides_others(exchange);
                 }
                 self.open.insert(exchange.id, open);
                 self.scan_fields(exchange, Direction::Sent);
@@ -354,6 +369,7 @@ impl Heard {
                 self.latest = piece.exchange;
                 let open = self.open.get_mut(&piece.exchange);
                 let Some(open) = open else {
+                    self.strays = true;
                     self.unnamed.push(piece.bytes);
                     return;
                 };
@@ -394,6 +410,15 @@ impl Heard {
             }
             _ => {}
         }
+    }
+
+    /// The requests since the question began, and one more where there may be some that nobody sees.
+    fn take_requests(&mut self, opaque: bool) -> Vec<AskedRequest> {
+        let mut requests = std::mem::take(&mut self.requests);
+        if std::mem::take(&mut self.strays) || self.hidden || opaque {
+            requests.push(AskedRequest::unread(self.teller.engine()));
+        }
+        requests
     }
 
     /// Keeps what was taken for calls; of what is not sent nothing stays taken.

@@ -4,17 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use aa_policy::{Decision, Facts, Policy, Verdict};
+use aa_policy::{Facts, HostName, Policy};
 use aa_redact::Engine;
 use aa_traffic::{Exchange, ToolCall};
-use aa_wire::EscapedBytes;
 
+use super::contents::OfContents;
+use super::requests::proven;
 use super::summary::told;
 
 /// The most that a person is told of what a tool is called with, bytes.
 const SHOWN: usize = 2048;
-/// And of so many calls in one piece.
-const TOLD: usize = 8;
 
 /// A call, when all of it is told. Its `Debug` does not show what it is called with.
 #[derive(Clone)]
@@ -43,17 +42,9 @@ impl AskedTool {
         }
     }
 
-    /// The host without its port, if the resolver led the agent to the far end by it.
-    fn proven_host(&self, names: &[EscapedBytes]) -> Option<&str> {
-        let host = match self.host.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => &self.host,
-        };
-        names.iter().any(|name| name.as_str() == host).then_some(host)
-    }
-
-    fn facts(&self, names: &[EscapedBytes], now: Option<SystemTime>) -> Facts {
-        let mut facts = Facts::default().http(&self.method, self.proven_host(names), &self.path);
+    fn facts(&self, names: &[HostName], now: Option<SystemTime>) -> Facts {
+        let host = proven(names, &self.host).map(HostName::as_str);
+        let mut facts = Facts::default().http(&self.method, host, &self.path);
         if let Some(name) = &self.call.name {
             facts = facts.tool(name);
         }
@@ -77,33 +68,18 @@ impl AskedTool {
     }
 }
 
-/// What is said of all calls together.
-#[derive(Debug, Default)]
-pub(super) struct OfTools {
-    pub(super) decision: Decision,
-    pub(super) detail: Option<String>,
-    pub(super) words: Option<String>,
-}
-
-/// The strictest of what a policy says of each. `names` lead to the far end; it is `now`, if that is certain.
-pub(super) fn judge(policy: &Policy, asked: &[AskedTool], names: &[EscapedBytes], now: Option<SystemTime>) -> OfTools {
-    let mut decision = Decision::NONE;
-    let (mut detail, mut words) = (None, Vec::new());
+/// What a policy says of each. `names` lead to the far end; it is `now`, if that is certain.
+pub(super) fn judge(
+    policy: &Policy,
+    asked: &[AskedTool],
+    names: &[HostName],
+    now: Option<SystemTime>,
+    of_all: &mut OfContents,
+) {
     for tool in asked {
-        let of_tool = policy.tool(tool.call.name.as_deref(), &tool.facts(names, now));
-        if of_tool.verdict() > Verdict::Allow {
-            decision = decision.strictest(of_tool);
-            if tool.call.name.is_none() {
-                detail = Some("which tool it calls cannot be told: readers could differ on what it says".to_owned());
-            }
-            if words.len() < TOLD {
-                words.push(tool.in_words());
-            }
-        }
-    }
-    OfTools {
-        decision,
-        detail,
-        words: (!words.is_empty()).then(|| words.join("; ")),
+        let decision = policy.tool(tool.call.name.as_deref(), &tool.facts(names, now));
+        let unsure = "which tool it calls cannot be told: readers could differ on what it says";
+        let detail = tool.call.name.is_none().then(|| unsure.to_owned());
+        of_all.add(decision, detail, || tool.in_words());
     }
 }

@@ -42,6 +42,9 @@ fn one(site: &Site) -> Option<Choice> {
             abi::AA_TLS_COUNT_AT_DONE | abi::AA_TLS_RECEIVES
         }
         (Library::OpenSsl | Library::BoringSsl | Library::GnuTls, Function::Free) => abi::AA_TLS_ENDS,
+        (Library::OpenSsl | Library::BoringSsl | Library::GnuTls | Library::GoTls, Function::Handshake) => {
+            abi::AA_TLS_GREETS
+        }
         (Library::AwsLc, Function::Seal) => abi::AA_TLS_HALF | abi::AA_TLS_WHOLE,
         (Library::AwsLc, Function::Open) => abi::AA_TLS_HALF | abi::AA_TLS_RECEIVES | abi::AA_TLS_COUNT_AT_DONE,
         _ => return None,
@@ -58,9 +61,9 @@ fn one(site: &Site) -> Option<Choice> {
     if site.place(Role::IntLength).is_some() {
         flags |= abi::AA_TLS_INT_LENGTH;
     }
-    let ends = flags & abi::AA_TLS_ENDS != 0;
+    let speaks = flags & (abi::AA_TLS_ENDS | abi::AA_TLS_GREETS) == 0;
     let length = site.place(Role::Length).or_else(|| site.place(Role::IntLength));
-    if site.place(Role::Object).is_none() || (!ends && (length.is_none() || site.place(Role::Buffer).is_none())) {
+    if site.place(Role::Object).is_none() || (speaks && (length.is_none() || site.place(Role::Buffer).is_none())) {
         return None;
     }
     if flags & abi::AA_TLS_HALF != 0 && site.place(Role::AssociatedLength).is_none() {
@@ -72,7 +75,7 @@ fn one(site: &Site) -> Option<Choice> {
         site.place(Role::Done)
     };
     let mut probes = vec![(When::Enter, site.probe)];
-    if !ends && flags & abi::AA_TLS_WHOLE == 0 {
+    if speaks && flags & abi::AA_TLS_WHOLE == 0 {
         match (&site.returns, site.library) {
             (Returns::At(places), Library::GoTls) => {
                 // At its return first, so that no call is seen that has none.

@@ -1,4 +1,4 @@
-"""A server over TLS on a port of the kernel's choice, which it prints: keeps what is posted in the file `received`, answers with what, or as many bytes as, it is asked for."""
+"""A server over TLS at an address (127.0.0.1) and a port of the kernel's choice, which it prints: keeps what is posted in the file `received`, answers with what, or as many bytes as, it is asked for."""
 import http.server, ssl, sys
 
 
@@ -26,13 +26,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST
+    do_GET = do_PUT = do_DELETE = do_POST
 
     def log_message(self, *_):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+server = http.server.ThreadingHTTPServer((sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 0), Handler)
 server.handle_error = lambda *_: None
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain("cert.pem", "key.pem")

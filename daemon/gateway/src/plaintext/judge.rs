@@ -316,13 +316,13 @@ impl Judge {
 
     /// The names that the resolver led the agent by to where a piece goes. It may be told of one a moment after the agent.
     fn names(&self, piece: &Piece<'_>, policy: &Policy) -> Vec<HostName> {
-        let Some(to) = super::listener::far_end(piece).filter(|_| policy.names_hosts()) else {
+        let Some(to) = super::listener::far_end(piece) else {
             return Vec::new();
         };
         let begun = Instant::now();
         loop {
             let names = self.shared.lookups.lock().names(AgentId(piece.speaker.agent), to.ip());
-            if !names.is_empty() || begun.elapsed() >= TOLD_WITHIN {
+            if !names.is_empty() || !policy.names_hosts() || begun.elapsed() >= TOLD_WITHIN {
                 return names
                     .iter()
                     .filter_map(|name| HostName::parse(name.as_str()).ok())

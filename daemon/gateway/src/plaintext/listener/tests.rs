@@ -3,6 +3,7 @@ use aa_bpf::record::plaintext::Socket;
 use aa_wire::AgentId;
 
 mod known;
+mod requests;
 mod spending;
 
 use super::super::judge::testing;

@@ -92,7 +92,7 @@ fn what_a_policy_blocks_arrives_from_no_runtime() {
     let leak = scene.body("leak", format!("{} {KEY} ", "s".repeat(50_000)).as_bytes());
     let clean = scene.body("clean", format!("{} clean-mark", "s".repeat(50_000)).as_bytes());
     let (leak, clean) = (leak.display().to_string(), clean.display().to_string());
-    for name in ["blocking.py", "asynchronous.py"] {
+    for name in ["blocking.py", "asynchronous.py", "bio.py"] {
         scene.arrives(
             name,
             &server,
@@ -100,6 +100,32 @@ fn what_a_policy_blocks_arrives_from_no_runtime() {
             "clean-mark",
         );
         scene.is_blocked(name, &server, &["python3", &script(name), &url, &leak, "14"]);
+    }
+    let s_client = script("s_client.sh");
+    scene.arrives(
+        "s_client",
+        &server,
+        &["sh", &s_client, &url, &clean, "14"],
+        "clean-mark",
+    );
+    scene.is_blocked("s_client", &server, &["sh", &s_client, &url, &leak, "14"]);
+    if installed("git") {
+        let [clean, leak] = ["git-mark", KEY].map(|note| format!("http.extraHeader=x-note: {note}"));
+        let with = [
+            "git",
+            "-c",
+            "http.sslVerify=false",
+            "-c",
+            "http.extraHeader=x-answer: 0",
+            "-c",
+        ];
+        scene.arrives(
+            "git",
+            &server,
+            &[&with[..], &[&clean, "ls-remote", &url]].concat(),
+            "git-mark",
+        );
+        scene.is_blocked("git", &server, &[&with[..], &[&leak, "ls-remote", &url]].concat());
     }
     if installed("wget") {
         let [clean, leak] = [&clean, &leak].map(|file| format!("--post-file={file}"));

@@ -105,6 +105,8 @@ fn every_byte_that_runtimes_say_inside_tls_is_seen() {
         "python, asyncio",
         &["python3", &script("asynchronous.py"), &url, &sent, &asked],
     );
+    scene.is_seen("BIO_f_ssl", &["python3", &script("bio.py"), &url, &sent, &asked]);
+    scene.is_seen("openssl s_client", &["sh", &script("s_client.sh"), &url, &sent, &asked]);
     if installed("wget") {
         let file = format!("--post-file={sent}");
         let header = format!("--header={header}");

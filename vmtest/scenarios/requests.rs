@@ -110,9 +110,9 @@ fn a_request_is_judged_by_what_it_asks_for(guest: &Guest, checks: &mut Checks) {
     ];
     for (number, (method, host, path, rule)) in cases.into_iter().enumerate() {
         let url = format!("https://{host}:{port}/{path}");
-        // Each client is allowed and denied, and each case tried by two.
+        // Each client is denied once, and each case tried by one.
         let tried = CLIENTS.into_iter().enumerate();
-        for (_, name) in tried.filter(|(client, _)| number < 2 || client % 2 == number % 2) {
+        for (_, name) in tried.filter(|(client, _)| number == 1 || *client == (number + 3) % 4) {
             let mark = format!("mark-{number}-{name}-");
             let program = client(&server, name, method, &url, ("none", &mark));
             let program: Vec<&str> = program.iter().map(String::as_str).collect();
@@ -182,7 +182,7 @@ fn an_agents_own_key_goes_to_its_own_provider_alone(guest: &Guest, checks: &mut 
         "policy: own\nversion: 1\ndefault: allow\nnet: {{default: deny, allow: [\"api.anthropic.com:{port}\", \"api.test:{port}\"]}}\ndata: {{block: [secret]}}\n"
     );
     for (host, goes) in [("api.anthropic.com", true), ("api.test", false)] {
-        for name in CLIENTS {
+        for name in CLIENTS.into_iter().take(if goes { 4 } else { 1 }) {
             let mark = format!("mark-{host}-{name}-");
             let program = client(
                 &server,

@@ -2,11 +2,13 @@
 // Two ends of TLS in one process, over memory. Without OpenSSL's headers, which not every machine that has the library has too.
 //   tls CERTIFICATE KEY: what a call of SSL_write costs. Prints nanoseconds a call for each size: the median of several rounds, and of calls
 //       timed one by one the median and the 99th of a hundred.
+//   tls CERTIFICATE KEY stream MEGABYTES_A_SECOND SECONDS: a request with a body without an end, no faster than that. Prints how fast it was.
 //   tls CERTIFICATE KEY connections COUNT: a request without an answer on each, says `ready` and waits until its input ends.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
@@ -116,13 +118,32 @@ static void time_calls(struct ends ends)
 	}
 }
 
+/* Bytes of a body, in calls of CALL bytes. */
+static void stream(struct ends ends, double rate, double seconds)
+{
+	double begun = now(), sent = 0;
+
+	say(ends, "POST /v1/messages HTTP/1.1\r\nHost: bench\r\nContent-Length: 1000000000000\r\n\r\n");
+	for (int i = 0; i < CALL; i++)
+		data[i] = i % 64 ? 'a' + i * 7 % 26 : ' ';
+	while (now() - begun < seconds * 1e9) {
+		double due = begun + sent / rate * 1e3;
+
+		if (now() < due)
+			usleep((due - now()) / 1e3);
+		call(ends.client, ends.there, CALL);
+		sent += CALL;
+	}
+	printf("%.0f\n", sent / (now() - begun) * 1e3);
+}
+
 int main(int count, char **arguments)
 {
 	SSL_CTX *context = SSL_CTX_new(TLS_method());
 
 	if (count < 3 || SSL_CTX_use_certificate_file(context, arguments[1], PEM) != 1 ||
 	    SSL_CTX_use_PrivateKey_file(context, arguments[2], PEM) != 1) {
-		fprintf(stderr, "usage: tls CERTIFICATE KEY [connections COUNT]\n");
+		fprintf(stderr, "usage: tls CERTIFICATE KEY [connections COUNT | stream MEGABYTES_A_SECOND SECONDS]\n");
 		return 64;
 	}
 	if (count == 5 && !strcmp(arguments[3], "connections")) {
@@ -132,6 +153,8 @@ int main(int count, char **arguments)
 		fflush(stdout);
 		while (getchar() != EOF)
 			;
+	} else if (count == 6 && !strcmp(arguments[3], "stream")) {
+		stream(connect_ends(context), atof(arguments[4]), atof(arguments[5]));
 	} else {
 		time_calls(connect_ends(context));
 	}

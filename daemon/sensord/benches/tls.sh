@@ -2,7 +2,9 @@
 # What hearing costs on this machine (promise T3), root; `make bench B=tls`:
 # - nanoseconds a call of SSL_write, with no probe, governed, by a neighbour whom nobody governs while the library is probed, and where each
 #   call waits until the gateway has judged it (`data.block`);
+# - how fast a body may be sent of which every byte is heard, and judged;
 # - what the gateway keeps of a connection that is open;
+# - short processes of which the first byte is seen (promise T4);
 # - exchanges with `aasm watch`, and beside it through mitmdump, if that is installed (python3 -m venv X; X/bin/pip install mitmproxy).
 # The daemon runs in a mount namespace whose BPF file system is its own.
 set -euo pipefail
@@ -53,6 +55,21 @@ paste <(echo "$bare") <(echo "$governed") <(echo "$neighbour") <(echo "$judged")
 lost() { { aasm status || true; } | sed -n 's/^lost: *//p'; }
 echo "lost meanwhile: $(lost)"
 
+# Nothing waits for who is merely heard: what comes faster than the gateway reads is lost, and counted. Who is judged waits.
+stream() { (cd "$at" && aasm run --policy "$at/$1" --work "$at" -- "$at/tls" "$at/certificate" "$at/key" stream "$2" 5); }
+heard=0
+for rate in 20 40 60 80 100 150 200 300; do
+	before=$(lost)
+	reached=$(stream policy.yaml "$rate")
+	sleep 1
+	[ "$(lost)" = "$before" ] || break
+	heard=$reached
+	[ "$reached" -ge $((rate * 9 / 10)) ] || break
+done
+before=$(lost)
+echo "a body without an end, 5 s, nothing lost: heard at $heard MB/s, judged before it is encrypted at $(stream judging.yaml 100000) MB/s"
+[ "$(lost)" = "$before" ] || echo "    lost of what was judged: $(lost), before $before"
+
 run_governed() { (cd "$at" && aasm run --policy "$at/policy.yaml" --work "$at" -- "$@"); }
 gateway=$(pgrep -P "$daemon" -x aa-gateway)
 resident() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
@@ -72,6 +89,11 @@ cp "$here/../tests/runtimes/server.py" "$here/exchanges.py" "$at"
 others+=("$!")
 for _ in $(seq 100); do [ -s "$at/port" ] && break; sleep 0.1; done
 port=$(cat "$at/port")
+short=1000
+(cd "$at" && "$release/aasm" --socket "$at/run/control.sock" watch --json --policy "$at/policy.yaml" --work "$at" -- \
+	sh -c "for i in \$(seq $short); do curl -sk -o /dev/null -d x https://localhost:$port/; done" 2> "$at/short")
+echo "of $short curls one after another: $(grep -c '"kind":"exchange"' "$at/short") exchanges, $(grep -c '"doubts"' "$at/short") of them with a doubt"
+
 count=2000
 each() { awk -v after="$1" -v before="$2" -v count="$count" 'BEGIN { printf "%.3f", (after - before) / count }'; }
 bare=$(python3 "$at/exchanges.py" "$port" "$count")

@@ -1,4 +1,4 @@
-//! What runtimes say that Debian does not ship: installed from npm and PyPI for these tests, seen byte by byte, and kept from telling
+//! What runtimes say that Debian does not ship: installed from npm, PyPI and crates.io for these tests, seen byte by byte, and kept from telling
 //! a key. On this very machine.
 
 #![expect(clippy::unwrap_used, reason = "all of it is a test")]
@@ -14,6 +14,9 @@ use daemon::unfit;
 
 /// Libraries of PyPI, as `clients.py` calls them.
 const PYTHON: [&str; 5] = ["requests", "httpx", "httpx_async", "aiohttp", "uvloop"];
+
+/// What of reqwest takes OpenSSL's headers to be built.
+const NATIVE: [&str; 1] = ["native-tls"];
 
 /// Programs by name: each takes a URL, a file to be posted, and how many bytes are to be answered.
 struct Runtimes {
@@ -61,6 +64,10 @@ impl Runtimes {
             done(at, "go", &["build", "-o", &built, &script("post.go")]);
             programs.push(("go".into(), vec![built]));
         }
+        let client = reqwest(at);
+        for library in NATIVE.iter().filter(|_| has_headers()).chain(&["aws-lc"]) {
+            programs.push((format!("reqwest, {library}"), vec![client.clone(), (*library).into()]));
+        }
         Self { programs, folder }
     }
 
@@ -77,6 +84,35 @@ impl Runtimes {
         let mut each = self.posting(url, body, asked).into_iter();
         each.find(|(name, _)| *name == "go").map(|(_, command)| command)
     }
+}
+
+/// OpenSSL's headers are there, which reqwest takes to be built on it.
+fn has_headers() -> bool {
+    installed("pkg-config")
+        && Command::new("pkg-config")
+            .args(["--exists", "openssl"])
+            .status()
+            .is_ok_and(|status| status.success())
+}
+
+/// A client of Rust, by the library that it is told.
+fn reqwest(at: &Path) -> String {
+    let folder = at.join("reqwest");
+    std::fs::create_dir_all(folder.join("src")).unwrap();
+    for (from, to) in [("reqwest.toml", "Cargo.toml"), ("reqwest.rs", "src/main.rs")] {
+        std::fs::copy(script(from), folder.join(to)).unwrap();
+    }
+    let features: &[&str] = if has_headers() {
+        &["--features", "native-tls"]
+    } else {
+        &[]
+    };
+    done(
+        &folder,
+        "cargo",
+        &[&["build", "--quiet", "--release"], features].concat(),
+    );
+    folder.join("target/release/post").display().to_string()
 }
 
 fn done(at: &Path, program: &str, arguments: &[&str]) {
@@ -116,7 +152,7 @@ fn prepared(sections: &str) -> Option<(Runtimes, Scene, Server)> {
 }
 
 #[test]
-#[ignore = "installs from npm and PyPI: make test-all"]
+#[ignore = "installs from npm, PyPI and crates.io: make test-all"]
 fn every_byte_of_installed_runtimes_is_seen() {
     let Some((runtimes, scene, server)) = prepared(OBSERVES) else {
         return;
@@ -131,8 +167,28 @@ fn every_byte_of_installed_runtimes_is_seen() {
     }
 }
 
+/// What nobody reads is told as sent and not seen.
 #[test]
-#[ignore = "installs from npm and PyPI: make test-all"]
+#[ignore = "installs from crates.io: make test-all"]
+fn ring_is_told_as_blind() {
+    if let Some(why) = unfit() {
+        eprintln!("skipped 1 test: {why}");
+        return;
+    }
+    let (scene, server) = (Scene::new(OBSERVES), Server::start("python3", "server.py"));
+    let folder = tempfile::tempdir().unwrap();
+    let (client, body) = (reqwest(folder.path()), scene.body("body", b"ring-mark"));
+    let url = server.url("v1/path");
+    scene.is_blind(
+        "ring",
+        &server,
+        &[&client, "ring", &url, &body.display().to_string(), "14"],
+        "ring-mark",
+    );
+}
+
+#[test]
+#[ignore = "installs from npm, PyPI and crates.io: make test-all"]
 fn what_a_policy_blocks_arrives_from_no_installed_runtime() {
     let Some((runtimes, scene, server)) = prepared(BLOCKS) else {
         return;

@@ -117,8 +117,8 @@ impl Denied {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) finding: Finding,
-    /// It stands where clients say who they are.
-    pub(super) credential: bool,
+    /// It stands where clients say who they are, and by its form it is a credential of this kind.
+    pub(super) credential: Option<&'static str>,
 }
 
 impl Found {
@@ -126,7 +126,7 @@ impl Found {
     pub(super) fn anywhere(finding: Finding) -> Self {
         Self {
             finding,
-            credential: false,
+            credential: None,
         }
     }
 }
@@ -256,7 +256,7 @@ impl Judge {
             let Some((_, denial)) = denial.filter(|_| !finding.example && finding.reason.is_none()) else {
                 continue;
             };
-            if found.credential && goes_home(&names, finding.kind) {
+            if found.credential.is_some_and(|kind| goes_home(&names, kind)) {
                 continue;
             }
             decision = *denial;

@@ -464,7 +464,7 @@ impl Heard {
             if self.asking {
                 let found = found.iter().map(|finding| Found {
                     finding: *finding,
-                    credential,
+                    credential: credential.then(|| self.teller.form(finding.kind)),
                 });
                 self.found.extend(found);
             }

@@ -39,6 +39,11 @@ impl Teller {
         self.engine.get()
     }
 
+    /// What kind of secret a finding is by its form, whether a vault has it or not.
+    pub(super) fn form(&self, kind: &'static str) -> &'static str {
+        self.engine.form(kind)
+    }
+
     /// What events say of an exchange.
     pub(super) fn of(&self, exchange: &Exchange, took_ms: u64, secrets: Vec<SecretCount>) -> exchange::Exchange {
         let engine = self.engine();

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aa_redact::{Engine, EngineError, KnownSecrets, Options};
+use aa_redact::{Engine, EngineError, KnownSecrets, Options, Redactor};
 use aa_vault::{SecretId, Vault, VaultError};
 
 /// Bytes that nothing but letters, or nothing but digits, must have to be looked for.
@@ -23,6 +23,10 @@ struct Inner {
     learnt: BTreeSet<(SecretId, u32)>,
     /// What findings call them; there is one text for each name as long as the gateway lives.
     names: BTreeMap<String, &'static str>,
+    /// What they would be called if they were in no vault, where their form says it.
+    forms: BTreeMap<&'static str, &'static str>,
+    /// Knows forms alone.
+    plain: Arc<Engine>,
 }
 
 impl std::fmt::Debug for SharedEngine {
@@ -34,17 +38,25 @@ impl std::fmt::Debug for SharedEngine {
 impl SharedEngine {
     /// One that knows no secrets yet, and the key for those that come.
     pub(crate) fn new(key: [u8; 32]) -> Result<Self, EngineError> {
+        let plain = Arc::new(Engine::new(&Options::default())?);
         let inner = Inner {
-            engine: Arc::new(Engine::new(&Options::default())?),
+            engine: Arc::clone(&plain),
             known: KnownSecrets::new(key),
             learnt: BTreeSet::new(),
             names: BTreeMap::new(),
+            forms: BTreeMap::new(),
+            plain,
         };
         Ok(Self(Arc::new(Mutex::new(inner))))
     }
 
     pub(crate) fn get(&self) -> Arc<Engine> {
         Arc::clone(&self.lock().engine)
+    }
+
+    /// What a finding would be called if its value were in no vault.
+    pub(crate) fn form(&self, kind: &'static str) -> &'static str {
+        self.lock().forms.get(kind).copied().unwrap_or(kind)
     }
 
     /// Whether a version is looked for.
@@ -66,6 +78,9 @@ impl SharedEngine {
                 .names
                 .entry(name)
                 .or_insert_with_key(|name| Box::leak(name.clone().into_boxed_str()));
+            if let Some(form) = form(&inner.plain, value) {
+                inner.forms.insert(name, form);
+            }
             if inner.known.add_as(name, value).is_ok() {
                 inner.learnt.insert(key);
             }
@@ -96,8 +111,18 @@ impl Inner {
             known: self.known.clone(),
             learnt: self.learnt.clone(),
             names: self.names.clone(),
+            forms: self.forms.clone(),
+            plain: Arc::clone(&self.plain),
         }
     }
+}
+
+/// What kind of secret a value is by its form.
+fn form(plain: &Arc<Engine>, value: &[u8]) -> Option<&'static str> {
+    let mut stream = Redactor::detector(plain);
+    stream.push(value);
+    stream.finish();
+    stream.take_findings().first().map(|finding| finding.kind)
 }
 
 /// Words and numbers: files that are imported have `production` and `localhost` in them, and so has much of what agents say.

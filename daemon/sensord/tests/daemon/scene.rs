@@ -98,6 +98,21 @@ impl Scene {
         eprintln!("{name}: blocked");
     }
 
+    /// It arrives, and of what was sent nothing was seen, which is told.
+    #[allow(dead_code, reason = "not by all tests")]
+    pub(crate) fn is_blind(&self, name: &str, server: &Server, command: &[&str], mark: &str) {
+        let outcome = self.watch(command);
+        assert!(outcome.ended_well && arrived(server, mark), "{name}: {}", outcome.told);
+        let exchanges = outcome.events.iter().filter(|event| event["exchange"].is_object());
+        assert_eq!(exchanges.count(), 0, "{name}: {}", outcome.told);
+        let coverage = text(&self.daemon.aasm(&["status", "--tls", "--json"]).stdout);
+        let coverage: Value = serde_json::from_str(&coverage).unwrap();
+        let sockets = coverage["sockets"].as_array().unwrap().iter();
+        let unseen = |socket: &&Value| socket["sent"].as_u64() > Some(0) && socket["said"] == 0;
+        assert_eq!(sockets.filter(unseen).count(), 1, "{name}: {coverage:#}");
+        eprintln!("{name}: told as blind");
+    }
+
     pub(crate) fn arrives(&self, name: &str, server: &Server, command: &[&str], mark: &str) {
         let outcome = self.watch(command);
         let well = outcome.ended_well && arrived(server, mark);

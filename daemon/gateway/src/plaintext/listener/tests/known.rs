@@ -68,3 +68,47 @@ fn a_value_of_the_vault_is_denied_by_its_name_in_every_encoding() {
         assert_eq!(send(kind, "mark eleven green bottles"), (true, Vec::new()));
     }
 }
+
+#[test]
+fn a_key_that_is_in_the_vault_too_goes_home_as_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (unlock, _) = Unlock::new_key().unwrap();
+    let at = SystemTime::now();
+    let vault = Vault::open(folder.path(), &unlock, at).unwrap();
+    let key = format!("sk-ant-api03-{}", "aB3dE6gH9j".repeat(9));
+    for (name, value) in [("AGENTS", key.as_str()), ("DOOR", "open-sesame-and-shut")] {
+        let id = SecretId::new("default", name).unwrap();
+        let new = NewSecret {
+            id: &id,
+            value: Value(value.as_bytes()),
+            scope: None,
+            expires: None,
+        };
+        vault.set(&[new], Mode::New, Doer { user: 0, at }).unwrap();
+    }
+    let (judge, answers) = testing::judge("data: {block: [secret]}\n");
+    let home: SocketAddr = "192.0.2.1:443".parse().unwrap();
+    let lookups = judge.shared.lookups.clone();
+    lookups
+        .lock()
+        .note(AgentId(2), &"api.anthropic.com".into(), &[home.ip()]);
+    let engine = SharedEngine::new([7; 32]).unwrap();
+    engine.learn(&vault).unwrap();
+    let teller = Teller::new(engine, &judge.shared);
+    let mut listener = Listener::new(teller, judge);
+    let other = "192.0.2.2:443".parse().unwrap();
+    for (number, (to, value, goes)) in (1..).zip([
+        (home, key.as_str(), true),
+        (other, &key, false),
+        (home, "open-sesame-and-shut", false),
+    ]) {
+        let request = format!("GET /v1 HTTP/1.1\r\nHost: api.anthropic.com\r\nx-api-key: {value}\r\n\r\n");
+        let socket = Some(Socket { cookie: number, to });
+        let base = Piece {
+            socket,
+            ..piece(20 + number, false, 0, &[])
+        };
+        let decision = ask(&mut listener, &answers, number, base, &[request.as_bytes()]);
+        assert_eq!(decision == abi::AA_ALLOW, goes, "{to} {number}");
+    }
+}

@@ -127,10 +127,10 @@ static void stream(struct ends ends, double rate, double seconds)
 	for (int i = 0; i < CALL; i++)
 		data[i] = i % 64 ? 'a' + i * 7 % 26 : ' ';
 	while (now() - begun < seconds * 1e9) {
-		double due = begun + sent / rate * 1e3;
+		double early = begun + sent / rate * 1e3 - now();
 
-		if (now() < due)
-			usleep((due - now()) / 1e3);
+		if (early > 0)
+			usleep(early / 1e3);
 		call(ends.client, ends.there, CALL);
 		sent += CALL;
 	}

@@ -58,7 +58,7 @@ echo "lost meanwhile: $(lost)"
 # Nothing waits for who is merely heard: what comes faster than the gateway reads is lost, and counted. Who is judged waits.
 stream() { (cd "$at" && aasm run --policy "$at/$1" --work "$at" -- "$at/tls" "$at/certificate" "$at/key" stream "$2" 5); }
 heard=0
-for rate in 20 40 60 80 100 150 200 300; do
+for rate in 50 100 150 200 300 400 600 800; do
 	before=$(lost)
 	reached=$(stream policy.yaml "$rate")
 	sleep 1

@@ -358,8 +358,10 @@ fn reason(tables: &impl Lookup, part: Part) -> String {
                     _ => cited,
                 }
             }
-            Some((section @ (Section::Model | Section::Tool), _, _, RuleKind::BuiltIn))
-            | Some((section @ Section::Net, "*", _, RuleKind::BuiltIn)) => {
+            Some(
+                (section @ (Section::Model | Section::Tool), _, _, RuleKind::BuiltIn)
+                | (section @ Section::Net, "*", _, RuleKind::BuiltIn),
+            ) => {
                 format!("no rule of {section} matches, and its default is {verdict}")
             }
             Some((section, text, _, RuleKind::BuiltIn)) => format!("`{text}` is built in for {section}"),

@@ -245,7 +245,7 @@ impl Policy {
                 .iter()
                 .map(|label| CarriedKind::ALL.map(|kind| self.carried(label, kind)))
                 .collect(),
-            judges_sends: self.withheld().next().is_some()
+            judges_sends: self.withholds()
                 || self.lists_models()
                 || self.lists_tools()
                 || self.judges_requests()

@@ -109,7 +109,8 @@ impl Policy {
     }
 
     fn classes_text(&self, section: Section, key: &str) -> String {
-        let names: Vec<&str> = self.classes(section).collect();
+        let rules = self.rules.iter().filter(|rule| rule.section == section);
+        let names: Vec<&str> = rules.map(|rule| rule.text.as_str()).collect();
         if names.is_empty() {
             String::new()
         } else {

@@ -148,6 +148,8 @@ pub(crate) enum Pattern {
     },
     /// One of [`DATA_CLASSES`](crate::DATA_CLASSES).
     Data(&'static str),
+    /// Secrets of the vault whose names match: `*` is any characters, `?` is one.
+    Vault(String),
     /// TLS that no probe reads.
     Blind,
     Model(ModelPattern),
@@ -288,6 +290,11 @@ impl Rule {
         }
     }
 
+    /// Whether it has a condition.
+    pub(crate) fn is_conditional(&self) -> bool {
+        self.when.is_some() || matches!(&self.pattern, Pattern::Tool(tool) if tool.parts().1.is_some())
+    }
+
     pub(crate) fn is_written(&self) -> bool {
         self.kind == RuleKind::Written
     }
@@ -329,6 +336,7 @@ impl Rule {
             | Pattern::AnyRequest
             | Pattern::Carried { .. }
             | Pattern::Data(_)
+            | Pattern::Vault(_)
             | Pattern::Blind
             | Pattern::Privilege(_)
             | Pattern::Rate(_)

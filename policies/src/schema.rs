@@ -41,8 +41,8 @@ pub fn schema() -> Value {
             "tool": section("Tools called over MCP", &["allow", "ask", "deny", "suspend", "kill"], &conditional("CEL over args, tool, http, time: args.path.startsWith(\"/srv/\")"), None),
             "model": section("Models", &["allow", "deny"], &pattern(), None),
             "data": object("Data", [
-                ("redact", list(&words(&DATA_CLASSES))),
-                ("block", list(&words(&DATA_CLASSES))),
+                ("redact", list(&withheld())),
+                ("block", list(&withheld())),
                 ("from", json!({"type": "object", "additionalProperties": object("What is taken from who carries the label", [
                     ("deny", list(&words(&CarriedKind::ALL.map(CarriedKind::word)))),
                     ("ask", list(&words(&CarriedKind::ALL.map(CarriedKind::word)))),
@@ -149,6 +149,10 @@ fn rule<const N: usize>(more: [(&str, Value); N]) -> Value {
 fn conditional(about: &str) -> Value {
     let when = json!({"type": "string", "maxLength": 2048, "description": about});
     json!({"oneOf": [{"type": ["string", "number"], "minLength": 1}, rule([("when", when)])]})
+}
+
+fn withheld() -> Value {
+    json!({"anyOf": [words(&DATA_CLASSES), {"type": "string", "pattern": "^vault/[A-Za-z0-9_.*?-]+$"}]})
 }
 
 fn rate() -> Value {

@@ -174,11 +174,15 @@ fn dead(policy: &Policy, lowered: &Lowered, report: &mut Report<'_>) {
     // Of several that label the same one is cited, and all count.
     let always = |rule: &Rule| {
         rule.label().is_some()
-            || rule.when.is_some()
-            || matches!(&rule.pattern, Pattern::Tool(tool) if tool.parts().1.is_some())
+            || rule.is_conditional()
             || matches!(
                 rule.pattern,
-                Pattern::Rate(_) | Pattern::Hours(_) | Pattern::Data(_) | Pattern::Blind | Pattern::Spend(_)
+                Pattern::Rate(_)
+                    | Pattern::Hours(_)
+                    | Pattern::Data(_)
+                    | Pattern::Vault(_)
+                    | Pattern::Blind
+                    | Pattern::Spend(_)
             )
     };
     let uncited = |(rule, _): &(&Rule, &Span)| !always(rule) && !cited.contains(&rule.id);

@@ -173,7 +173,7 @@ pub(crate) fn action(rule: &Rule, choose: Choose<'_>) -> Action {
             action: Box::new(taken(*kind)),
         },
         // What is said is no action: it is said over a connection.
-        Pattern::Data(_) | Pattern::Blind | Pattern::Spend(_) => taken(CarriedKind::Net),
+        Pattern::Data(_) | Pattern::Vault(_) | Pattern::Blind | Pattern::Spend(_) => taken(CarriedKind::Net),
         Pattern::Model(model) => Action::Model { name: model.example() },
         Pattern::Tool(tool) => Action::Tool(ToolAction {
             name: tool.example(),

@@ -101,32 +101,7 @@ fn what_a_policy_blocks_arrives_from_no_runtime() {
         );
         scene.is_blocked(name, &server, &["python3", &script(name), &url, &leak, "14"]);
     }
-    let s_client = script("s_client.sh");
-    scene.arrives(
-        "s_client",
-        &server,
-        &["sh", &s_client, &url, &clean, "14"],
-        "clean-mark",
-    );
-    scene.is_blocked("s_client", &server, &["sh", &s_client, &url, &leak, "14"]);
-    if installed("git") {
-        let [clean, leak] = ["git-mark", KEY].map(|note| format!("http.extraHeader=x-note: {note}"));
-        let with = [
-            "git",
-            "-c",
-            "http.sslVerify=false",
-            "-c",
-            "http.extraHeader=x-answer: 0",
-            "-c",
-        ];
-        scene.arrives(
-            "git",
-            &server,
-            &[&with[..], &[&clean, "ls-remote", &url]].concat(),
-            "git-mark",
-        );
-        scene.is_blocked("git", &server, &[&with[..], &[&leak, "ls-remote", &url]].concat());
-    }
+    of_the_shell(&scene, &server, &url, [&clean, &leak]);
     if installed("wget") {
         let [clean, leak] = [&clean, &leak].map(|file| format!("--post-file={file}"));
         let with = ["wget", "-q", "--tries=1", "--no-check-certificate", "-O", "/dev/null"];
@@ -163,4 +138,29 @@ fn what_a_policy_blocks_arrives_from_no_runtime() {
         "clean-mark",
     );
     scene.is_blocked("curl, HTTP/2", &server, &[&with[..], &[&leak, &url]].concat());
+}
+
+/// Programs that a shell starts.
+fn of_the_shell(scene: &Scene, server: &Server, url: &str, [clean, leak]: [&str; 2]) {
+    let s_client = script("s_client.sh");
+    scene.arrives("s_client", server, &["sh", &s_client, url, clean, "14"], "clean-mark");
+    scene.is_blocked("s_client", server, &["sh", &s_client, url, leak, "14"]);
+    if installed("git") {
+        let [clean, leak] = ["git-mark", KEY].map(|note| format!("http.extraHeader=x-note: {note}"));
+        let with = [
+            "git",
+            "-c",
+            "http.sslVerify=false",
+            "-c",
+            "http.extraHeader=x-answer: 0",
+            "-c",
+        ];
+        scene.arrives(
+            "git",
+            server,
+            &[&with[..], &[&clean, "ls-remote", url]].concat(),
+            "git-mark",
+        );
+        scene.is_blocked("git", server, &[&with[..], &[&leak, "ls-remote", url]].concat());
+    }
 }

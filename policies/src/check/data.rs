@@ -1,7 +1,7 @@
 //! `data`, and in it `redact` and `block`.
 
 use super::{Draft, list, mapping, one_of, unknown_key};
-use crate::data::DATA_CLASSES;
+use crate::data::{DATA_CLASSES, VAULT};
 use crate::diagnostic::{Code, Report, Span};
 use crate::rule::{Pattern, Section};
 use crate::syntax::{Entry, Node, Value};
@@ -23,37 +23,43 @@ impl Draft {
     }
 
     fn withhold(&mut self, section: Section, entry: &Entry, report: &mut Report<'_>) {
-        for (class, span) in classes(entry, report) {
-            self.rule(section, Verdict::Deny, class.to_owned(), Pattern::Data(class), span);
+        for (pattern, text, span) in withheld(entry, report) {
+            self.rule(section, Verdict::Deny, text, pattern, span);
         }
     }
 }
 
-/// Each class once, where it is named first.
-fn classes(entry: &Entry, report: &mut Report<'_>) -> Vec<(&'static str, Span)> {
+/// Each class and each pattern of secrets of the vault once, where it is named first.
+fn withheld(entry: &Entry, report: &mut Report<'_>) -> Vec<(Pattern, String, Span)> {
     let choices = DATA_CLASSES.map(|name| (name, name));
-    let mut classes: Vec<(&'static str, Span)> = Vec::new();
+    let mut withheld: Vec<(Pattern, String, Span)> = Vec::new();
     for item in list(&entry.node, &format!("`{}`", entry.key), report) {
-        if let Value::Text(text) = &item.value
-            && text.starts_with("vault/")
+        let named = match &item.value {
+            Value::Text(text) if text.starts_with(VAULT) => of_vault(text, item.span, report),
+            _ => one_of(item, &choices, report).map(|class| (Pattern::Data(class), class.to_owned())),
+        };
+        if let Some((pattern, text)) = named
+            && !withheld.iter().any(|(known, ..)| *known == pattern)
         {
-            of_vault(text, item.span, report);
-        } else if let Some(name) = one_of(item, &choices, report)
-            && !classes.iter().any(|(known, _)| *known == name)
-        {
-            classes.push((name, item.span));
+            withheld.push((pattern, text, item.span));
         }
     }
-    classes
+    withheld
 }
 
-fn of_vault(text: &str, span: Span, report: &mut Report<'_>) {
-    let names = DATA_CLASSES.map(|name| format!("`{name}`"));
-    report
-        .error(
-            Code::NotYet,
-            span,
-            format!("`{text}`: secrets of a vault are not known by this version yet"),
-        )
-        .hint(format!("remove it; meanwhile one of {}", names.join(", ")));
+/// `vault/NAME`
+fn of_vault(text: &str, span: Span, report: &mut Report<'_>) -> Option<(Pattern, String)> {
+    let name = text.strip_prefix(VAULT).unwrap_or_default();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.*?".contains(letter);
+    if name.is_empty() || !name.chars().all(plain) {
+        report
+            .error(
+                Code::Value,
+                span,
+                format!("`{text}`: no secret of the vault has such a name"),
+            )
+            .hint("`vault/*`, or `vault/GITHUB_*`: letters, digits, `_`, `-`, `.`, with `*` and `?`");
+        return None;
+    }
+    Some((Pattern::Vault(name.to_owned()), text.to_owned()))
 }

@@ -67,6 +67,7 @@ fn of_rule(rule: &Rule) -> Vec<Action> {
         Pattern::Rate(_)
         | Pattern::Hours(_)
         | Pattern::Data(_)
+        | Pattern::Vault(_)
         | Pattern::Blind
         | Pattern::Spend(_)
         | Pattern::Label { .. } => Vec::new(),

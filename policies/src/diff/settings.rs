@@ -89,11 +89,8 @@ fn all(policy: &Policy) -> BTreeMap<String, String> {
                 );
             }
             // No action that is tried has what a condition looks at.
-            Pattern::Tool(tool) if tool.parts().1.is_some() => {
-                say(&format!("tool.{} when", rule.verdict), rule.text.clone());
-            }
-            _ if rule.when.is_some() => say(&format!("{}.{} when", rule.section, rule.verdict), rule.text.clone()),
-            Pattern::Data(class) => say(&rule.section.to_string(), (*class).to_owned()),
+            _ if rule.is_conditional() => say(&format!("{}.{} when", rule.section, rule.verdict), rule.text.clone()),
+            Pattern::Data(_) | Pattern::Vault(_) => say(&rule.section.to_string(), rule.text.clone()),
             _ => {}
         }
     }

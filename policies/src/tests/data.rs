@@ -150,10 +150,10 @@ fn mistakes_are_errors_that_say_what_can_be_written() {
             "one value",
         ),
         (
-            "[\"vault/*\"]",
-            Code::NotYet,
-            "`vault/*`: secrets of a vault are not known by this version yet",
-            "one of `secret`, `private-key`",
+            "[\"vault/a b\"]",
+            Code::Value,
+            "`vault/a b`: no secret of the vault has such a name",
+            "`vault/GITHUB_*`",
         ),
     ] {
         let text = format!("policy: p\nversion: 1\ndata:\n  block: {entries}\n");
@@ -165,10 +165,31 @@ fn mistakes_are_errors_that_say_what_can_be_written() {
         assert!(error.hint.as_ref().is_some_and(|told| told.contains(hint)), "{error}");
         assert_eq!(error.span.line, 4, "{error}");
     }
-    let text = "policy: p\nversion: 1\ndata: {block: [secret, 'vault/a']}\n";
+    let text = "policy: p\nversion: 1\ndata: {block: [secret, 'vault//']}\n";
     let errors = parse_policy(text, "p.yaml", &Environment::default()).unwrap_err();
-    let underlined = "3 | data: {block: [secret, 'vault/a']}\n  |                        ^^^^^^^^^\n";
+    let underlined = "3 | data: {block: [secret, 'vault//']}\n  |                        ^^^^^^^^^\n";
     assert!(errors.to_string().contains(underlined), "{errors}");
+}
+
+#[test]
+fn secrets_of_the_vault_are_named_by_patterns() {
+    let text = "policy: p\nversion: 1\ndata: {block: ['vault/GITHUB_*', 'vault/DB'], redact: ['vault/*']}\n";
+    let policy = parse(text);
+    let cited = |name: &str| {
+        let decision = policy.vaulted(name)?;
+        Some(policy.rule(decision.rule()?)?.text.clone())
+    };
+    assert_eq!(cited("vault/GITHUB_TOKEN").as_deref(), Some("vault/GITHUB_*"));
+    assert_eq!(cited("vault/DB").as_deref(), Some("vault/DB"));
+    assert_eq!(cited("vault/OTHER").as_deref(), Some("vault/*"));
+    assert_eq!(cited("aws-access-key-id"), None);
+    assert!(policy.withholds() && policy.withheld().next().is_none());
+    assert!(policy.lower(&Limits::default()).unwrap().judges_sends);
+    let again = parse(&policy.to_yaml());
+    assert_eq!(
+        again.rules().iter().map(|rule| &rule.text).collect::<Vec<_>>(),
+        policy.rules().iter().map(|rule| &rule.text).collect::<Vec<_>>()
+    );
 }
 
 #[test]

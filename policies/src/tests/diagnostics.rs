@@ -61,7 +61,6 @@ fn what_later_versions_know_is_an_error_with_a_hint() {
     for body in [
         "tool: {alert: [x]}",
         "model: {ask: [x]}",
-        "data: {block: [\"vault/*\"]}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {kill: [net]}}}",
         "file: {label: {secret: [/x]}}\ndata: {from: {secret: {deny: [model]}}}",
         "spend: {day: $1, then: ask}",

@@ -127,7 +127,7 @@ fn render(policy: &Policy, report: &Report) -> String {
     let beyond = [
         (policy.rates().next().is_some(), "rate"),
         (policy.spend_limits().next().is_some(), "spend"),
-        (policy.withheld().next().is_some(), "data"),
+        (policy.withholds(), "data"),
         (policy.lists_models(), "model"),
         (policy.blind() != aa_policy::Decision::NONE, "net.blind"),
     ];

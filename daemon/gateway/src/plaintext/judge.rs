@@ -252,14 +252,19 @@ impl Judge {
         let mut secrets: BTreeMap<&'static str, u64> = BTreeMap::new();
         for found in &asked.found {
             let finding = &found.finding;
-            let denial = saying.withheld.iter().find(|(class, _)| *class == finding.class);
-            let Some((_, denial)) = denial.filter(|_| !finding.example && finding.reason.is_none()) else {
-                continue;
-            };
-            if found.credential.is_some_and(|kind| goes_home(&names, kind)) {
+            if finding.example || finding.reason.is_some() {
                 continue;
             }
-            decision = *denial;
+            let vaulted = saying.policy.vaulted(finding.kind);
+            let of_class = || saying.withheld.iter().find(|(class, _)| *class == finding.class);
+            let Some(denial) = vaulted.or_else(|| of_class().map(|(_, denial)| *denial)) else {
+                continue;
+            };
+            // Whoever names it wants it nowhere.
+            if vaulted.is_none() && found.credential.is_some_and(|kind| goes_home(&names, kind)) {
+                continue;
+            }
+            decision = denial;
             *secrets.entry(finding.kind).or_default() += 1;
         }
         let of_models = asked.calls.iter().map(|call| saying.policy.models(&call.models));

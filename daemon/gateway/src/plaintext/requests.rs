@@ -71,9 +71,10 @@ impl AskedRequest {
     }
 
     fn facts(&self, host: Option<&HostName>, now: Option<SystemTime>) -> Facts {
-        let facts = match self.is_sure {
-            true => Facts::default().http(&self.method, host.map(HostName::as_str), &self.path),
-            false => Facts::default(),
+        let facts = if self.is_sure {
+            Facts::default().http(&self.method, host.map(HostName::as_str), &self.path)
+        } else {
+            Facts::default()
         };
         match now {
             Some(now) => facts.time(now),

@@ -86,22 +86,28 @@ fn a_key_that_is_in_the_vault_too_goes_home_as_any_other() {
         };
         vault.set(&[new], Mode::New, Doer { user: 0, at }).unwrap();
     }
-    let (judge, answers) = testing::judge("data: {block: [secret]}\n");
-    let home: SocketAddr = "192.0.2.1:443".parse().unwrap();
-    let lookups = judge.shared.lookups.clone();
-    lookups
-        .lock()
-        .note(AgentId(2), &"api.anthropic.com".into(), &[home.ip()]);
     let engine = SharedEngine::new([7; 32]).unwrap();
     engine.learn(&vault).unwrap();
-    let teller = Teller::new(engine, &judge.shared);
-    let mut listener = Listener::new(teller, judge);
+    let home: SocketAddr = "192.0.2.1:443".parse().unwrap();
     let other = "192.0.2.2:443".parse().unwrap();
-    for (number, (to, value, goes)) in (1..).zip([
-        (home, key.as_str(), true),
-        (other, &key, false),
-        (home, "open-sesame-and-shut", false),
+    let secrets = "data: {block: [secret]}\n";
+    for (number, (policy, to, value, goes)) in (1..).zip([
+        (secrets, home, key.as_str(), true),
+        (secrets, other, &key, false),
+        (secrets, home, "open-sesame-and-shut", false),
+        ("data: {block: [private-key]}\n", other, &key, true),
+        // Whoever names the vault wants nothing of it sent, wherever.
+        ("data: {block: [secret, 'vault/AG*']}\n", home, &key, false),
+        ("data: {block: ['vault/AG*']}\n", home, "open-sesame-and-shut", true),
+        ("data: {redact: ['vault/*']}\n", home, "open-sesame-and-shut", false),
     ]) {
+        let (judge, answers) = testing::judge(policy);
+        let lookups = judge.shared.lookups.clone();
+        lookups
+            .lock()
+            .note(AgentId(2), &"api.anthropic.com".into(), &[home.ip()]);
+        let teller = Teller::new(engine.clone(), &judge.shared);
+        let mut listener = Listener::new(teller, judge);
         let request = format!("GET /v1 HTTP/1.1\r\nHost: api.anthropic.com\r\nx-api-key: {value}\r\n\r\n");
         let socket = Some(Socket { cookie: number, to });
         let base = Piece {
@@ -109,6 +115,6 @@ fn a_key_that_is_in_the_vault_too_goes_home_as_any_other() {
             ..piece(20 + number, false, 0, &[])
         };
         let decision = ask(&mut listener, &answers, number, base, &[request.as_bytes()]);
-        assert_eq!(decision == abi::AA_ALLOW, goes, "{to} {number}");
+        assert_eq!(decision == abi::AA_ALLOW, goes, "{policy} {to} {value}");
     }
 }

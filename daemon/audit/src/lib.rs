@@ -14,9 +14,10 @@
 //! name of the segment followed by `.torn-<offset>` (an unfinished record, as a power cut leaves it) or
 //! `.damaged-<offset>` (anything else), and the repair is recorded in the log.
 
-mod base64;
+pub mod base64;
 mod checkpoints;
 mod error;
+mod follow;
 mod format;
 mod keys;
 pub mod merkle;
@@ -26,10 +27,12 @@ mod recover;
 mod scan;
 mod segment;
 mod verify;
+pub mod webhook;
 mod writer;
 
 pub use checkpoints::{newest_checkpoint, public_key};
 pub use error::AuditError;
+pub use follow::{Followed, Follower, Place, REWIND};
 pub use note::{Checkpoint, PublicKey};
 pub use prove::{Entry, Proof, find, prove, prove_growth};
 pub use recover::{Recovery, Repair};

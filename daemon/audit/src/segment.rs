@@ -1,11 +1,15 @@
 //! The files of a log's directory.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::AuditError;
 
+/// Of the log and its segments: its user writes, the group reads.
+pub(crate) const DIRECTORY_MODE: u32 = 0o750;
+pub(crate) const FILE_MODE: u32 = 0o640;
 const PREFIX: &str = "audit-";
 const SUFFIX: &str = ".log";
 
@@ -67,6 +71,27 @@ pub fn is_being_written(directory: &Path) -> bool {
 fn number(text: &str) -> Option<u64> {
     let plain = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| plain)
+}
+
+/// Lets the group of the log's user read a file, or enter a directory, whatever the umask: who sends records elsewhere is of that group, and
+/// nobody else.
+pub(crate) fn share(file: &File, mode: u32) -> io::Result<()> {
+    let permissions = file.metadata()?.permissions();
+    if permissions.mode() & 0o777 == mode {
+        return Ok(());
+    }
+    file.set_permissions(Permissions::from_mode(mode))
+}
+
+/// The same for a log that is there already.
+pub(crate) fn share_all(directory: &Path) -> Result<(), AuditError> {
+    let shared = |path: &Path, mode| {
+        let opened = File::open(path).and_then(|file| share(&file, mode));
+        opened.map_err(|error| AuditError::file("share", path, error))
+    };
+    shared(directory, DIRECTORY_MODE)?;
+    let segments = list(directory)?.segments;
+    segments.iter().try_for_each(|segment| shared(&segment.path, FILE_MODE))
 }
 
 /// Makes created, renamed and removed names of a directory durable.

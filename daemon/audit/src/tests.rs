@@ -13,6 +13,7 @@ use aa_wire::time::Timestamp;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+mod follow;
 mod keys;
 mod proofs;
 mod speed;

@@ -21,6 +21,7 @@ use crate::checkpoints::Sealer;
 use crate::format::{CLOSED, EPOCH_ENDS};
 use crate::keys::{EpochKey, KeyFile, Keys};
 use crate::recover::{Recovery, Repair, recover};
+use crate::segment::{DIRECTORY_MODE, share_all};
 use crate::{AuditError, SEGMENT_BYTES};
 
 mod duties;
@@ -107,10 +108,11 @@ impl AuditLog {
     pub fn open(directory: &Path, options: &Options) -> Result<(Self, Recovery), AuditError> {
         DirBuilder::new()
             .recursive(true)
-            .mode(0o750)
+            .mode(DIRECTORY_MODE)
             .create(directory)
             .map_err(|error| AuditError::file("make", directory, error))?;
         let lock = lock(directory)?;
+        share_all(directory)?;
         let tail = recover(directory)?;
         let begun = tail.head.last > 0;
         let log = begun.then_some((tail.head.epoch, tail.ending.is_some()));

@@ -23,6 +23,7 @@ use tokio::sync::{Mutex, Notify, broadcast, mpsc, oneshot};
 use crate::approvals::Approvals;
 use crate::book::{Book, Origin};
 use crate::clock::SharedClock;
+use crate::courier::Desk;
 use crate::explaining::Explaining;
 use crate::hours::Opener;
 use crate::lookups::SharedLookups;
@@ -70,6 +71,7 @@ pub(crate) struct Gateway {
     pub(crate) clock: SharedClock,
     pub(crate) treasury: Treasury,
     pub(crate) strongroom: Strongroom,
+    pub(crate) courier: Desk,
     pub(crate) opener: RefCell<Opener>,
     pub(crate) explaining: Explaining,
     /// Something new is asked.
@@ -134,6 +136,7 @@ impl Gateway {
             clock: parts.shared.clock,
             treasury: parts.shared.treasury,
             strongroom: parts.strongroom,
+            courier: Desk::default(),
             opener: RefCell::default(),
             explaining: Explaining::new(Instant::now()),
             asked: Notify::new(),

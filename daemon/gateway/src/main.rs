@@ -12,6 +12,7 @@ mod book;
 mod clock;
 mod config;
 mod control;
+mod courier;
 mod describe;
 mod events;
 mod explaining;

@@ -54,6 +54,10 @@ pub(crate) struct Settings {
     pub(crate) prices: PathBuf,
     /// What unlocks the vault.
     pub(crate) vault_key: VaultKey,
+    /// As whom the courier runs.
+    pub(crate) courier_user: String,
+    /// The configuration has alerts: there should be a courier.
+    pub(crate) alerts: bool,
     /// Held as long as this gateway runs; `None` if nobody supervises it.
     pub(crate) lock: Option<PathBuf>,
 }
@@ -147,6 +151,8 @@ impl Settings {
             )?,
             prices: directory("prices", table.prices, "/etc/aa-sensord/prices.yaml")?,
             vault_key: VaultKey::parse(table.vault_key.as_deref())?,
+            courier_user: text(None, table.courier_user, "aa-courier"),
+            alerts: !file.alerts.is_empty(),
             lock: flags.lock,
         })
     }

@@ -4,6 +4,7 @@
 mod formats;
 mod ocsf;
 mod search;
+mod tail;
 
 use std::fs::File;
 use std::io::Read;
@@ -31,6 +32,12 @@ pub(crate) fn audit(socket: &Path, command: AuditCommand) -> Result<(), Failure>
             directory,
         } => public_key(&directory.directory),
         AuditCommand::Key { public: false, .. } => secret_key(&mut Client::connect(socket)?),
+        AuditCommand::Tail {
+            lines,
+            follow,
+            directory,
+            output,
+        } => tail::tail(&directory.directory, lines, follow, output.json),
         AuditCommand::Search { selection, output } => search::search(&selection, output.json),
         AuditCommand::Export { format, selection } => search::export(&selection, format),
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::{CourierReport, SignRequest, TestOrder};
 use crate::event::{Effect, Event, Kind};
 use crate::ids::{AgentId, CgroupId, Generation, Pid, SessionId, Slot};
 use crate::problem::WireError;
@@ -113,6 +114,17 @@ pub enum Request {
         /// As [`KeyRow`] has it.
         purpose: String,
     },
+    /// How what goes out of the machine stands: [`Reply::Alerts`].
+    Alerts,
+    /// Have the courier try a rule: [`Reply::AlertTested`].
+    AlertTest {
+        /// Which.
+        name: String,
+    },
+    /// The courier tells how its rules stand: [`Reply::CourierOrders`]. Its alone, as is the next.
+    Courier(CourierReport),
+    /// It wants a message signed: [`Reply::Signed`].
+    Sign(SignRequest),
     /// What waits for an answer: [`Reply::Approvals`].
     Approvals,
     /// Answer what waits: [`Reply::Answered`].
@@ -390,6 +402,21 @@ pub enum Reply {
     Keys(Vec<KeyRow>),
     /// To `rotate-key`.
     KeyRotated(KeyRotated),
+    /// To `alerts`; nothing if no courier told anything of late.
+    Alerts(Option<Box<CourierReport>>),
+    /// To `alert-test`.
+    AlertTested {
+        /// Why it failed; absent if it was received.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
+    /// To `courier`: what it is to try.
+    CourierOrders(Vec<TestOrder>),
+    /// To `sign`.
+    Signed {
+        /// As the header has it: `v1,` and base64.
+        signature: String,
+    },
     /// To `approvals`, the oldest first.
     Approvals(Vec<ApprovalRow>),
     /// To `answer`: what was answered.

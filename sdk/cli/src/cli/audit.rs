@@ -40,6 +40,19 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         directory: Directory,
     },
+    /// The last records, and what comes; needs no daemon
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: u64,
+        /// Go on with what is recorded from now on
+        #[arg(short, long)]
+        follow: bool,
+        #[command(flatten)]
+        directory: Directory,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Records by time, agent, rule, verdict and host, from the whole log; needs no daemon
     Search {
         #[command(flatten)]
@@ -55,6 +68,19 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         selection: Selection,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsCommand {
+    /// Each alert of the configuration: where it goes, how far it has come, what keeps it
+    List(Output),
+    /// Send one message that says it is a test
+    Test {
+        /// The alert's name
+        name: String,
+    },
+    /// What was given up, and why
+    Dead(Output),
 }
 
 #[derive(Debug, Args)]

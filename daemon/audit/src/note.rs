@@ -108,7 +108,12 @@ impl Signatory {
     /// The note of a tree.
     pub(crate) fn sign(&self, size: u64, root: &Hash) -> String {
         let name = &self.public.name;
-        let text = format!("{name}\n{size}\n{}\n", base64::encode(root));
+        self.sign_text(&format!("{name}\n{size}\n{}\n", base64::encode(root)))
+    }
+
+    /// The note of a text, which ends with a line's end.
+    pub(crate) fn sign_text(&self, text: &str) -> String {
+        let name = &self.public.name;
         let signature = self.key.sign(text.as_bytes()).to_bytes();
         let signature = base64::encode(&[&self.public.id[..], &signature].concat());
         format!("{text}\n— {name} {signature}\n")

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 mod follow;
 mod keys;
 mod proofs;
+mod retention;
 mod speed;
 mod tamper;
 mod torn;

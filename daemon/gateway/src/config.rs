@@ -37,6 +37,8 @@ pub(crate) struct GatewayTable {
     pub(crate) audit_dir: Option<PathBuf>,
     /// What unlocks the vault.
     pub(crate) vault_key: Option<String>,
+    /// How many days the audit log keeps records; 0: for ever.
+    pub(crate) retain_days: Option<u32>,
     /// As whom the courier runs.
     pub(crate) courier_user: Option<String>,
     /// What models cost.

@@ -31,6 +31,7 @@ use crate::plaintext::PlaintextThread;
 use crate::plaintext::judge::{Denied, Shared};
 use crate::prices::SharedPrices;
 use crate::reading::Readings;
+use crate::retention::Retention;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
 use crate::sessions::Sessions;
@@ -72,6 +73,7 @@ pub(crate) struct Gateway {
     pub(crate) treasury: Treasury,
     pub(crate) strongroom: Strongroom,
     pub(crate) courier: Desk,
+    pub(crate) retention: Retention,
     pub(crate) opener: RefCell<Opener>,
     pub(crate) explaining: Explaining,
     /// Something new is asked.
@@ -137,6 +139,7 @@ impl Gateway {
             treasury: parts.shared.treasury,
             strongroom: parts.strongroom,
             courier: Desk::default(),
+            retention: Retention::default(),
             opener: RefCell::default(),
             explaining: Explaining::new(Instant::now()),
             asked: Notify::new(),

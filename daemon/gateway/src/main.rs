@@ -28,6 +28,7 @@ mod prices;
 mod privileges;
 mod reading;
 mod requests;
+mod retention;
 mod rings;
 mod seccomp;
 mod sensor_link;
@@ -256,6 +257,7 @@ async fn run(
     spawn_local(pipeline::watch_losses(Rc::clone(&gateway)));
     spawn_local(sweep(Rc::clone(&gateway)));
     spawn_local(hours::keep(Rc::clone(&gateway)));
+    spawn_local(retention::keep(Rc::clone(&gateway)));
     spawn_local(answering::attend(Rc::clone(&gateway)));
     spawn_local(answering::watch(Rc::clone(&gateway)));
     let serving = spawn_local(control::serve(Rc::clone(&gateway), listener));

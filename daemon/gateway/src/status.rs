@@ -46,6 +46,7 @@ impl Gateway {
         };
         let alerts = self.alerts().map(|report| report.rules);
         let mut complaints = complaints(sensor.as_ref(), &gateway, audit.failing.as_deref());
+        complaints.extend(self.retention.complaint());
         complaints.extend(crate::courier::complaints(
             alerts.as_deref(),
             self.settings.alerts,

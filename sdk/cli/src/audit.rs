@@ -2,6 +2,7 @@
 //! files alone: no daemon is needed, and none is believed.
 
 mod formats;
+mod hold;
 mod ocsf;
 mod search;
 mod tail;
@@ -32,6 +33,7 @@ pub(crate) fn audit(socket: &Path, command: AuditCommand) -> Result<(), Failure>
             directory,
         } => public_key(&directory.directory),
         AuditCommand::Key { public: false, .. } => secret_key(&mut Client::connect(socket)?),
+        AuditCommand::Hold(command) => hold::hold(&mut Client::connect(socket)?, command),
         AuditCommand::Tail {
             lines,
             follow,
@@ -76,6 +78,14 @@ fn verify(socket: &Path, arguments: &VerifyArgs) -> Result<(), Failure> {
     };
     let report = aa_audit::verify(directory, &checks).map_err(|error| unreadable(&error))?;
     let sealed = checks.hmac_key.is_some().then_some(report.sealed);
+    for (path, held) in checks.checkpoints.iter().filter(|(_, held)| held.size < report.removed) {
+        // Nothing is wrong with it, and nothing is shown by it.
+        eprintln!(
+            "aasm: {} is about {} records that are removed: it is held against nothing",
+            path.display(),
+            held.size
+        );
+    }
     tell(&report.reply(), sealed, arguments.output.json)
 }
 
@@ -101,6 +111,7 @@ fn verdict(reply: &Reply, sealed: Option<u64>) -> String {
         records,
         bytes,
         last,
+        removed,
         checkpoints,
         signed,
         findings,
@@ -117,6 +128,11 @@ fn verdict(reply: &Reply, sealed: Option<u64>) -> String {
             count => format!("{count} signed checkpoints, up to record {signed}"),
         },
     ];
+    if *removed > 0 {
+        lines.push(format!(
+            "records 1 to {removed} were removed by retention: a signed tombstone stands for them"
+        ));
+    }
     lines.extend(sealed.map(|sealed| format!("{sealed} records sealed with the key that was given")));
     lines.extend(findings.iter().map(|finding| format!("  {finding}")));
     lines.join("\n") + "\n"

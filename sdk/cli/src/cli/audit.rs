@@ -40,6 +40,9 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         directory: Directory,
     },
+    /// Have the log keep everything, however old; recorded
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// The last records, and what comes; needs no daemon
     Tail {
         /// How many
@@ -68,6 +71,25 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         selection: Selection,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HoldCommand {
+    /// Nothing is removed from now on
+    Set {
+        /// What this is called
+        name: String,
+        /// Why
+        #[arg(long)]
+        why: String,
+    },
+    /// What is older than the configuration says goes again
+    Release {
+        /// What it is called
+        name: String,
+    },
+    /// Those there are
+    List(Output),
 }
 
 #[derive(Debug, Subcommand)]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+/// Who is spoken to in the clear, as far as the name leads to a loopback address.
+const OWN: [&str; 3] = ["127.0.0.1", "::1", "localhost"];
 /// Bytes of an address.
 const LIMIT: usize = 2048;
 
@@ -25,7 +27,7 @@ pub enum AddressError {
     #[error("it is not `https://HOST[:PORT][/PATH]`, `tls://HOST:PORT` for syslog")]
     Form,
     /// In the clear, and out of this machine.
-    #[error("without TLS only this machine's own addresses are spoken to: 127.0.0.1, [::1]")]
+    #[error("without TLS only this machine's own addresses are spoken to: 127.0.0.1, [::1], localhost")]
     Clear,
 }
 
@@ -50,7 +52,7 @@ impl Address {
         } else {
             format!("/{path}")
         };
-        if !tls && !["127.0.0.1", "::1"].contains(&host.as_str()) {
+        if !tls && !OWN.contains(&host.as_str()) {
             return Err(AddressError::Clear);
         }
         Ok(Self { tls, host, port, path })

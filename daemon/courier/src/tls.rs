@@ -139,6 +139,9 @@ fn dial(address: &Address, deadline: Instant) -> io::Result<TcpStream> {
         if left.is_zero() {
             return Err(io::ErrorKind::TimedOut.into());
         }
+        if !address.tls && !found.ip().is_loopback() {
+            continue;
+        }
         match TcpStream::connect_timeout(&found, left) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,

@@ -16,6 +16,7 @@
 
 pub mod base64;
 mod checkpoints;
+mod cosign;
 mod error;
 mod follow;
 mod format;
@@ -32,6 +33,7 @@ pub mod webhook;
 mod writer;
 
 pub use checkpoints::{newest_checkpoint, public_key};
+pub use cosign::{Shown, Witness, WitnessKey};
 pub use error::AuditError;
 pub use follow::{Followed, Follower, Place, REWIND};
 pub use note::{Checkpoint, PublicKey};

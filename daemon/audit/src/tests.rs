@@ -20,6 +20,7 @@ mod retention;
 mod speed;
 mod tamper;
 mod torn;
+mod witness;
 
 const SMALL: u64 = 900;
 const LARGE: u64 = crate::SEGMENT_BYTES;

@@ -13,7 +13,7 @@ use crate::format::{self, Begin, Damage, Head, Header, Records, Seal, Step};
 use crate::note::{Checkpoint, PublicKey, hex};
 use crate::retention::{Tombstone, remaining, tombstones};
 use crate::segment::{self, Segment};
-use crate::{AuditError, merkle};
+use crate::{AuditError, WitnessKey, merkle};
 
 mod tags;
 mod witness;
@@ -32,6 +32,8 @@ pub struct Checks {
     pub checkpoints: Vec<(PathBuf, Checkpoint)>,
     /// Who must have signed all checkpoints; without it, who lies beside the log.
     pub public_key: Option<PublicKey>,
+    /// Who must have signed one of the checkpoints that were kept elsewhere.
+    pub witness: Option<WitnessKey>,
     /// What the records from one on must be sealed with.
     pub hmac_key: Option<AuditKey>,
 }
@@ -55,6 +57,8 @@ pub struct Report {
     pub sealed: u64,
     /// The last record that retention removed; 0 if it did none.
     pub removed: u64,
+    /// The last record that the witness has signed, and when, seconds since 1970.
+    pub witnessed: Option<(u64, u64)>,
     /// Root of the tree over all records, hexadecimal.
     pub root: String,
     /// What is wrong, in the order of the log; at most a thousand.
@@ -181,7 +185,8 @@ fn witnesses(directory: &Path, checks: &Checks, report: &mut Report) -> Result<V
         ));
     }
     let held = checks.checkpoints.iter().cloned();
-    witnesses.extend(held.map(|(path, checkpoint)| Witness::held(path, checkpoint, key.clone())));
+    witnesses
+        .extend(held.map(|(path, checkpoint)| Witness::held(path, checkpoint, key.clone(), checks.witness.clone())));
     for witness in &mut witnesses {
         witness.advance(report);
     }
@@ -363,6 +368,13 @@ impl Check {
             let what = format!(
                 "the log is cut: {} records were removed of it, and it ends with record {last}",
                 stone.through
+            );
+            self.report.find(directory, 0, None, what);
+        }
+        if let Some(witness) = checks.witness.as_ref().filter(|_| self.report.witnessed.is_none()) {
+            let what = format!(
+                "no checkpoint that was given is about these records and signed by {}",
+                witness.name()
             );
             self.report.find(directory, 0, None, what);
         }

@@ -2,6 +2,7 @@
 
 mod gateway;
 mod receiver;
+mod speed;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

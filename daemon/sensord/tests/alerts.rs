@@ -168,7 +168,12 @@ fn a_denial_is_received_signed_by_the_vault_and_who_is_away_is_told_and_delays_n
     assert_eq!(tail.matches("secret-use").count(), 1, "{tail}");
     assert!(tail.contains("SOC version 1 signs what aa-courier sends to localhost") && !tail.contains("MfKQ9r8G"));
 
-    // By its user the courier may do these two things and nothing else, and nobody else may.
+    others_are_refused(&daemon);
+    away_and_back(&daemon, &receiver, courier);
+}
+
+/// By its user the courier may do two things and nothing else, and nobody else may; it reads the log and no key.
+fn others_are_refused(daemon: &Daemon) {
     let socket = daemon.folder.path().join("run/control.sock");
     let mut status = as_courier(&program("aasm"));
     let refused = status
@@ -204,8 +209,11 @@ fn a_denial_is_received_signed_by_the_vault_and_who_is_away_is_told_and_delays_n
         ),
         (0o750, 0o640, 0o600)
     );
+}
 
-    // A receiver that is away: what is decided does not wait, and nothing is lost over a restart of the courier.
+/// A receiver that is away: what is decided does not wait, and nothing is lost over a restart of the courier.
+fn away_and_back(daemon: &Daemon, receiver: &Receiver, courier: Courier) {
+    let policy = "net: {allow: [127.0.0.1]}";
     receiver.away.store(true, Ordering::Relaxed);
     daemon.run(policy, "exec 3<>/dev/tcp/127.0.0.3/9");
     daemon.until("it says so", || {
@@ -218,9 +226,9 @@ fn a_denial_is_received_signed_by_the_vault_and_who_is_away_is_told_and_delays_n
     );
     drop(courier);
     receiver.away.store(false, Ordering::Relaxed);
-    let _again = Courier::start(&daemon);
+    let _again = Courier::start(daemon);
     daemon.until("it is received after all", || receiver.got().len() >= 3);
-    assert!(receiver.got()[2].contains("127.0.0.3"));
+    assert!(receiver.got().last().unwrap().contains("127.0.0.3"));
     assert!(
         !fs::read_to_string(daemon.folder.path().join("courier.log"))
             .unwrap()

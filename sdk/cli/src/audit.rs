@@ -6,16 +6,17 @@ mod hold;
 mod ocsf;
 mod search;
 mod tail;
+mod witness;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aa_audit::note::NOTE_LIMIT;
-use aa_audit::{AuditError, Checkpoint, Checks, Proof, PublicKey};
+use aa_audit::{AuditError, Checkpoint, Checks, Proof, PublicKey, WitnessKey};
 use aa_sdk::{Client, SdkError};
 use aa_wire::api::{Reply, Request};
-use aa_wire::{Event, WireError};
+use aa_wire::{Event, Timestamp, WireError};
 
 use crate::cli::audit::{AuditCommand, VerifyArgs};
 use crate::exit::{FAILED, Failure};
@@ -33,6 +34,7 @@ pub(crate) fn audit(socket: &Path, command: AuditCommand) -> Result<(), Failure>
             directory,
         } => public_key(&directory.directory),
         AuditCommand::Key { public: false, .. } => secret_key(&mut Client::connect(socket)?),
+        AuditCommand::Witness(arguments) => witness::witness(&arguments),
         AuditCommand::Hold(command) => hold::hold(&mut Client::connect(socket)?, command),
         AuditCommand::Tail {
             lines,
@@ -74,6 +76,7 @@ fn verify(socket: &Path, arguments: &VerifyArgs) -> Result<(), Failure> {
         live: aa_audit::is_being_written(directory),
         checkpoints: held(&arguments.checkpoint)?,
         public_key: arguments.public_key.as_deref().map(read_public_key).transpose()?,
+        witness: arguments.witness.as_deref().map(read_witness).transpose()?,
         hmac_key: arguments.hmac_key.as_deref().map(read_json).transpose()?,
     };
     let report = aa_audit::verify(directory, &checks).map_err(|error| unreadable(&error))?;
@@ -84,6 +87,16 @@ fn verify(socket: &Path, arguments: &VerifyArgs) -> Result<(), Failure> {
             "aasm: {} is about {} records that are removed: it is held against nothing",
             path.display(),
             held.size
+        );
+    }
+    if let Some(((size, time), witness)) = report.witnessed.zip(checks.witness.as_ref()) {
+        let time = Timestamp {
+            unix_ns: time.saturating_mul(1_000_000_000),
+        };
+        eprintln!(
+            "aasm: {} signed records 1 to {size} at {}",
+            witness.name(),
+            crate::secret::seconds(time)
         );
     }
     tell(&report.reply(), sealed, arguments.output.json)
@@ -240,6 +253,10 @@ fn read_checkpoint(path: &Path) -> Result<Checkpoint, Failure> {
 
 fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
     PublicKey::parse(&read(path)?).ok_or_else(|| not(path, "a public key", "aasm audit key --public").into())
+}
+
+fn read_witness(path: &Path) -> Result<WitnessKey, Failure> {
+    WitnessKey::parse(&read(path)?).ok_or_else(|| not(path, "a witness's key", "aasm audit witness --public").into())
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {

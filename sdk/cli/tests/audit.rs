@@ -404,3 +404,60 @@ fn what_retention_removed_is_named_and_what_is_held_about_it_is_said_to_show_not
         text(&older)
     );
 }
+
+#[test]
+fn a_witness_elsewhere_signs_what_only_grew_and_verify_counts_on_it() {
+    let place = Place::filled();
+    let witness = |arguments: &[&str]| {
+        let (key, state) = (place.at("witness.key"), place.at("witness.json"));
+        let own = [
+            "witness",
+            "--key",
+            &key,
+            "--state",
+            &state,
+            "--name",
+            "witness.example/w1",
+        ];
+        aasm(&[&own, arguments].concat())
+    };
+    let log_key = place.keep("log.pub", &["key", "--public"]);
+    let first = place.keep("first", &["checkpoint"]);
+    fs::write(place.at("witness.pub"), witness(&["--public"]).stdout).unwrap();
+    let signed = witness(&["--log-key", &log_key, &first]);
+    assert!(signed.status.success(), "{}", text(&signed));
+    fs::write(place.at("signed"), &signed.stdout).unwrap();
+    let (log, _) = AuditLog::open(&place.log(), &Options::new(place.0.path())).unwrap();
+    log.append(&Event::bare(Timestamp::now(), Kind::Decision, Effect::Allowed, "test"))
+        .unwrap();
+    drop(log);
+    let second = place.keep("second", &["checkpoint"]);
+    let refused = witness(&["--log-key", &log_key, &second]);
+    assert!(
+        !refused.status.success() && text(&refused).contains("it takes a proof"),
+        "{}",
+        text(&refused)
+    );
+    let proof = place.keep("growth", &["prove", "--since", &first]);
+    let signed = witness(&["--log-key", &log_key, &proof]);
+    assert!(signed.status.success(), "{}", text(&signed));
+    fs::write(place.at("signed"), &signed.stdout).unwrap();
+    let verify = |checkpoint: &str| {
+        let key = place.at("witness.pub");
+        aasm(&[
+            "verify",
+            &place.at("log"),
+            "--checkpoint",
+            checkpoint,
+            "--witness",
+            &key,
+        ])
+    };
+    let verified = verify(&place.at("signed"));
+    assert!(
+        verified.status.success() && text(&verified).contains("witness.example/w1 signed records 1 to"),
+        "{}",
+        text(&verified)
+    );
+    assert_eq!(verify(&second).status.code(), Some(1));
+}

@@ -40,6 +40,8 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         directory: Directory,
     },
+    /// Sign, as a witness on another machine, that a log only grew; needs no daemon
+    Witness(WitnessArgs),
     /// Have the log keep everything, however old; recorded
     #[command(subcommand)]
     Hold(HoldCommand),
@@ -115,6 +117,9 @@ pub(crate) struct VerifyArgs {
     /// The key that signs checkpoints, kept elsewhere [default: what lies beside the log]
     #[arg(long, value_name = "FILE")]
     pub(crate) public_key: Option<PathBuf>,
+    /// A witness's public key: one of the checkpoints must be signed by it
+    #[arg(long, value_name = "FILE", requires = "checkpoint")]
+    pub(crate) witness: Option<PathBuf>,
     /// What `aasm audit key` gave: shows that records were not made anew later
     #[arg(long, value_name = "FILE")]
     pub(crate) hmac_key: Option<PathBuf>,
@@ -123,6 +128,28 @@ pub(crate) struct VerifyArgs {
     pub(crate) proof: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WitnessArgs {
+    /// Checkpoints, or proofs that a log grew (`aasm audit prove --since`); each is printed with the signature
+    #[arg(value_name = "FILE", required_unless_present = "public")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The witness's secret; made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// What it signed last of each log
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: PathBuf,
+    /// Its name, as of a host: witness.example/w1
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The log's public key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_key: Option<PathBuf>,
+    /// Print its public key, for `verify --witness`
+    #[arg(long)]
+    pub(crate) public: bool,
 }
 
 #[derive(Debug, Args)]

@@ -275,3 +275,35 @@ fn a_hold_is_set_released_and_in_the_log() {
         text(&refused.stderr)
     );
 }
+
+#[test]
+fn the_log_alone_says_which_sessions_live_and_the_daemon_says_the_same() {
+    if let Some(why) = unfit() {
+        eprintln!("skipped 1 test: {why}");
+        return;
+    }
+    let daemon = Daemon::start();
+    let policy = daemon.policy("net: {allow: [127.0.0.1]}");
+    let mut run = daemon
+        .command(&["run", "--policy", &policy, "--", "sleep", "6"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    daemon.run("net: {allow: [127.0.0.1]}", "true; exec 3<>/dev/tcp/127.0.0.2/9");
+    let log = daemon.folder.path().join("audit").display().to_string();
+    let replay = || daemon.aasm(&["audit", "replay", "--directory", &log]);
+    daemon.until("both say the same, and one lives", || {
+        let output = replay();
+        output.status.success() && text(&output.stdout).contains("lives")
+    });
+    run.wait().unwrap();
+    daemon.until("and that it has ended", || {
+        let output = replay();
+        output.status.success() && !text(&output.stdout).contains("  lives")
+    });
+    let said = text(&replay().stdout);
+    assert!(
+        said.contains("the daemon says the same") && said.matches("native").count() >= 2,
+        "{said}"
+    );
+}

@@ -4,6 +4,7 @@
 mod formats;
 mod hold;
 mod ocsf;
+mod rebuild;
 mod search;
 mod tail;
 mod witness;
@@ -34,6 +35,11 @@ pub(crate) fn audit(socket: &Path, command: AuditCommand) -> Result<(), Failure>
             directory,
         } => public_key(&directory.directory),
         AuditCommand::Key { public: false, .. } => secret_key(&mut Client::connect(socket)?),
+        AuditCommand::Replay {
+            offline,
+            directory,
+            output,
+        } => rebuild::replay(socket, &directory.directory, offline, output.json),
         AuditCommand::Witness(arguments) => witness::witness(&arguments),
         AuditCommand::Hold(command) => hold::hold(&mut Client::connect(socket)?, command),
         AuditCommand::Tail {

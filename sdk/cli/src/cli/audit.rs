@@ -40,6 +40,16 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         directory: Directory,
     },
+    /// Sessions, spending and approvals as the log alone has them, and where the daemon says something else
+    Replay {
+        /// Do not compare with the daemon
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        directory: Directory,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Sign, as a witness on another machine, that a log only grew; needs no daemon
     Witness(WitnessArgs),
     /// Have the log keep everything, however old; recorded

@@ -150,7 +150,7 @@ pub(crate) fn bury(
     if file.metadata().map_err(failed)?.len() > whole {
         file.set_len(whole).map_err(failed)?;
     }
-    share(&file, FILE_MODE).map_err(failed)?;
+    share(&file, FILE_MODE);
     file.write_all(note.as_bytes())
         .and_then(|()| file.sync_all())
         .map_err(failed)?;

@@ -74,20 +74,23 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// Lets the group of the log's user read a file, or enter a directory, whatever the umask: who sends records elsewhere is of that group, and
-/// nobody else.
-pub(crate) fn share(file: &File, mode: u32) -> io::Result<()> {
-    let permissions = file.metadata()?.permissions();
-    if permissions.mode() & 0o777 == mode {
-        return Ok(());
+/// nobody else. Where that fails nothing is sent, which is told; the log goes on.
+pub(crate) fn share(file: &File, mode: u32) {
+    let is_so = |metadata: fs::Metadata| metadata.permissions().mode() & 0o777 == mode;
+    if file.metadata().is_ok_and(is_so) {
+        return;
     }
-    file.set_permissions(Permissions::from_mode(mode))
+    if let Err(error) = file.set_permissions(Permissions::from_mode(mode)) {
+        tracing::warn!(%error, "the audit log is not readable for its group");
+    }
 }
 
 /// The same for a log that is there already.
 pub(crate) fn share_all(directory: &Path) -> Result<(), AuditError> {
     let shared = |path: &Path, mode| {
-        let opened = File::open(path).and_then(|file| share(&file, mode));
-        opened.map_err(|error| AuditError::file("share", path, error))
+        let opened = File::open(path).map_err(|error| AuditError::file("open", path, error))?;
+        share(&opened, mode);
+        Ok(())
     };
     shared(directory, DIRECTORY_MODE)?;
     let segments = list(directory)?.segments;

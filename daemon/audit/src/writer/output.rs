@@ -157,7 +157,7 @@ fn create(directory: &Path, head: &Head) -> Result<(PathBuf, File, u64), AuditEr
         .mode(FILE_MODE)
         .open(&path)
         .map_err(failed("create"))?;
-    share(&file, FILE_MODE).map_err(failed("share"))?;
+    share(&file, FILE_MODE);
     file.write_all(&header).map_err(failed("write"))?;
     file.sync_all().map_err(failed("sync"))?;
     sync_directory(directory).map_err(|error| AuditError::file("sync", directory, error))?;

@@ -53,7 +53,7 @@ fn appended(what: &str, scene: &Scene) {
     let at = |part: usize| times[times.len() * part / 1000];
     println!(
         "{what}: {:.0} durable records/s, p50 {:?} p99 {:?}",
-        times.len() as f64 / LASTING.as_secs_f64(),
+        f64::from(u32::try_from(times.len()).unwrap()) / LASTING.as_secs_f64(),
         at(500),
         at(990)
     );
@@ -71,7 +71,7 @@ fn sent(kind: &str) {
     let (sender, done) = channel();
     let events = (0..count).map(|_| typical()).collect();
     scene.log.submit(events, Durability::Synced, move |result| {
-        sender.send(result.is_ok()).unwrap()
+        sender.send(result.is_ok()).unwrap();
     });
     assert!(done.recv().unwrap());
     let begun = Instant::now();

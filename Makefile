@@ -101,8 +101,8 @@ vm-run: build ## Run a script as root in a guest with aa-sensord running: make v
 vm-shell: build ## A root shell in a guest: make vm-shell K=6.12
 	@$(VMTEST) shell $(K)
 
-bench: build ## Figures: make bench B=kernel [K="6.1 6.12"], B=redact [MEGABYTES=128], B=audit, B=vault, or B=tls on this machine (root)
-	$(if $(filter redact,$(B)),MEGABYTES=$(MEGABYTES) sdk/redact/corpus/bench,$(if $(filter tls,$(B)),daemon/sensord/benches/tls.sh,$(if $(filter audit vault,$(B)),$(CARGO) test --release -p aa-$(B) speed -- --ignored --nocapture,$(VMTEST) bench $(B) $(K))))
+bench: build ## Figures: make bench B=kernel [K="6.1 6.12"], B=redact [MEGABYTES=128], B=audit, B=vault, B=courier, or B=tls on this machine (root)
+	$(if $(filter redact,$(B)),MEGABYTES=$(MEGABYTES) sdk/redact/corpus/bench,$(if $(filter tls,$(B)),daemon/sensord/benches/tls.sh,$(if $(filter audit vault courier,$(B)),$(CARGO) test --release -p aa-$(B) speed -- --ignored --nocapture,$(VMTEST) bench $(B) $(K))))
 
 run: build ## The main job, here if this kernel can enforce, else in a micro VM
 	@examples/run-demo

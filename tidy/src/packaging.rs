@@ -21,6 +21,7 @@ fn every_setting_stands_in_the_manual() {
     for (source, table) in [
         ("daemon/sensord/src/settings.rs", "SensorTable"),
         ("daemon/gateway/src/config.rs", "GatewayTable"),
+        ("daemon/courier/src/config.rs", "AlertTable"),
     ] {
         for key in keys(source, table) {
             let named = manual.lines().any(|line| {

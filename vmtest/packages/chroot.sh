@@ -5,7 +5,7 @@ cp "$2" "$1/aa.deb"
 inside() { chroot "$1" /bin/sh -exc "$2"; }
 inside "$1" 'find /etc /usr /var | sort >/before
 dpkg -i /aa.deb
-getent passwd aa-gateway aa-prober aa-resolver
+getent passwd aa-gateway aa-prober aa-resolver aa-courier
 test "$(systemctl is-enabled aa-sensord)" = enabled
 aasm --version
 aa-sensord --version

@@ -93,7 +93,7 @@ holds "it says what comes next" says "$said" "aasm run --policy observe-all -- C
 holds "the daemon runs" is "$(property ActiveState)" active
 holds "and at the next boot" is "$(systemctl is-enabled aa-sensord)" enabled
 holds "its state says whom it governs" says "$(property StatusText)" "no policy file"
-holds "the accounts are there" getent passwd aa-gateway aa-prober aa-resolver
+holds "the accounts are there" getent passwd aa-gateway aa-prober aa-resolver aa-courier
 holds "the program of the tests is not" not test -e /usr/lib/aa-sensord
 eventually 60 aasm status >/dev/null
 holds "all is healthy" says "$(aasm status)" "aa-sensord is healthy"
@@ -225,7 +225,7 @@ holds "dpkg -r ends well" is $? 0
 printf '%s\n' "$said"
 holds "it says that enforcement ended, and for whom" says "$said" "nothing is enforced any more; 1 processes were governed"
 holds "nothing is in force" not test -e $pins
-holds "nothing of ours runs" not pgrep -x 'aa-sensord|aa-gateway|aa-prober|aa-resolver'
+holds "nothing of ours runs" not pgrep -x 'aa-sensord|aa-gateway|aa-prober|aa-resolver|aa-courier'
 holds "no unit has failed" is "$(systemctl list-units --failed --plain --no-legend 'aa-*')" ""
 holds "audit log and policies are kept" test -d /var/lib/aa-sensord/audit -a -f /etc/aa-sensord/policies/mine.yaml
 touch /root/tries.stop

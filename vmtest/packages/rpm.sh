@@ -3,7 +3,7 @@
 set -ex
 rpm --root "$1" --initdb
 rpm --root "$1" -ivh --nodeps "$2"
-chroot "$1" getent passwd aa-gateway aa-prober aa-resolver
+chroot "$1" getent passwd aa-gateway aa-prober aa-resolver aa-courier
 chroot "$1" aasm --version
 chroot "$1" test -L /etc/systemd/system/multi-user.target.wants/aa-sensord.service
 # Each file as it was packed; owners and modes too.

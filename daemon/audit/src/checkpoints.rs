@@ -65,9 +65,13 @@ pub(crate) struct Notes {
 impl Notes {
     /// `None` if there is no such file.
     pub(crate) fn open(directory: &Path) -> Result<Option<Self>, AuditError> {
-        let path = path(directory);
-        let at = |error| AuditError::file("read", &path, error);
-        let file = match File::open(&path) {
+        Self::of(&path(directory))
+    }
+
+    /// Those of another file.
+    pub(crate) fn of(path: &Path) -> Result<Option<Self>, AuditError> {
+        let at = |error| AuditError::file("read", path, error);
+        let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(at(error)),
@@ -180,6 +184,10 @@ impl Sealer {
         self.offset += note.len() as u64;
         self.size = tree.size();
         Ok(())
+    }
+
+    pub(crate) fn signatory(&self) -> &Signatory {
+        &self.signatory
     }
 
     pub(crate) fn sync(&self) -> Result<(), AuditError> {

@@ -40,6 +40,9 @@ pub enum AuditError {
     /// What was asked to be proven cannot be.
     #[error("there is no proof: {0}")]
     NoProof(String),
+    /// What is old is not whole, so it stays.
+    #[error("old records are not removed: {0}")]
+    NotRetired(String),
     /// The kernel gives no random bytes.
     #[error("there is no randomness for a key")]
     Randomness,

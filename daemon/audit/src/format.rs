@@ -300,6 +300,12 @@ impl<R: Read> Records<R> {
         Ok((begin, Self { input, offset, body }))
     }
 
+    /// Goes on where a record begins.
+    pub(crate) fn from_offset(input: R, offset: u64) -> Self {
+        let body = Vec::new();
+        Self { input, offset, body }
+    }
+
     /// Reads the next record's body into `self.body`.
     pub(crate) fn step(&mut self) -> io::Result<Step> {
         let mut head = [0; RECORD_HEAD_BYTES];

@@ -246,13 +246,18 @@ impl Keys {
 }
 
 fn new_signatory(path: &Path) -> Result<Signatory, AuditError> {
+    Ok(Signatory::new(&*new_seed(path)?))
+}
+
+/// A new secret of a signature, in a file of its own.
+pub(crate) fn new_seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, AuditError> {
     let seed = random()?;
     let text = Zeroizing::new(hex(&*seed) + "\n");
     write_new(path, text.as_bytes())?;
-    Ok(Signatory::new(&seed))
+    Ok(seed)
 }
 
-fn read_seed(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, AuditError> {
+pub(crate) fn read_seed(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, AuditError> {
     let mut text = Zeroizing::new(String::with_capacity(128));
     let read = File::open(path).and_then(|file| file.take(128).read_to_string(&mut text));
     match read {

@@ -14,25 +14,32 @@
 //! name of the segment followed by `.torn-<offset>` (an unfinished record, as a power cut leaves it) or
 //! `.damaged-<offset>` (anything else), and the repair is recorded in the log.
 
-mod base64;
+pub mod base64;
 mod checkpoints;
+mod cosign;
 mod error;
+mod follow;
 mod format;
 mod keys;
 pub mod merkle;
 pub mod note;
 mod prove;
 mod recover;
+mod retention;
 mod scan;
 mod segment;
 mod verify;
+pub mod webhook;
 mod writer;
 
 pub use checkpoints::{newest_checkpoint, public_key};
+pub use cosign::{Shown, Witness, WitnessKey};
 pub use error::AuditError;
+pub use follow::{Followed, Follower, Place, REWIND};
 pub use note::{Checkpoint, PublicKey};
 pub use prove::{Entry, Proof, find, prove, prove_growth};
 pub use recover::{Recovery, Repair};
+pub use retention::Retired;
 pub use scan::{Scan, last_matching, scan, scan_since};
 pub use segment::is_being_written;
 pub use verify::{Checks, Finding, Report, verify};

@@ -31,28 +31,14 @@ pub struct PublicKey {
 
 impl PublicKey {
     fn new(name: String, key: VerifyingKey) -> Self {
-        let id = Sha256::new().chain_update(&name).chain_update([b'\n', ED25519]);
-        let [a, b, c, d, ..] = Hash::from(id.chain_update(key.as_bytes()).finalize());
-        Self {
-            name,
-            id: [a, b, c, d],
-            key,
-        }
+        let id = key_id(&name, ED25519, &key);
+        Self { name, id, key }
     }
 
     /// Reads `name+id+key`.
     pub fn parse(text: &str) -> Option<Self> {
-        let (name, rest) = text.trim_ascii_end().split_once('+')?;
-        let (id, key) = rest.split_once('+')?;
-        let (ED25519, key) = base64::decode(key)?
-            .split_first()
-            .map(|(kind, key)| (*kind, key.to_vec()))?
-        else {
-            return None;
-        };
-        let key = VerifyingKey::from_bytes(key.as_slice().try_into().ok()?).ok()?;
-        let found = Self::new(name.to_owned(), key);
-        (is_name(name) && hex(&found.id) == id).then_some(found)
+        let (name, key) = parse_key(text, ED25519)?;
+        Some(Self::new(name, key))
     }
 
     /// Who it says it is.
@@ -80,8 +66,7 @@ impl PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = [&[ED25519], self.key.as_bytes().as_slice()].concat();
-        write!(f, "{}+{}+{}", self.name, hex(&self.id), base64::encode(&key))
+        f.write_str(&key_text(&self.name, ED25519, &self.key))
     }
 }
 
@@ -108,7 +93,12 @@ impl Signatory {
     /// The note of a tree.
     pub(crate) fn sign(&self, size: u64, root: &Hash) -> String {
         let name = &self.public.name;
-        let text = format!("{name}\n{size}\n{}\n", base64::encode(root));
+        self.sign_text(&format!("{name}\n{size}\n{}\n", base64::encode(root)))
+    }
+
+    /// The note of a text, which ends with a line's end.
+    pub(crate) fn sign_text(&self, text: &str) -> String {
+        let name = &self.public.name;
         let signature = self.key.sign(text.as_bytes()).to_bytes();
         let signature = base64::encode(&[&self.public.id[..], &signature].concat());
         format!("{text}\n— {name} {signature}\n")
@@ -151,15 +141,39 @@ impl Checkpoint {
     }
 }
 
+/// By which a signature line names its key; `kind`: what it signs.
+pub(crate) fn key_id(name: &str, kind: u8, key: &VerifyingKey) -> [u8; 4] {
+    let id = Sha256::new().chain_update(name).chain_update([b'\n', kind]);
+    let [a, b, c, d, ..] = Hash::from(id.chain_update(key.as_bytes()).finalize());
+    [a, b, c, d]
+}
+
+/// `name+id+key`.
+pub(crate) fn key_text(name: &str, kind: u8, key: &VerifyingKey) -> String {
+    let bytes = [&[kind], key.as_bytes().as_slice()].concat();
+    format!("{name}+{}+{}", hex(&key_id(name, kind, key)), base64::encode(&bytes))
+}
+
+/// What [`key_text`] wrote.
+pub(crate) fn parse_key(text: &str, kind: u8) -> Option<(String, VerifyingKey)> {
+    let (name, rest) = text.trim_ascii_end().split_once('+')?;
+    let (id, key) = rest.split_once('+')?;
+    let bytes = base64::decode(key)?;
+    let (found, key) = bytes.split_first()?;
+    let key = VerifyingKey::from_bytes(key.try_into().ok()?).ok()?;
+    let right = *found == kind && is_name(name) && hex(&key_id(name, kind, &key)) == id;
+    right.then(|| (name.to_owned(), key))
+}
+
 /// Text with the end of its last line, and at least one line of signatures.
-fn split(note: &str) -> Option<(&str, &str)> {
+pub(crate) fn split(note: &str) -> Option<(&str, &str)> {
     let plain = !note.bytes().any(|byte| byte < b' ' && byte != b'\n') && note.ends_with('\n');
     let (text, signatures) = note.rsplit_once("\n\n").filter(|_| plain)?;
     let text = note.get(..text.len() + 1)?;
     (!signatures.is_empty()).then_some((text, signatures))
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|letter: char| letter.is_whitespace() || letter == '+')
 }
 

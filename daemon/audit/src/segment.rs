@@ -1,11 +1,15 @@
 //! The files of a log's directory.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::AuditError;
 
+/// Of the log and its segments: its user writes, the group reads.
+pub(crate) const DIRECTORY_MODE: u32 = 0o750;
+pub(crate) const FILE_MODE: u32 = 0o640;
 const PREFIX: &str = "audit-";
 const SUFFIX: &str = ".log";
 
@@ -67,6 +71,30 @@ pub fn is_being_written(directory: &Path) -> bool {
 fn number(text: &str) -> Option<u64> {
     let plain = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|_| plain)
+}
+
+/// Lets the group of the log's user read a file, or enter a directory, whatever the umask: who sends records elsewhere is of that group, and
+/// nobody else. Where that fails nothing is sent, which is told; the log goes on.
+pub(crate) fn share(file: &File, mode: u32) {
+    let is_so = |metadata: fs::Metadata| metadata.permissions().mode() & 0o777 == mode;
+    if file.metadata().is_ok_and(is_so) {
+        return;
+    }
+    if let Err(error) = file.set_permissions(Permissions::from_mode(mode)) {
+        tracing::warn!(%error, "the audit log is not readable for its group");
+    }
+}
+
+/// The same for a log that is there already.
+pub(crate) fn share_all(directory: &Path) -> Result<(), AuditError> {
+    let shared = |path: &Path, mode| {
+        let opened = File::open(path).map_err(|error| AuditError::file("open", path, error))?;
+        share(&opened, mode);
+        Ok(())
+    };
+    shared(directory, DIRECTORY_MODE)?;
+    let segments = list(directory)?.segments;
+    segments.iter().try_for_each(|segment| shared(&segment.path, FILE_MODE))
 }
 
 /// Makes created, renamed and removed names of a directory durable.

@@ -13,11 +13,14 @@ use aa_wire::time::Timestamp;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+mod follow;
 mod keys;
 mod proofs;
+mod retention;
 mod speed;
 mod tamper;
 mod torn;
+mod witness;
 
 const SMALL: u64 = 900;
 const LARGE: u64 = crate::SEGMENT_BYTES;
@@ -254,4 +257,21 @@ proptest! {
         let _ = place.texts(0);
         place.open(LARGE).unwrap();
     }
+}
+
+#[test]
+fn the_group_reads_a_log_whatever_the_umask_and_nobody_else_does() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::filled(9, SMALL);
+    let strict = |path: &PathBuf, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    // As a umask of 077 left them.
+    strict(&place.path(), 0o700);
+    place.segments().iter().for_each(|segment| strict(segment, 0o600));
+    let log = place.open(SMALL).unwrap().0;
+    for number in 10..20 {
+        log.append(&event(number)).unwrap();
+    }
+    let mode = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&place.path()), 0o750);
+    assert!(place.segments().len() > 3 && place.segments().iter().all(|segment| mode(segment) == 0o640));
 }

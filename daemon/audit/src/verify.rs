@@ -11,8 +11,9 @@ use aa_wire::api::{AuditKey, Reply};
 use crate::checkpoints::{self, Notes, public_key};
 use crate::format::{self, Begin, Damage, Head, Header, Records, Seal, Step};
 use crate::note::{Checkpoint, PublicKey, hex};
+use crate::retention::{Tombstone, remaining, tombstones};
 use crate::segment::{self, Segment};
-use crate::{AuditError, merkle};
+use crate::{AuditError, WitnessKey, merkle};
 
 mod tags;
 mod witness;
@@ -31,6 +32,8 @@ pub struct Checks {
     pub checkpoints: Vec<(PathBuf, Checkpoint)>,
     /// Who must have signed all checkpoints; without it, who lies beside the log.
     pub public_key: Option<PublicKey>,
+    /// Who must have signed one of the checkpoints that were kept elsewhere.
+    pub witness: Option<WitnessKey>,
     /// What the records from one on must be sealed with.
     pub hmac_key: Option<AuditKey>,
 }
@@ -52,6 +55,10 @@ pub struct Report {
     pub signed: u64,
     /// Records whose seal was checked with a key.
     pub sealed: u64,
+    /// The last record that retention removed; 0 if it did none.
+    pub removed: u64,
+    /// The last record that the witness has signed, and when, seconds since 1970.
+    pub witnessed: Option<(u64, u64)>,
     /// Root of the tree over all records, hexadecimal.
     pub root: String,
     /// What is wrong, in the order of the log; at most a thousand.
@@ -73,6 +80,7 @@ impl Report {
             records: self.records,
             bytes: self.bytes,
             last: self.last,
+            removed: self.removed,
             checkpoints: self.checkpoints,
             signed: self.signed,
             findings: self.findings.iter().map(ToString::to_string).collect(),
@@ -134,7 +142,9 @@ pub fn verify(directory: &Path, checks: &Checks) -> Result<Report, AuditError> {
             );
         }
     }
+    let stones = stones(directory, checks, &mut report)?;
     let mut check = Check {
+        stones,
         report,
         head: Head::default(),
         previous: Vec::new(),
@@ -144,8 +154,9 @@ pub fn verify(directory: &Path, checks: &Checks) -> Result<Report, AuditError> {
         witnesses,
         tags: checks.hmac_key.as_ref().map(Tags::new).transpose()?,
     };
-    let newest = listing.segments.len().saturating_sub(1);
-    for (index, segment) in listing.segments.iter().enumerate() {
+    let segments = remaining(listing.segments, &check.stones)?;
+    let newest = segments.len().saturating_sub(1);
+    for (index, segment) in segments.iter().enumerate() {
         let failed = |error| AuditError::file("read", &segment.path, error);
         let file = File::open(&segment.path).map_err(failed)?;
         let live = checks.live && index == newest;
@@ -174,14 +185,34 @@ fn witnesses(directory: &Path, checks: &Checks, report: &mut Report) -> Result<V
         ));
     }
     let held = checks.checkpoints.iter().cloned();
-    witnesses.extend(held.map(|(path, checkpoint)| Witness::held(path, checkpoint, key.clone())));
+    witnesses
+        .extend(held.map(|(path, checkpoint)| Witness::held(path, checkpoint, key.clone(), checks.witness.clone())));
     for witness in &mut witnesses {
         witness.advance(report);
     }
     Ok(witnesses)
 }
 
+/// What stands in the place of what was removed, signed by who signs checkpoints.
+fn stones(directory: &Path, checks: &Checks, report: &mut Report) -> Result<Vec<Tombstone>, AuditError> {
+    let key = checks.public_key.clone().or(public_key(directory)?);
+    let path = directory.join("tombstones");
+    let mut stones = Vec::new();
+    for stone in tombstones(directory)? {
+        match stone {
+            Ok(stone) if key.as_ref().is_some_and(|key| stone.is_signed_by(key)) => stones.push(stone),
+            Ok(_) => report.find(&path, 0, None, "the tombstone is not signed by the log's key"),
+            // It is being written, or was when somebody died.
+            Err(_) if checks.live => {}
+            Err(offset) => report.find(&path, offset, None, "this is no tombstone"),
+        }
+    }
+    Ok(stones)
+}
+
 struct Check {
+    /// Of what was removed.
+    stones: Vec<Tombstone>,
     report: Report,
     head: Head,
     /// The body of the record before.
@@ -243,7 +274,11 @@ impl Check {
         let before = &self.head;
         let begins = Head::before(header);
         let whole = self.seam_known && begins.last == before.last;
-        if self.seam_known && !whole {
+        let removed = self.report.segments == 1 && self.stones.iter().any(|stone| stone.is_before(header));
+        if removed {
+            self.report.removed = begins.last;
+            self.tags.iter_mut().for_each(Tags::resume);
+        } else if self.seam_known && !whole {
             let what = match begins.last.checked_sub(before.last) {
                 Some(missing) => missing_records(missing, before.last + 1, "this segment"),
                 None => "the segment repeats record numbers".to_owned(),
@@ -260,6 +295,12 @@ impl Check {
         let epoch = before.epoch;
         self.head = Head { epoch, ..begins };
         (self.seam_known, self.tree_known) = (true, true);
+        if removed {
+            // One may be about just what is gone.
+            for witness in &mut self.witnesses {
+                witness.reach(&self.head.tree, &mut self.report);
+            }
+        }
     }
 
     fn record(&mut self, path: &Path, offset: u64, body: &mut Vec<u8>, seal: &Seal) {
@@ -320,6 +361,20 @@ impl Check {
             let what = format!(
                 "the log is cut: it ends with record {last}, and the key is for those from {} on",
                 key.from
+            );
+            self.report.find(directory, 0, None, what);
+        }
+        if let Some(stone) = self.stones.iter().find(|stone| stone.through > last) {
+            let what = format!(
+                "the log is cut: {} records were removed of it, and it ends with record {last}",
+                stone.through
+            );
+            self.report.find(directory, 0, None, what);
+        }
+        if let Some(witness) = checks.witness.as_ref().filter(|_| self.report.witnessed.is_none()) {
+            let what = format!(
+                "no checkpoint that was given is about these records and signed by {}",
+                witness.name()
             );
             self.report.find(directory, 0, None, what);
         }

@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 
 use aa_wire::api::AuditKey;
 use aa_wire::event::{Effect, Kind};
-use aa_wire::{Event, Sequence};
+use aa_wire::{Event, Sequence, Timestamp};
 
 use crate::checkpoints::Sealer;
-use crate::format::{CLOSED, EPOCH_ENDS};
+use crate::format::{CLOSED, EPOCH_ENDS, Header};
 use crate::keys::{EpochKey, KeyFile, Keys};
 use crate::recover::{Recovery, Repair, recover};
-use crate::{AuditError, SEGMENT_BYTES};
+use crate::segment::{DIRECTORY_MODE, share_all};
+use crate::{AuditError, SEGMENT_BYTES, retention};
 
 mod duties;
 mod output;
@@ -96,6 +97,10 @@ enum Job {
         to: String,
         done: Sender<Result<AuditKey, AuditError>>,
     },
+    Bury {
+        behind: Box<Header>,
+        done: Sender<Result<(), AuditError>>,
+    },
 }
 
 impl AuditLog {
@@ -107,10 +112,11 @@ impl AuditLog {
     pub fn open(directory: &Path, options: &Options) -> Result<(Self, Recovery), AuditError> {
         DirBuilder::new()
             .recursive(true)
-            .mode(0o750)
+            .mode(DIRECTORY_MODE)
             .create(directory)
             .map_err(|error| AuditError::file("make", directory, error))?;
         let lock = lock(directory)?;
+        share_all(directory)?;
         let tail = recover(directory)?;
         let begun = tail.head.last > 0;
         let log = begun.then_some((tail.head.epoch, tail.ending.is_some()));
@@ -210,6 +216,14 @@ impl AuditLog {
         receiver.recv().map_err(|_| AuditError::Closed)?
     }
 
+    /// Has a tombstone written for all before a segment.
+    pub(crate) fn bury(&self, behind: Header) -> Result<(), AuditError> {
+        let (done, receiver) = std::sync::mpsc::channel();
+        let behind = Box::new(behind);
+        self.queue(Job::Bury { behind, done }).map_err(|(_, error)| error)?;
+        receiver.recv().map_err(|_| AuditError::Closed)?
+    }
+
     /// The last acknowledged record's number.
     pub fn last(&self) -> Sequence {
         Sequence(self.shared.last.load(Ordering::Acquire))
@@ -295,6 +309,11 @@ impl Writer {
                 Ok(Job::Append(batch)) => next = self.commit(batch, queue),
                 // Whoever asked may have gone.
                 Ok(Job::HandOut { to, done }) => drop(done.send(self.hand_out(&to))),
+                Ok(Job::Bury { behind, done }) => {
+                    let signatory = self.duties.sealer.signatory();
+                    let buried = retention::bury(&self.shared.directory, signatory, &behind, Timestamp::now());
+                    drop(done.send(buried));
+                }
                 Err(RecvTimeoutError::Timeout) => self.sync_quietly(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }

@@ -11,6 +11,9 @@ pub(crate) struct ConfigFile {
     /// The gateway's table.
     #[serde(default)]
     pub(crate) gateway: GatewayTable,
+    /// What the courier sends out: whether there is any.
+    #[serde(default)]
+    pub(crate) alerts: Vec<toml::Value>,
     /// The other processes' tables.
     #[serde(flatten)]
     _others: BTreeMap<String, toml::Value>,
@@ -34,6 +37,10 @@ pub(crate) struct GatewayTable {
     pub(crate) audit_dir: Option<PathBuf>,
     /// What unlocks the vault.
     pub(crate) vault_key: Option<String>,
+    /// How many days the audit log keeps records; 0: for ever.
+    pub(crate) retain_days: Option<u32>,
+    /// As whom the courier runs.
+    pub(crate) courier_user: Option<String>,
     /// What models cost.
     pub(crate) prices: Option<PathBuf>,
 }

@@ -157,6 +157,12 @@ async fn respond(gateway: &Rc<Gateway>, peer: Peer, request: Request, client: &m
 impl Gateway {
     /// Whether the peer may ask this: root or the control group, and never somebody who is governed.
     async fn admit(&self, peer: Peer, request: &Request) -> Result<(), WireError> {
+        // The courier may connect, and do this alone; nobody else may, root neither: its user is what says who it is.
+        if matches!(request, Request::Courier(_) | Request::Sign(_)) {
+            if !peer.is_user(&self.settings.courier_user) {
+                return Err(WireError::new("not-permitted", "this is for the courier alone"));
+            }
+        } else
         // The socket's mode already says so; this holds if somebody loosens it.
         if peer.uid != 0 && !peer.is_member(&self.settings.control_group) {
             return Err(

@@ -23,6 +23,7 @@ use tokio::sync::{Mutex, Notify, broadcast, mpsc, oneshot};
 use crate::approvals::Approvals;
 use crate::book::{Book, Origin};
 use crate::clock::SharedClock;
+use crate::courier::Desk;
 use crate::explaining::Explaining;
 use crate::hours::Opener;
 use crate::lookups::SharedLookups;
@@ -30,6 +31,7 @@ use crate::plaintext::PlaintextThread;
 use crate::plaintext::judge::{Denied, Shared};
 use crate::prices::SharedPrices;
 use crate::reading::Readings;
+use crate::retention::Retention;
 use crate::rings::RingCounts;
 use crate::sensor_link::Sensor;
 use crate::sessions::Sessions;
@@ -70,6 +72,8 @@ pub(crate) struct Gateway {
     pub(crate) clock: SharedClock,
     pub(crate) treasury: Treasury,
     pub(crate) strongroom: Strongroom,
+    pub(crate) courier: Desk,
+    pub(crate) retention: Retention,
     pub(crate) opener: RefCell<Opener>,
     pub(crate) explaining: Explaining,
     /// Something new is asked.
@@ -134,6 +138,8 @@ impl Gateway {
             clock: parts.shared.clock,
             treasury: parts.shared.treasury,
             strongroom: parts.strongroom,
+            courier: Desk::default(),
+            retention: Retention::default(),
             opener: RefCell::default(),
             explaining: Explaining::new(Instant::now()),
             asked: Notify::new(),

@@ -51,6 +51,13 @@ impl Gateway {
             Request::Vault(request) => self.vault_request(peer, request).await.map(Reply::Vault),
             Request::Keys => self.keys().await.map(Reply::Keys),
             Request::RotateKey { purpose } => self.rotate_key(peer, &purpose).await.map(Reply::KeyRotated),
+            Request::Holds => self.holds().map(Reply::Holds),
+            Request::Hold { name, why } => self.hold(peer, name, why).await,
+            Request::ReleaseHold { name } => self.release_hold(peer, &name).await,
+            Request::Alerts => Ok(Reply::Alerts(self.alerts().map(Box::new))),
+            Request::AlertTest { name } => self.alert_test(name).await,
+            Request::Courier(report) => Ok(self.courier_report(report)),
+            Request::Sign(request) => self.sign(request).await,
             Request::Approvals => Ok(Reply::Approvals(self.approval_rows())),
             Request::Answer { id, allow } => self.answer_for(peer, id, allow).await,
         }

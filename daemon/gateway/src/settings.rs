@@ -6,6 +6,8 @@ use clap::Parser;
 
 use crate::config::ConfigFile;
 
+/// Days that the audit log keeps records, unless it is told otherwise.
+const RETAIN_DAYS: u32 = 90;
 const CONFIG_FILE: &str = "/etc/aa-sensord/config.toml";
 
 /// The gateway of aa-sensord. Started by `aa-sensord` with the sensor's socket as descriptor 0; not for people.
@@ -54,6 +56,12 @@ pub(crate) struct Settings {
     pub(crate) prices: PathBuf,
     /// What unlocks the vault.
     pub(crate) vault_key: VaultKey,
+    /// How many days the audit log keeps records; `None`: for ever.
+    pub(crate) retain_days: Option<u32>,
+    /// As whom the courier runs.
+    pub(crate) courier_user: String,
+    /// The configuration has alerts: there should be a courier.
+    pub(crate) alerts: bool,
     /// Held as long as this gateway runs; `None` if nobody supervises it.
     pub(crate) lock: Option<PathBuf>,
 }
@@ -147,6 +155,9 @@ impl Settings {
             )?,
             prices: directory("prices", table.prices, "/etc/aa-sensord/prices.yaml")?,
             vault_key: VaultKey::parse(table.vault_key.as_deref())?,
+            retain_days: Some(table.retain_days.unwrap_or(RETAIN_DAYS)).filter(|days| *days > 0),
+            courier_user: text(None, table.courier_user, "aa-courier"),
+            alerts: !file.alerts.is_empty(),
             lock: flags.lock,
         })
     }
@@ -225,6 +236,14 @@ mod tests {
         assert_eq!(key("/etc/vault.key").unwrap(), VaultKey::File("/etc/vault.key".into()));
         assert!(key("tpm2").unwrap_err().to_string().contains("systemd-creds encrypt"));
         assert!(matches!(key("vault.key"), Err(SettingsError::VaultKey)));
+    }
+
+    #[test]
+    fn records_are_kept_ninety_days_unless_it_is_said_otherwise() {
+        let days = |file: &str| merge(&[], file).unwrap().retain_days;
+        assert_eq!(days(""), Some(90));
+        assert_eq!(days("[gateway]\nretain_days = 7\n"), Some(7));
+        assert_eq!(days("[gateway]\nretain_days = 0\n"), None, "for ever");
     }
 
     #[test]

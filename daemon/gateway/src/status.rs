@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use aa_wire::Timestamp;
 use aa_wire::sensor::{Reply, Request};
 use aa_wire::status::{AuditStatus, BadPolicy, GatewayStatus, ProtectionState, RingStatus, SensorStatus, Status};
 
@@ -43,13 +44,21 @@ impl Gateway {
             sequence: self.audit.last().0,
             failing: self.audit.failing(),
         };
-        let complaints = complaints(sensor.as_ref(), &gateway, audit.failing.as_deref());
+        let alerts = self.alerts().map(|report| report.rules);
+        let mut complaints = complaints(sensor.as_ref(), &gateway, audit.failing.as_deref());
+        complaints.extend(self.retention.complaint());
+        complaints.extend(crate::courier::complaints(
+            alerts.as_deref(),
+            self.settings.alerts,
+            Timestamp::now(),
+        ));
         Status {
             healthy: complaints.is_empty(),
             complaints,
             sensor,
             gateway,
             audit,
+            alerts,
         }
     }
 }
@@ -152,7 +161,6 @@ fn complaints(sensor: Option<&SensorStatus>, gateway: &GatewayStatus, audit_fail
 
 #[cfg(test)]
 mod tests {
-    use aa_wire::Timestamp;
     use aa_wire::sensor::LossCount;
     use aa_wire::status::{BadPolicy, Protection, SelfTestRow};
 

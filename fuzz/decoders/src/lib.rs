@@ -8,6 +8,7 @@
     reason = "a panic of any of these says that a decoder is wrong"
 )]
 
+mod alerts;
 mod audit;
 mod dns;
 mod policy;
@@ -21,6 +22,7 @@ mod traffic;
 mod vault;
 mod wire;
 
+pub use alerts::{alert_address, alert_answer};
 pub use audit::{audit_log, audit_note};
 pub use dns::{dns_answer, dns_question};
 pub use policy::{policy_action, policy_condition, policy_lowered, policy_tables, policy_text};
@@ -36,7 +38,9 @@ pub use wire::{control_lines, link_frames, scalars};
 pub type Decoder = fn(&[u8]) -> bool;
 
 /// All of them; the name is that of the fuzz target and of the folder of its corpus.
-pub const ALL: [(&str, Decoder); 28] = [
+pub const ALL: [(&str, Decoder); 30] = [
+    ("alert_address", alert_address),
+    ("alert_answer", alert_answer),
     ("audit_log", audit_log),
     ("audit_note", audit_note),
     ("control_lines", control_lines),

@@ -2,18 +2,22 @@
 //! files alone: no daemon is needed, and none is believed.
 
 mod formats;
+mod hold;
 mod ocsf;
+mod rebuild;
 mod search;
+mod tail;
+mod witness;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use aa_audit::note::NOTE_LIMIT;
-use aa_audit::{AuditError, Checkpoint, Checks, Proof, PublicKey};
+use aa_audit::{AuditError, Checkpoint, Checks, Proof, PublicKey, WitnessKey};
 use aa_sdk::{Client, SdkError};
 use aa_wire::api::{Reply, Request};
-use aa_wire::{Event, WireError};
+use aa_wire::{Event, Timestamp, WireError};
 
 use crate::cli::audit::{AuditCommand, VerifyArgs};
 use crate::exit::{FAILED, Failure};
@@ -31,6 +35,19 @@ pub(crate) fn audit(socket: &Path, command: AuditCommand) -> Result<(), Failure>
             directory,
         } => public_key(&directory.directory),
         AuditCommand::Key { public: false, .. } => secret_key(&mut Client::connect(socket)?),
+        AuditCommand::Replay {
+            offline,
+            directory,
+            output,
+        } => rebuild::replay(socket, &directory.directory, offline, output.json),
+        AuditCommand::Witness(arguments) => witness::witness(&arguments),
+        AuditCommand::Hold(command) => hold::hold(&mut Client::connect(socket)?, command),
+        AuditCommand::Tail {
+            lines,
+            follow,
+            directory,
+            output,
+        } => tail::tail(&directory.directory, lines, follow, output.json),
         AuditCommand::Search { selection, output } => search::search(&selection, output.json),
         AuditCommand::Export { format, selection } => search::export(&selection, format),
     }
@@ -65,10 +82,29 @@ fn verify(socket: &Path, arguments: &VerifyArgs) -> Result<(), Failure> {
         live: aa_audit::is_being_written(directory),
         checkpoints: held(&arguments.checkpoint)?,
         public_key: arguments.public_key.as_deref().map(read_public_key).transpose()?,
+        witness: arguments.witness.as_deref().map(read_witness).transpose()?,
         hmac_key: arguments.hmac_key.as_deref().map(read_json).transpose()?,
     };
     let report = aa_audit::verify(directory, &checks).map_err(|error| unreadable(&error))?;
     let sealed = checks.hmac_key.is_some().then_some(report.sealed);
+    for (path, held) in checks.checkpoints.iter().filter(|(_, held)| held.size < report.removed) {
+        // Nothing is wrong with it, and nothing is shown by it.
+        eprintln!(
+            "aasm: {} is about {} records that are removed: it is held against nothing",
+            path.display(),
+            held.size
+        );
+    }
+    if let Some(((size, time), witness)) = report.witnessed.zip(checks.witness.as_ref()) {
+        let time = Timestamp {
+            unix_ns: time.saturating_mul(1_000_000_000),
+        };
+        eprintln!(
+            "aasm: {} signed records 1 to {size} at {}",
+            witness.name(),
+            crate::secret::seconds(time)
+        );
+    }
     tell(&report.reply(), sealed, arguments.output.json)
 }
 
@@ -94,6 +130,7 @@ fn verdict(reply: &Reply, sealed: Option<u64>) -> String {
         records,
         bytes,
         last,
+        removed,
         checkpoints,
         signed,
         findings,
@@ -110,6 +147,11 @@ fn verdict(reply: &Reply, sealed: Option<u64>) -> String {
             count => format!("{count} signed checkpoints, up to record {signed}"),
         },
     ];
+    if *removed > 0 {
+        lines.push(format!(
+            "records 1 to {removed} were removed by retention: a signed tombstone stands for them"
+        ));
+    }
     lines.extend(sealed.map(|sealed| format!("{sealed} records sealed with the key that was given")));
     lines.extend(findings.iter().map(|finding| format!("  {finding}")));
     lines.join("\n") + "\n"
@@ -217,6 +259,10 @@ fn read_checkpoint(path: &Path) -> Result<Checkpoint, Failure> {
 
 fn read_public_key(path: &Path) -> Result<PublicKey, Failure> {
     PublicKey::parse(&read(path)?).ok_or_else(|| not(path, "a public key", "aasm audit key --public").into())
+}
+
+fn read_witness(path: &Path) -> Result<WitnessKey, Failure> {
+    WitnessKey::parse(&read(path)?).ok_or_else(|| not(path, "a witness's key", "aasm audit witness --public").into())
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use audit::AuditCommand;
+use audit::{AlertsCommand, AuditCommand};
 use secret::{KeysArgs, SecretCommand};
 
 const EXIT_CODES: &str = "\
@@ -61,6 +61,9 @@ pub(crate) enum Command {
         /// What of TLS is read: which programs and libraries are probed, and how much of each connection was seen
         #[arg(long)]
         tls: bool,
+        /// As Prometheus reads it, for a textfile collector
+        #[arg(long, conflicts_with_all = ["tls", "json"])]
+        metrics: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -111,6 +114,9 @@ pub(crate) enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// What of the audit log goes out of the machine: webhooks, Slack, syslog, OpenTelemetry
+    #[command(subcommand)]
+    Alerts(AlertsCommand),
     /// Hide secrets and personal data in what is piped through; needs no daemon
     Redact(RedactArgs),
     /// Become governed, then the program; `run` starts this

@@ -1,5 +1,6 @@
 //! `aasm`: the command line of aa-sensord.
 
+mod alerts;
 mod approvals;
 mod audit;
 mod budget;
@@ -14,6 +15,7 @@ mod floor;
 mod keys;
 mod learn;
 mod manage;
+mod metrics;
 mod policy;
 mod redact;
 mod replay;
@@ -64,7 +66,8 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
     let client = || Client::connect(socket);
     match command {
         Command::Run(_) | Command::Watch(_) | Command::Exec(_) => Ok(()),
-        Command::Status { tls, output } => status::status(&mut client()?, tls, output.json),
+        Command::Status { metrics: true, .. } => status::metrics(&mut client()?),
+        Command::Status { tls, output, .. } => status::status(&mut client()?, tls, output.json),
         Command::Doctor(output) => doctor::doctor(socket, output.json),
         Command::Events(arguments) => events::events(client()?, &arguments),
         Command::Why { id, output } => why::why(&mut client()?, id, output.json),
@@ -88,6 +91,7 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Secret(command) => secret::secret(&mut client()?, command),
         Command::Keys(arguments) => keys::keys(&mut client()?, arguments),
         Command::Approvals(command) => approvals::approvals(socket, command),
+        Command::Alerts(command) => alerts::alerts(&mut client()?, command),
         Command::Audit(command) => audit::audit(socket, command),
     }
 }

@@ -32,6 +32,11 @@ pub(crate) fn status(client: &mut Client, of_tls: bool, json: bool) -> Result<()
     }
 }
 
+pub(crate) fn metrics(client: &mut Client) -> Result<(), Failure> {
+    print(&crate::metrics::metrics(&client.status()?));
+    Ok(())
+}
+
 fn render(status: &Status) -> String {
     let mut text = match status.complaints.as_slice() {
         [] => "aa-sensord is healthy\n".to_owned(),
@@ -159,6 +164,7 @@ fn facts(status: &Status) -> String {
             "audit",
             format!("{} records in {}", status.audit.sequence, status.audit.directory),
         ),
+        ("alerts", crate::alerts::short(status.alerts.as_deref())),
         (
             "kernel records",
             format!("{} decisions, {} activity", rings.decisions, rings.activity),
@@ -210,13 +216,13 @@ fn facts(status: &Status) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use aa_wire::Timestamp;
     use aa_wire::status::{AuditStatus, HostFacts, PolicyRow, Protection, RingStatus};
 
     use super::*;
 
-    fn sample() -> Status {
+    pub(crate) fn sample() -> Status {
         let protection = |name: &str, state, proven| Protection {
             name: name.into(),
             state,
@@ -270,6 +276,7 @@ mod tests {
                 sequence: 12,
                 failing: None,
             },
+            alerts: None,
         }
     }
 
@@ -290,6 +297,7 @@ version:         0.1.0
 running since:   1970-01-01T00:00:00.000000000Z
 agents:          1
 audit:           12 records in /var/lib/aa-sensord/audit
+alerts:          none go out
 kernel records:  3 decisions, 4 activity
 lost:            nothing
 kernel:          6.12.1, lsm=capability,bpf

@@ -350,3 +350,114 @@ fn every_sort_of_event_is_valid_ocsf() {
     fs::write(&file, broken).unwrap();
     assert!(!validate(&file).status.success());
 }
+
+#[test]
+fn the_end_of_a_log_is_shown_without_the_daemon() {
+    let place = Place::filled();
+    let log = place.at("log");
+    let all = said(&["search", "--directory", &log]);
+    let last: Vec<&str> = all.lines().rev().take(3).collect();
+    let tail = said(&["tail", "-n", "3", "--directory", &log]);
+    assert_eq!(tail.lines().rev().collect::<Vec<_>>(), last);
+    assert_eq!(
+        said(&["tail", "-n", "1", "--json", "--directory", &log])
+            .lines()
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn what_retention_removed_is_named_and_what_is_held_about_it_is_said_to_show_nothing() {
+    let place = Place(tempfile::tempdir().unwrap());
+    let options = Options {
+        segment_bytes: 1,
+        ..Options::new(place.0.path())
+    };
+    let append = |seconds: std::ops::Range<u64>| {
+        let (log, _) = AuditLog::open(&place.log(), &options).unwrap();
+        for second in seconds {
+            let time = Timestamp {
+                unix_ns: second * 1_000_000_000,
+            };
+            log.append(&Event::bare(time, Kind::Decision, Effect::Allowed, "test"))
+                .unwrap();
+        }
+        log
+    };
+    drop(append(1..4));
+    let kept = place.keep("kept", &["checkpoint"]);
+    let log = append(10..20);
+    let retired = log.retire(Timestamp { unix_ns: u64::MAX }).unwrap().unwrap();
+    drop(log);
+    let said = said(&["verify", &place.at("log")]);
+    assert!(said.starts_with("intact:"), "{said}");
+    assert!(
+        said.contains(&format!("records 1 to {} were removed by retention", retired.through)),
+        "{said}"
+    );
+    let older = aasm(&["verify", &place.at("log"), "--checkpoint", &kept]);
+    assert!(older.status.success(), "{}", text(&older));
+    assert!(
+        text(&older).contains("4 records that are removed: it is held against nothing"),
+        "{}",
+        text(&older)
+    );
+}
+
+#[test]
+fn a_witness_elsewhere_signs_what_only_grew_and_verify_counts_on_it() {
+    let place = Place::filled();
+    let witness = |arguments: &[&str]| {
+        let (key, state) = (place.at("witness.key"), place.at("witness.json"));
+        let own = [
+            "witness",
+            "--key",
+            &key,
+            "--state",
+            &state,
+            "--name",
+            "witness.example/w1",
+        ];
+        aasm(&[&own, arguments].concat())
+    };
+    let log_key = place.keep("log.pub", &["key", "--public"]);
+    let first = place.keep("first", &["checkpoint"]);
+    fs::write(place.at("witness.pub"), witness(&["--public"]).stdout).unwrap();
+    let signed = witness(&["--log-key", &log_key, &first]);
+    assert!(signed.status.success(), "{}", text(&signed));
+    fs::write(place.at("signed"), &signed.stdout).unwrap();
+    let (log, _) = AuditLog::open(&place.log(), &Options::new(place.0.path())).unwrap();
+    log.append(&Event::bare(Timestamp::now(), Kind::Decision, Effect::Allowed, "test"))
+        .unwrap();
+    drop(log);
+    let second = place.keep("second", &["checkpoint"]);
+    let refused = witness(&["--log-key", &log_key, &second]);
+    assert!(
+        !refused.status.success() && text(&refused).contains("it takes a proof"),
+        "{}",
+        text(&refused)
+    );
+    let proof = place.keep("growth", &["prove", "--since", &first]);
+    let signed = witness(&["--log-key", &log_key, &proof]);
+    assert!(signed.status.success(), "{}", text(&signed));
+    fs::write(place.at("signed"), &signed.stdout).unwrap();
+    let verify = |checkpoint: &str| {
+        let key = place.at("witness.pub");
+        aasm(&[
+            "verify",
+            &place.at("log"),
+            "--checkpoint",
+            checkpoint,
+            "--witness",
+            &key,
+        ])
+    };
+    let verified = verify(&place.at("signed"));
+    assert!(
+        verified.status.success() && text(&verified).contains("witness.example/w1 signed records 1 to"),
+        "{}",
+        text(&verified)
+    );
+    assert_eq!(verify(&second).status.code(), Some(1));
+}

@@ -15,6 +15,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aa_wire::alerts::CourierReport;
 use aa_wire::api::{
     AgentRow, Answer, ApprovalRow, Ask, BudgetRow, CONTROL_SOCKET, EventsQuery, FilePlaces, GovernRequest, KillTarget,
     Outcome, Reply, Request, VERSION,
@@ -206,6 +207,22 @@ impl Client {
     pub fn vault(&mut self, request: VaultRequest) -> Result<VaultReply, SdkError> {
         match self.request(Request::Vault(request))? {
             Reply::Vault(reply) => Ok(reply),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// How what goes out of the machine stands; `None` if no courier told anything of late.
+    pub fn alerts(&mut self) -> Result<Option<CourierReport>, SdkError> {
+        match self.request(Request::Alerts)? {
+            Reply::Alerts(report) => Ok(report.map(|report| *report)),
+            _ => Err(SdkError::Unexpected),
+        }
+    }
+
+    /// Has an alert tried; why it failed, if it did.
+    pub fn alert_test(&mut self, name: String) -> Result<Option<String>, SdkError> {
+        match self.request(Request::AlertTest { name })? {
+            Reply::AlertTested { failed } => Ok(failed),
             _ => Err(SdkError::Unexpected),
         }
     }

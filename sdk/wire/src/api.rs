@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::{CourierReport, SignRequest, TestOrder};
 use crate::event::{Effect, Event, Kind};
 use crate::ids::{AgentId, CgroupId, Generation, Pid, SessionId, Slot};
 use crate::problem::WireError;
@@ -113,6 +114,31 @@ pub enum Request {
         /// As [`KeyRow`] has it.
         purpose: String,
     },
+    /// What has the audit log keep everything: [`Reply::Holds`].
+    Holds,
+    /// Have it keep everything: [`Reply::Holds`].
+    Hold {
+        /// What this is called.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// End that: [`Reply::Holds`].
+    ReleaseHold {
+        /// What it is called.
+        name: String,
+    },
+    /// How what goes out of the machine stands: [`Reply::Alerts`].
+    Alerts,
+    /// Have the courier try a rule: [`Reply::AlertTested`].
+    AlertTest {
+        /// Which.
+        name: String,
+    },
+    /// The courier tells how its rules stand: [`Reply::CourierOrders`]. Its alone, as is the next.
+    Courier(CourierReport),
+    /// It wants a message signed: [`Reply::Signed`].
+    Sign(SignRequest),
     /// What waits for an answer: [`Reply::Approvals`].
     Approvals,
     /// Answer what waits: [`Reply::Answered`].
@@ -375,6 +401,9 @@ pub enum Reply {
         bytes: u64,
         /// The last record's number.
         last: u64,
+        /// The last record that retention removed, for which a signed tombstone stands; 0 if there is none.
+        #[serde(default)]
+        removed: u64,
         /// Signed checkpoints the records were held against.
         checkpoints: u64,
         /// The last record that one of these is about.
@@ -390,10 +419,41 @@ pub enum Reply {
     Keys(Vec<KeyRow>),
     /// To `rotate-key`.
     KeyRotated(KeyRotated),
+    /// To `holds`, `hold` and `release-hold`: those there are now.
+    Holds(Vec<HoldRow>),
+    /// To `alerts`; nothing if no courier told anything of late.
+    Alerts(Option<Box<CourierReport>>),
+    /// To `alert-test`.
+    AlertTested {
+        /// Why it failed; absent if it was received.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failed: Option<String>,
+    },
+    /// To `courier`: what it is to try.
+    CourierOrders(Vec<TestOrder>),
+    /// To `sign`.
+    Signed {
+        /// As the header has it: `v1,` and base64.
+        signature: String,
+    },
     /// To `approvals`, the oldest first.
     Approvals(Vec<ApprovalRow>),
     /// To `answer`: what was answered.
     Answered(Box<ApprovalRow>),
+}
+
+/// What has the audit log keep everything, however old it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRow {
+    /// What it is called.
+    pub name: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// The user who set it.
+    pub by: u32,
+    /// Why.
+    pub why: String,
 }
 
 /// What the audit log's records are sealed with from one of them on: who has it can check those, and could make them.

@@ -5,10 +5,12 @@
 //! * [`status`]: the state of the daemon as `aasm status` shows it.
 //! * [`event`]: the event everybody sees: in the audit log, in `aasm events`, in exports.
 //! * [`api`]: the JSON lines of the control socket.
+//! * [`alerts`]: what goes out of the machine, as part of these.
 //! * [`vault`]: secrets and keys, as part of these.
 //! * [`problem`]: how a failure is told (`error / cause / hint / code`), the same everywhere.
 //! * [`text`], [`time`], [`ids`], [`secret`]: the scalars all of these are made of.
 
+pub mod alerts;
 pub mod api;
 pub mod event;
 pub mod exchange;

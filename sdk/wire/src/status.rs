@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alerts::AlertRow;
 use crate::ids::{AgentId, Generation, Pid, Slot};
 use crate::sensor::LossCount;
 use crate::text::EscapedBytes;
@@ -215,6 +216,9 @@ pub struct Status {
     pub gateway: GatewayStatus,
     /// The audit log.
     pub audit: AuditStatus,
+    /// What goes out of the machine; `None` if no courier told anything of late.
+    #[serde(default)]
+    pub alerts: Option<Vec<AlertRow>>,
 }
 
 /// What the gateway knows about itself.

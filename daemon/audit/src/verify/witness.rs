@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Report;
+use crate::WitnessKey;
 use crate::checkpoints::{Note, Notes};
 use crate::merkle::Tree;
 use crate::note::{Checkpoint, PublicKey};
@@ -13,6 +14,7 @@ pub(super) struct Witness {
     path: PathBuf,
     notes: Source,
     key: Option<PublicKey>,
+    cosigner: Option<WitnessKey>,
     /// The last note may be one that is being written.
     live: bool,
     next: Option<(u64, Checkpoint)>,
@@ -39,8 +41,14 @@ impl Witness {
         Self::new(path, Source::File(notes), key, live)
     }
 
-    pub(super) fn held(path: PathBuf, checkpoint: Checkpoint, key: Option<PublicKey>) -> Self {
-        Self::new(path, Source::Held(Some(Box::new(checkpoint))), key, false)
+    pub(super) fn held(
+        path: PathBuf,
+        checkpoint: Checkpoint,
+        key: Option<PublicKey>,
+        cosigner: Option<WitnessKey>,
+    ) -> Self {
+        let held = Self::new(path, Source::Held(Some(Box::new(checkpoint))), key, false);
+        Self { cosigner, ..held }
     }
 
     fn new(path: PathBuf, notes: Source, key: Option<PublicKey>, live: bool) -> Self {
@@ -48,6 +56,7 @@ impl Witness {
             path,
             notes,
             key,
+            cosigner: None,
             live,
             next: None,
             size: 0,
@@ -90,6 +99,11 @@ impl Witness {
                 if checkpoint.root == tree.root() {
                     report.checkpoints += 1;
                     report.signed = report.signed.max(checkpoint.size);
+                    let cosigned = self
+                        .cosigner
+                        .as_ref()
+                        .and_then(|cosigner| cosigner.time_of(&checkpoint.note));
+                    report.witnessed = report.witnessed.max(cosigned.map(|time| (checkpoint.size, time)));
                 } else {
                     let what = "the records up to here are not those the checkpoint was made of";
                     report.find(&self.path, offset, Some(checkpoint.size), what);

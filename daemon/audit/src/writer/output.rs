@@ -11,7 +11,7 @@ use crate::AuditError;
 use crate::format::{self, Head, Header};
 use crate::keys::EpochKey;
 use crate::recover::Tail;
-use crate::segment::{segment_path, sync_directory};
+use crate::segment::{FILE_MODE, segment_path, share, sync_directory};
 
 pub(super) struct Output {
     directory: PathBuf,
@@ -154,9 +154,10 @@ fn create(directory: &Path, head: &Head) -> Result<(PathBuf, File, u64), AuditEr
         .write(true)
         .create(true)
         .truncate(true)
-        .mode(0o640)
+        .mode(FILE_MODE)
         .open(&path)
         .map_err(failed("create"))?;
+    share(&file, FILE_MODE);
     file.write_all(&header).map_err(failed("write"))?;
     file.sync_all().map_err(failed("sync"))?;
     sync_directory(directory).map_err(|error| AuditError::file("sync", directory, error))?;

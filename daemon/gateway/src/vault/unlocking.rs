@@ -180,6 +180,9 @@ mod tests {
             audit_dir: folder.to_owned(),
             prices: folder.to_owned(),
             vault_key,
+            retain_days: None,
+            courier_user: String::new(),
+            alerts: false,
             lock: None,
         };
         Material::find_among(&settings, credentials, geteuid())

@@ -55,6 +55,11 @@ impl Daemon {
 
     /// With further settings of the sensor.
     pub(crate) fn start_with(sensor: &str) -> Self {
+        Self::start_configured(sensor, "")
+    }
+
+    /// And of the gateway, and what comes behind its table.
+    pub(crate) fn start_configured(sensor: &str, gateway: &str) -> Self {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
@@ -62,7 +67,8 @@ impl Daemon {
         let config = format!(
             "[sensor]\ngateway = '{gateway}'\nprober_user = 'nobody'\nrun_dir = '{at}/run'\npool_mib = 1\n{sensor}\n\
              [gateway]\nuser = 'nobody'\nrun_dir = '{at}/run'\nstate_dir = '{at}/state'\n\
-             policy_dir = '{at}/policies'\naudit_dir = '{at}/audit'\n",
+             policy_dir = '{at}/policies'\naudit_dir = '{at}/audit'\n{more}",
+            more = gateway,
             gateway = program("aa-gateway").display(),
             at = at.display(),
         );

@@ -40,6 +40,34 @@ pub(crate) enum AuditCommand {
         #[command(flatten)]
         directory: Directory,
     },
+    /// Sessions, spending and approvals as the log alone has them, and where the daemon says something else
+    Replay {
+        /// Do not compare with the daemon
+        #[arg(long)]
+        offline: bool,
+        #[command(flatten)]
+        directory: Directory,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Sign, as a witness on another machine, that a log only grew; needs no daemon
+    Witness(WitnessArgs),
+    /// Have the log keep everything, however old; recorded
+    #[command(subcommand)]
+    Hold(HoldCommand),
+    /// The last records, and what comes; needs no daemon
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: u64,
+        /// Go on with what is recorded from now on
+        #[arg(short, long)]
+        follow: bool,
+        #[command(flatten)]
+        directory: Directory,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Records by time, agent, rule, verdict and host, from the whole log; needs no daemon
     Search {
         #[command(flatten)]
@@ -57,6 +85,38 @@ pub(crate) enum AuditCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum HoldCommand {
+    /// Nothing is removed from now on
+    Set {
+        /// What this is called
+        name: String,
+        /// Why
+        #[arg(long)]
+        why: String,
+    },
+    /// What is older than the configuration says goes again
+    Release {
+        /// What it is called
+        name: String,
+    },
+    /// Those there are
+    List(Output),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsCommand {
+    /// Each alert of the configuration: where it goes, how far it has come, what keeps it
+    List(Output),
+    /// Send one message that says it is a test
+    Test {
+        /// The alert's name
+        name: String,
+    },
+    /// What was given up, and why
+    Dead(Output),
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
     /// The directory of a log
@@ -67,6 +127,9 @@ pub(crate) struct VerifyArgs {
     /// The key that signs checkpoints, kept elsewhere [default: what lies beside the log]
     #[arg(long, value_name = "FILE")]
     pub(crate) public_key: Option<PathBuf>,
+    /// A witness's public key: one of the checkpoints must be signed by it
+    #[arg(long, value_name = "FILE", requires = "checkpoint")]
+    pub(crate) witness: Option<PathBuf>,
     /// What `aasm audit key` gave: shows that records were not made anew later
     #[arg(long, value_name = "FILE")]
     pub(crate) hmac_key: Option<PathBuf>,
@@ -75,6 +138,28 @@ pub(crate) struct VerifyArgs {
     pub(crate) proof: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WitnessArgs {
+    /// Checkpoints, or proofs that a log grew (`aasm audit prove --since`); each is printed with the signature
+    #[arg(value_name = "FILE", required_unless_present = "public")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The witness's secret; made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// What it signed last of each log
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: PathBuf,
+    /// Its name, as of a host: witness.example/w1
+    #[arg(long)]
+    pub(crate) name: String,
+    /// The log's public key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log_key: Option<PathBuf>,
+    /// Print its public key, for `verify --witness`
+    #[arg(long)]
+    pub(crate) public: bool,
 }
 
 #[derive(Debug, Args)]

@@ -68,7 +68,15 @@ pub(crate) enum Command {
         output: Output,
     },
     /// What this host can do and what to change; needs no daemon
-    Doctor(Output),
+    Doctor {
+        /// Show the change of the boot line that this host needs, and make it if you say yes
+        #[arg(long, conflicts_with = "json")]
+        fix: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Write a first policy: a pack, for the agents that are found on this machine
+    Init(InitArgs),
     /// What happened
     Events(EventsArgs),
     /// Why an event came out as it did, and what would allow it
@@ -129,6 +137,22 @@ pub(crate) struct Output {
     /// JSON for programs
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// A policy that ships, to begin with
+    #[arg(long, value_name = "NAME", default_value = "coding-agent")]
+    pub(crate) pack: String,
+    /// A program to be governed, instead of those that are found
+    #[arg(long = "program", value_name = "PATH")]
+    pub(crate) programs: Vec<PathBuf>,
+    /// Enforce at once; else it is recorded what would be denied
+    #[arg(long)]
+    pub(crate) enforce: bool,
+    /// Where to write it
+    #[arg(short, long, value_name = "FILE", default_value = "agents.yaml")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Args)]

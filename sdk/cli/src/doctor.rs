@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::boot::{self, is_active, with_bpf};
 use crate::exit::{Failure, UNAVAILABLE};
 use crate::table::table;
 use crate::{print, print_json};
@@ -48,8 +49,12 @@ struct Fact {
     change: Option<String>,
 }
 
-pub(crate) fn doctor(socket: &Path, json: bool) -> Result<(), Failure> {
-    let facts = judge(&look(Path::new("/"), socket));
+pub(crate) fn doctor(socket: &Path, json: bool, fix: bool) -> Result<(), Failure> {
+    let found = look(Path::new("/"), socket);
+    if fix {
+        return boot::fix(found.lsm.as_deref());
+    }
+    let facts = judge(&found);
     if json {
         print_json(&facts)?;
     } else {
@@ -154,11 +159,11 @@ fn lsm(found: &Found) -> Fact {
             Some(change),
         );
     };
-    if list.split(',').any(|name| name == "bpf") {
+    if is_active(list) {
         return fact("lsm", State::Ok, list.clone(), None);
     }
     let change = format!(
-        "in /etc/default/grub: {}\nthen: sudo update-grub && sudo reboot",
+        "in /etc/default/grub: {}\nthen: sudo update-grub && sudo reboot\nor: sudo aasm doctor --fix, which shows the change and asks",
         grub_line(found.grub_line.as_deref(), list)
     );
     fact(
@@ -174,10 +179,7 @@ fn grub_line(present: Option<&str>, list: &str) -> String {
     let value = present
         .and_then(|line| line.split_once('='))
         .map_or("", |(_, value)| value.trim_matches(['"', '\'']));
-    let others = value.split_ascii_whitespace().filter(|word| !word.starts_with("lsm="));
-    let lsm = format!("lsm={list},bpf");
-    let words: Vec<&str> = others.chain([lsm.as_str()]).collect();
-    format!("GRUB_CMDLINE_LINUX=\"{}\"", words.join(" "))
+    format!("GRUB_CMDLINE_LINUX=\"{}\"", with_bpf(value, list))
 }
 
 fn cgroup(found: &Found) -> Fact {

@@ -3,6 +3,7 @@
 mod alerts;
 mod approvals;
 mod audit;
+mod boot;
 mod budget;
 mod cli;
 mod compare;
@@ -12,6 +13,7 @@ mod events;
 mod execute;
 mod exit;
 mod floor;
+mod init;
 mod keys;
 mod learn;
 mod manage;
@@ -68,7 +70,8 @@ fn other_command(socket: &Path, command: Command) -> Result<(), Failure> {
         Command::Run(_) | Command::Watch(_) | Command::Exec(_) => Ok(()),
         Command::Status { metrics: true, .. } => status::metrics(&mut client()?),
         Command::Status { tls, output, .. } => status::status(&mut client()?, tls, output.json),
-        Command::Doctor(output) => doctor::doctor(socket, output.json),
+        Command::Doctor { fix, output } => doctor::doctor(socket, output.json, fix),
+        Command::Init(arguments) => init::init(&arguments),
         Command::Events(arguments) => events::events(client()?, &arguments),
         Command::Why { id, output } => why::why(&mut client()?, id, output.json),
         Command::Redact(arguments) => redact::redact(&arguments),

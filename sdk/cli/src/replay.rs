@@ -129,6 +129,8 @@ fn render(policy: &Policy, report: &Report) -> String {
         (policy.spend_limits().next().is_some(), "spend"),
         (policy.withholds(), "data"),
         (policy.lists_models(), "model"),
+        (policy.lists_tools(), "tool"),
+        (policy.judges_requests(), "conditions in net"),
         (policy.blind() != aa_policy::Decision::NONE, "net.blind"),
     ];
     let beyond: Vec<&str> = beyond.into_iter().filter(|(has, _)| *has).map(|(_, key)| key).collect();
